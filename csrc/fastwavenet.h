@@ -1,0 +1,123 @@
+/* fastwavenet: generate from a WaveNet on a CPU.
+ *
+ * The whole contract between the engine and whoever calls it (the Cython border, a C program, a
+ * test).  Plain C: no Python, no files, no output, no globals that change.
+ *
+ *   model   the network: spec + packed weights.  Immutable; any number of threads may share it.
+ *   stream  `rows` independent voices in step, each with its own past, seed and position.  One
+ *           call at a time: a second one, from any thread, gets FWN_BUSY.
+ *
+ * Only the _create functions allocate.  Functions return FWN_OK or a negative fwn_error; on an
+ * error nothing was changed unless the error says otherwise.  Arrays are C-contiguous, shapes
+ * stand beside them.  The arithmetic, and with it every bit of the results, is docs/arithmetic.md. */
+#ifndef FASTWAVENET_H
+#define FASTWAVENET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    FWN_OK = 0,
+    FWN_NO_MEMORY = -1,
+    FWN_BAD_SPEC = -2,      /* a size of the network outside its bounds */
+    FWN_BAD_TENSOR = -3,    /* missing, extra or misshapen tensor */
+    FWN_BAD_ARGUMENT = -4,
+    FWN_BAD_CODE = -5,      /* a code that is not below `levels` */
+    FWN_BAD_AUDIO = -6,     /* NaN or infinity where audio was expected */
+    FWN_BAD_STATE = -7,     /* bytes that fwn_state_save did not write for this model */
+    FWN_BAD_ISA = -8,       /* unknown, or not supported by this CPU and operating system */
+    FWN_BUSY = -9,          /* the stream is in use by another call */
+    FWN_STARTED = -10,      /* fwn_stream_begin after the first step */
+    FWN_NOT_FINITE = -11    /* the network's outputs overflowed; the stream must be reset */
+} fwn_error;
+const char *fwn_strerror(int error);
+
+/* Instruction sets, worst to best.  fwn_isa_list writes at most `max` supported ones, in this
+ * order, and returns how many there are: what the CPU and the operating system both allow. */
+typedef enum { FWN_SCALAR = 0, FWN_AVX2 = 1, FWN_AVX512 = 2, FWN_ISAS = 3 } fwn_isa;
+int fwn_isa_list(int *out, int max);
+const char *fwn_isa_name(int isa); /* "scalar", "avx2", "avx512"; NULL if unknown */
+
+typedef enum { FWN_FLOAT32 = 0 } fwn_precision;
+
+/* ---- the network: Q levels, R residual, D dilation, S skip, H head channels, L layers -------- */
+
+typedef struct {
+    uint32_t levels, residual, dilation_channels, skip, head; /* Q, R, D, S, H */
+    uint32_t first_kernel, layers;
+    const uint32_t *kernels, *dilations; /* [layers] each */
+    uint32_t start_code;                 /* what a fresh stream is fed first */
+} fwn_spec;
+
+/* Weights are float32, tap 0 is the oldest sample, an absent bias is zero:
+ *   first.weight [first_kernel][Q][R]      first.bias [R]
+ *   layers.l.dilated.weight [2D][R][kernel], tanh half first      .bias [2D]
+ *   layers.l.residual.weight [R][D][1]     .bias [R]              (not in the last layer)
+ *   layers.l.skip.weight [S][D][1]         .bias [S]
+ *   head.hidden.weight [H][S][1]  .bias    head.output.weight [Q][H][1]  .bias */
+typedef struct {
+    const char *name;
+    const float *data;
+    uint32_t rank, shape[4];
+} fwn_tensor;
+
+typedef struct fwn_model fwn_model;
+int fwn_model_create(const fwn_spec *spec, const fwn_tensor *tensors, size_t count, int precision,
+                     fwn_model **out);
+void fwn_model_destroy(fwn_model *model);
+
+typedef struct {
+    size_t arena_bytes;   /* packed weights */
+    size_t step_bytes;    /* weight bytes read for one generated sample of one row */
+    uint64_t fingerprint; /* of spec and weights: ties a saved state to its model */
+} fwn_info;
+int fwn_model_info(const fwn_model *model, fwn_info *out);
+
+/* ---- streams ---------------------------------------------------------------------------------- */
+
+typedef struct fwn_stream fwn_stream;
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out);
+void fwn_stream_destroy(fwn_stream *stream);
+
+/* Row `row` starts afresh: silent past, start code next, step 0, random numbers of (seed, id). */
+int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id);
+/* Replaces the start code of a fresh row by a known first sample. */
+int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code);
+
+/* One step feeds a row its next code, yields the distribution of the sample after it, and takes
+ * that sample from `forced` or draws it; it becomes the next code.  Priming, scoring and
+ * generating are this one function.  B is the stream's rows. */
+typedef struct {
+    uint32_t n;             /* steps */
+    const uint16_t *forced; /* [B][n], or NULL: draw */
+    const float *cond;      /* [cond_rows][B][L][2D], added before the gate; or NULL */
+    uint32_t cond_rows;     /* step i uses row min(i / hop, cond_rows - 1) */
+    uint32_t hop;
+    float temperature; /* 0: the most probable code, else 0.001 to 1000 */
+    uint32_t top_k;    /* draw among the k most probable; 0: among all */
+    uint16_t *codes;   /* [B][n] or NULL: the samples taken or drawn ... */
+    float *audio;      /* [B][n] or NULL: ... and their amplitudes */
+    float *logp;       /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
+    float *logits;     /* [B][n][Q] or NULL */
+} fwn_io;
+int fwn_run(fwn_stream *stream, const fwn_io *io);
+
+/* One row's state as bytes, the same for every ISA and position: save with bytes == NULL writes
+ * the size needed; load checks everything before it changes anything. */
+int fwn_state_save(fwn_stream *stream, uint32_t row, void *bytes, size_t *size);
+int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size);
+
+/* ---- mu-law ----------------------------------------------------------------------------------- */
+
+/* code = floor((c(x) + 1) / 2 * mu + 1/2), c(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu),
+ * mu = levels - 1; x is clipped to [-1, 1].  Codes are uint8_t up to 256 levels, uint16_t above.
+ * `bad` receives the index of the first value refused (FWN_BAD_AUDIO, FWN_BAD_CODE). */
+typedef struct fwn_mulaw fwn_mulaw;
+int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out); /* 2 to 65536 */
+void fwn_mulaw_destroy(fwn_mulaw *codec);
+int fwn_mulaw_encode_f32(const fwn_mulaw *, int isa, const float *x, size_t n, void *codes, size_t *bad);
+int fwn_mulaw_encode_i16(const fwn_mulaw *, int isa, const int16_t *x, size_t n, void *codes);
+int fwn_mulaw_decode_f32(const fwn_mulaw *, int isa, const void *codes, size_t n, float *x, size_t *bad);
+int fwn_mulaw_decode_i16(const fwn_mulaw *, int isa, const void *codes, size_t n, int16_t *x, size_t *bad);
+
+#endif
