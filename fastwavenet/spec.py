@@ -1,0 +1,226 @@
+"""The network's sizes: what every other part of fastwavenet is told about a WaveNet.
+
+`WaveNetSpec.tensors()` is the one list of weights.  Export fills it, the loader checks a file
+against it, the C engine is given it, tests draw random weights from it, benchmarks count it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+# Upper bounds of everything a file may ask for, so that no size can overflow or exhaust memory.
+MAX_LEVELS = 65536
+MAX_CHANNELS = 4096
+MAX_LAYERS = 512
+MAX_KERNEL = 32
+MAX_DILATION = 2**20
+MAX_RECEPTIVE_FIELD = 2**26
+MAX_WEIGHT_BYTES = 2**31
+MAX_SAMPLE_RATE = 768_000
+
+
+@dataclass(frozen=True)
+class MuLawCodec:
+    """How amplitudes become codes: code = floor((c + 1) / 2 * mu + encode_offset), and back.
+
+    Projects differ in these four numbers by one code on half of all inputs, so a model carries
+    its own.  This version computes the convention that all 256 codes survive ("round").
+    """
+
+    mu: int
+    encode_offset: float
+    decode_offset: float
+    decode_divisor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveNetSpec:
+    """Sizes of a WaveNet.  Frozen; equal specs describe networks with the same tensors.
+
+    sample_rate         Hz of the audio the network was trained on
+    levels              Q: number of mu-law codes, of inputs and of outputs
+    residual            R: channels of the stream that runs through all layers
+    dilation_channels   D: channels of each gate (the dilated convolution has 2 D outputs)
+    skip, head          S, H: channels of the skip sum and of the hidden layer after it
+    dilations           one number per layer, in samples
+    kernel              taps of the dilated convolutions: one number, or one per layer (a tuple)
+    first_kernel        taps of the first convolution, on the codes themselves
+    bias                whether the convolutions have biases
+
+    The remaining fields are what a file says about its network's edges.  Each has one value that
+    this version can compute; another one is refused by name.
+
+    Raises ValueError naming the field, the value found and what was expected.
+    """
+
+    sample_rate: int
+    levels: int = 256
+    residual: int
+    dilation_channels: int
+    skip: int
+    head: int
+    dilations: tuple[int, ...]
+    kernel: tuple[int, ...] | int = 2
+    first_kernel: int = 2
+    bias: bool = True
+    input: str = "codes"
+    output: str = "softmax"
+    codec: MuLawCodec | None = None  # None: "round", with mu = levels - 1
+    start_code: int | None = None  # None: levels // 2, silence
+    start_state: str = "zeros"
+    conditioning: str | None = None  # "rows": a row of L x 2D numbers per `hop` samples is added
+
+    def __post_init__(self) -> None:
+        _whole("sample_rate", self.sample_rate, 1, MAX_SAMPLE_RATE)
+        _whole("levels", self.levels, 2, MAX_LEVELS)
+        for name in ("residual", "dilation_channels", "skip", "head"):
+            _whole(name, getattr(self, name), 1, MAX_CHANNELS)
+        _whole("first_kernel", self.first_kernel, 1, MAX_KERNEL)
+        if not isinstance(self.bias, bool):
+            raise ValueError(f"bias must be true or false, not {_short(self.bias)}")
+        self._set("dilations", _tuple("dilations", self.dilations, 1, MAX_DILATION))
+        kernel = self.kernel
+        if not isinstance(kernel, (tuple, list)):
+            kernel = (kernel,) * len(self.dilations)
+        self._set("kernel", _tuple("kernel", kernel, 2, MAX_KERNEL))
+        if len(self.kernel) != len(self.dilations):
+            raise ValueError(
+                f"kernel must be one number or one per layer: "
+                f"{len(self.kernel)} kernels for {len(self.dilations)} dilations"
+            )
+        self._check_edges()
+        if self.receptive_field > MAX_RECEPTIVE_FIELD:
+            raise ValueError(
+                f"the receptive field is {self.receptive_field} samples, "
+                f"more than {MAX_RECEPTIVE_FIELD}"
+            )
+        if self.weight_bytes() > MAX_WEIGHT_BYTES:
+            raise ValueError(
+                f"the weights would take {self.weight_bytes()} bytes, more than {MAX_WEIGHT_BYTES}"
+            )
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # the class is frozen for everyone else
+
+    def _check_edges(self) -> None:
+        mu = self.levels - 1
+        codec_round = MuLawCodec(mu=mu, encode_offset=0.5, decode_offset=0.0, decode_divisor=mu)
+        if self.codec is None:
+            self._set("codec", codec_round)
+        if self.start_code is None:
+            self._set("start_code", self.levels // 2)
+        _whole("start_code", self.start_code, 0, self.levels - 1)
+        for name, known in (
+            ("input", ("codes",)),
+            ("output", ("softmax",)),
+            ("codec", (codec_round,)),
+            ("start_state", ("zeros",)),
+            ("conditioning", (None, "rows")),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                expected = " or ".join(repr(k) for k in known)
+                raise ValueError(
+                    f"{name} {_short(value)} is not supported by this version, only {expected}"
+                )
+
+    # ---- derived numbers -------------------------------------------------------------------
+
+    @property
+    def layers(self) -> int:
+        return len(self.dilations)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that can influence one output, the newest included."""
+        past = sum((k - 1) * d for k, d in zip(self.kernel, self.dilations, strict=True))
+        return 1 + (self.first_kernel - 1) + past
+
+    @property
+    def macs_per_sample(self) -> int:
+        """Multiply-adds of one generated sample; the first layer is a table look-up."""
+        return sum(
+            math.prod(shape)
+            for name, shape in self.tensors().items()
+            if name.endswith(".weight") and name != "first.weight"
+        )
+
+    def weight_bytes(self, precision: str = "float32") -> int:
+        """Bytes of all weights and biases, as stored in the model file."""
+        if precision != "float32":
+            raise ValueError(f"precision must be 'float32', not {precision!r}")
+        return 4 * sum(math.prod(shape) for shape in self.tensors().values())
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of every tensor, in order; the layout is PyTorch's (out, in, tap)."""
+        r, d, s, h, q = self.residual, self.dilation_channels, self.skip, self.head, self.levels
+        shapes: dict[str, tuple[int, ...]] = {"first.weight": (self.first_kernel, q, r)}
+        shapes["first.bias"] = (r,)
+        for layer, kernel in enumerate(self.kernel):
+            prefix = f"layers.{layer}"
+            shapes[f"{prefix}.dilated.weight"] = (2 * d, r, kernel)  # tanh half first
+            shapes[f"{prefix}.dilated.bias"] = (2 * d,)
+            if layer + 1 < self.layers:  # nothing reads the residual stream after the last layer
+                shapes[f"{prefix}.residual.weight"] = (r, d, 1)
+                shapes[f"{prefix}.residual.bias"] = (r,)
+            shapes[f"{prefix}.skip.weight"] = (s, d, 1)
+            shapes[f"{prefix}.skip.bias"] = (s,)
+        shapes["head.hidden.weight"] = (h, s, 1)
+        shapes["head.hidden.bias"] = (h,)
+        shapes["head.output.weight"] = (q, h, 1)
+        shapes["head.output.bias"] = (q,)
+        return {n: shape for n, shape in shapes.items() if self.bias or n.endswith(".weight")}
+
+    # ---- to and from the model file --------------------------------------------------------
+
+    def to_dict(self) -> dict:
+        """Plain numbers, strings and lists, for JSON."""
+        fields = dataclasses.asdict(self)
+        fields["dilations"] = list(self.dilations)
+        fields["kernel"] = list(self.kernel)
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> WaveNetSpec:
+        """The inverse of `to_dict`.  Raises ValueError naming an unknown, missing or bad field."""
+        if not isinstance(fields, dict):
+            raise ValueError(f"a spec must be a JSON object, not {type(fields).__name__}")
+        _known_fields(cls, fields, "spec")
+        values = dict(fields)
+        if isinstance(values.get("codec"), dict):
+            _known_fields(MuLawCodec, values["codec"], "codec")
+            values["codec"] = MuLawCodec(**values["codec"])
+        return cls(**values)
+
+
+def _known_fields(cls: type, given: dict, what: str) -> None:
+    fields = dataclasses.fields(cls)
+    unknown = sorted(set(given) - {f.name for f in fields})
+    if unknown:
+        raise ValueError(f"unknown {what} field {_short(unknown[0])}")
+    required = {f.name for f in fields if f.default is dataclasses.MISSING}
+    missing = sorted(required - set(given))
+    if missing:
+        raise ValueError(f"{what} field {missing[0]!r} is missing")
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {_short(value)}")
+
+
+def _tuple(name: str, values: object, low: int, high: int) -> tuple[int, ...]:
+    if not isinstance(values, (tuple, list)) or not 1 <= len(values) <= MAX_LAYERS:
+        raise ValueError(
+            f"{name} must be a list of 1 to {MAX_LAYERS} whole numbers, not {_short(values)}"
+        )
+    for value in values:
+        _whole(f"each of {name}", value, low, high)
+    return tuple(values)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,32 @@
+"""Between a PyTorch module and the file that the engine reads: both hold the same tensors."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from .. import modelfile
+from .model import WaveNet
+
+
+def export_model(module: WaveNet, path: str | os.PathLike) -> None:
+    """Writes the module's spec and weights as a model file, atomically.
+
+    Raises ModelFormatError if a weight is not finite, OSError if the file cannot be written.
+    """
+    weights = {
+        name: tensor.detach().cpu().float().numpy() for name, tensor in module.state_dict().items()
+    }
+    modelfile.save(path, module.spec, weights)
+
+
+def load_model(path: str | os.PathLike) -> WaveNet:
+    """The module of a model file, to look into or to train further.
+
+    Raises ModelFormatError if it is not one, OSError if it cannot be read.
+    """
+    spec, weights = modelfile.load(path)
+    module = WaveNet(spec)
+    module.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+    return module

@@ -1,0 +1,245 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from networks import every_network, random_codes, random_weights, small_spec, widths
+
+from fastwavenet.reference import teacher_forced
+from fastwavenet.spec import MuLawCodec, WaveNetSpec
+
+SMALLEST = {
+    "sample_rate": 8000,
+    "residual": 4,
+    "dilation_channels": 3,
+    "skip": 6,
+    "head": 5,
+    "dilations": (1, 2),
+}
+
+
+def stacks(count: int, depth: int) -> tuple[int, ...]:
+    return tuple(2**i for i in range(depth)) * count
+
+
+@every_network
+def test_json_and_back_is_the_same_spec(spec):
+    assert WaveNetSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_a_spec_is_frozen_and_hashable():
+    spec = small_spec()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.residual = 8
+    assert {spec: 1}[small_spec()] == 1
+
+
+def test_defaults_are_written_out():
+    spec = WaveNetSpec(**SMALLEST)
+    assert (spec.levels, spec.kernel, spec.first_kernel, spec.bias) == (256, (2, 2), 2, True)
+    assert spec.start_code == 128
+    assert spec.codec == MuLawCodec(mu=255, encode_offset=0.5, decode_offset=0, decode_divisor=255)
+
+
+def test_one_kernel_means_one_for_every_layer():
+    assert small_spec(kernel=3) == small_spec(kernel=(3, 3, 3)) == small_spec(kernel=[3, 3, 3])
+    assert small_spec(dilations=[1, 2]).dilations == (1, 2)
+
+
+# ---- derived numbers -------------------------------------------------------------------------
+
+
+def reach(spec: WaveNetSpec, seed: int) -> int:
+    """How many steps after a sample its change still changes the outputs, by trying."""
+    weights = random_weights(spec, seed)
+    codes = random_codes(spec, 2 * spec.receptive_field, seed)
+    changed = codes.copy()
+    changed[0] = (codes[0] + 1) % spec.levels
+    differs = teacher_forced(spec, weights, codes) != teacher_forced(spec, weights, changed)
+    return int(differs.any(axis=1).nonzero()[0].max(initial=0))
+
+
+@every_network
+def test_the_receptive_field_is_what_reaches_the_output(spec):
+    assert max(reach(spec, seed) for seed in range(4)) == spec.receptive_field - 1
+
+
+# Sizes, multiply-adds and weights as published or counted from these projects' own sources.
+KNOWN = {
+    "deep_voice_small": (32, 32, 128, 256, stacks(2, 10), 2, 2, 281_600, 2048),
+    "deep_voice": (64, 64, 128, 256, stacks(2, 10), 2, 2, 667_648, 2048),
+    "deep_voice_best": (64, 64, 256, 256, stacks(4, 10), 2, 2, 1_601_536, 4094),
+    "ibab": (32, 32, 512, 512, stacks(5, 10), 2, 2, 1_467_392, 5117),
+    "vincentherrmann": (32, 32, 1024, 512, stacks(3, 10), 2, 1, 1_790_976, 3070),
+    "r9y9_mulaw256": (128, 128, 128, 128, stacks(3, 10), 3, 1, 3_964_928, 6139),
+}
+
+
+def known(name: str, **changes) -> WaveNetSpec:
+    residual, dilation_channels, skip, head, dilations, kernel, first_kernel, _, _ = KNOWN[name]
+    return WaveNetSpec(
+        sample_rate=16000,
+        residual=residual,
+        dilation_channels=dilation_channels,
+        skip=skip,
+        head=head,
+        dilations=dilations,
+        kernel=kernel,
+        first_kernel=first_kernel,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_published_networks_cost_what_their_sources_say(name):
+    *_, macs, receptive_field = KNOWN[name]
+    assert known(name).macs_per_sample == macs
+    assert known(name).receptive_field == receptive_field
+
+
+def test_weight_bytes_are_four_for_every_number():
+    assert known("deep_voice_small").weight_bytes() == 4 * 302_976
+    assert known("deep_voice_best").weight_bytes() == 4 * 1_652_736
+    # ibab's checkpoint of 1,515,968 numbers has no bias in the first convolution, and has a
+    # residual product (32 x 32 + 32) in the last layer, which nothing reads.
+    assert known("ibab").weight_bytes() == 4 * (1_515_968 + 32 - 32 * 33)
+
+
+def test_a_network_without_biases_has_the_same_weights_otherwise():
+    with_biases, without = small_spec().tensors(), small_spec(bias=False).tensors()
+    assert without == {n: s for n, s in with_biases.items() if not n.endswith(".bias")}
+    assert small_spec(bias=False).macs_per_sample == small_spec().macs_per_sample
+
+
+def test_the_last_layer_has_no_residual_product():
+    names = [name for name in small_spec().tensors() if name.endswith("residual.weight")]
+    assert names == ["layers.0.residual.weight", "layers.1.residual.weight"]
+
+
+def test_an_unknown_precision_is_refused_by_name():
+    with pytest.raises(ValueError, match="precision must be 'float32', not 'float63'"):
+        small_spec().weight_bytes("float63")
+
+
+# ---- bounds ----------------------------------------------------------------------------------
+
+LOW_AND_HIGH = {
+    "sample_rate": (1, 768_000),
+    "levels": (2, 65_536),
+    "residual": (1, 4096),
+    "dilation_channels": (1, 4096),
+    "skip": (1, 4096),
+    "head": (1, 4096),
+    "first_kernel": (1, 32),
+    "kernel": (2, 32),
+}
+
+
+@pytest.mark.parametrize("name", LOW_AND_HIGH)
+def test_a_size_may_reach_its_bounds_and_not_pass_them(name):
+    low, high = LOW_AND_HIGH[name]
+    for value in (low, high):
+        small_spec(**{name: value})
+    for value in (low - 1, high + 1, -1, 2**64):
+        with pytest.raises(ValueError, match=rf"\b{name} must be .* {low} to {high}, not {value}"):
+            small_spec(**{name: value})
+
+
+def test_dilations_and_layers_are_bounded():
+    small_spec(dilations=(2**20,))
+    small_spec(dilations=(1,) * 512)
+    for dilations in ((0,), (-1,), (2**20 + 1,), (1, 2, True), (1.0,), (), (1,) * 513, 5, "12"):
+        with pytest.raises(ValueError, match="dilations must be"):
+            small_spec(dilations=dilations)
+
+
+def test_the_start_code_is_one_of_the_codes():
+    assert small_spec(start_code=0).start_code == 0
+    assert small_spec(start_code=15).start_code == 15
+    for code in (-1, 16, 1.0, "0"):
+        with pytest.raises(ValueError, match="start_code must be a whole number from 0 to 15"):
+            small_spec(start_code=code)
+
+
+def test_the_receptive_field_is_bounded():
+    longest = (2**20,) * 63
+    assert small_spec(dilations=(*longest, 2**20 - 1), first_kernel=1).receptive_field == 2**26
+    with pytest.raises(ValueError, match="receptive field is 67108865 samples, more than 67108864"):
+        small_spec(dilations=(*longest, 2**20), first_kernel=1)
+
+
+def test_the_weights_are_bounded():
+    small_spec(**widths(4096), dilations=(1,) * 5)  # 384 MiB a layer
+    with pytest.raises(ValueError, match=r"weights would take .* bytes, more than 2147483648"):
+        small_spec(**widths(4096), dilations=(1,) * 6)
+
+
+# ---- bad fields ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LOW_AND_HIGH)
+@pytest.mark.parametrize("value", [True, 2.0, "2", None, float("nan"), {}])
+def test_a_size_that_is_not_a_whole_number_is_named(name, value):
+    with pytest.raises(ValueError, match=rf"\b{name} must be a whole number .*, not "):
+        small_spec(**{name: value})
+
+
+def test_kernels_and_dilations_come_in_equal_numbers():
+    with pytest.raises(ValueError, match=r"kernel .* 2 kernels for 3 dilations"):
+        small_spec(kernel=(2, 2))
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", None, np.True_])
+def test_bias_is_true_or_false(value):
+    with pytest.raises(ValueError, match="bias must be true or false, not"):
+        small_spec(bias=value)
+
+
+EDGES = {
+    "input": ["scalar", None, 1, "x" * 1000],
+    "output": ["logistic_mixture", None],
+    "codec": [
+        "mu-law",
+        [255],
+        MuLawCodec(mu=255, encode_offset=0.5, decode_offset=0.0, decode_divisor=255),
+        MuLawCodec(mu=15, encode_offset=0.0, decode_offset=0.0, decode_divisor=15),
+        MuLawCodec(mu=15, encode_offset=0.5, decode_offset=0.5, decode_divisor=15),
+        MuLawCodec(mu=15, encode_offset=0.5, decode_offset=0.0, decode_divisor=16),
+        MuLawCodec(mu=float("nan"), encode_offset=0.5, decode_offset=0.0, decode_divisor=15),
+    ],
+    "start_state": ["silence", None],
+    "conditioning": ["mel", "", False],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n in EDGES for v in EDGES[n]])
+def test_an_edge_that_this_version_cannot_compute_is_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=rf"^{name} .* not supported by this version") as caught:
+        small_spec(**{name: value})
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_missing_field_is_named(name):
+    fields = small_spec().to_dict()
+    del fields[name]
+    with pytest.raises(ValueError, match=f"spec field '{name}' is missing"):
+        WaveNetSpec.from_dict(fields)
+
+
+def test_unknown_fields_are_named():
+    fields = small_spec().to_dict()
+    with pytest.raises(ValueError, match="unknown spec field 'wavelets'"):
+        WaveNetSpec.from_dict(fields | {"wavelets": 1})
+    with pytest.raises(ValueError, match="unknown codec field 'alpha'"):
+        WaveNetSpec.from_dict(fields | {"codec": fields["codec"] | {"alpha": 1}})
+    with pytest.raises(ValueError, match="codec field 'mu' is missing"):
+        WaveNetSpec.from_dict(
+            fields | {"codec": {k: v for k, v in fields["codec"].items() if k != "mu"}}
+        )
+
+
+@pytest.mark.parametrize("value", [None, [], "spec", 1])
+def test_a_spec_is_made_from_a_json_object_only(value):
+    with pytest.raises(ValueError, match="a spec must be a JSON object, not"):
+        WaveNetSpec.from_dict(value)
