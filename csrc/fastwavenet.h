@@ -84,6 +84,13 @@ int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t i
 /* Replaces the start code of a fresh row by a known first sample. */
 int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code);
 
+
+typedef struct {
+    uint64_t seed, step; /* steps since reset, forced or drawn */
+    uint32_t id, begun;  /* begun: a first sample was given, or a step taken */
+} fwn_row_info;
+int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out);
+
 /* One step feeds a row its next code, yields the distribution of the sample after it, and takes
  * that sample from `forced` or draws it; it becomes the next code.  Priming, scoring and
  * generating are this one function.  B is the stream's rows. */

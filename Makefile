@@ -1,0 +1,39 @@
+# From a fresh clone, each of these makes its own .venv first.  Needed: python3, pip, a C compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+SOURCES := $(wildcard csrc/*.c csrc/*.h) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
+
+.PHONY: demo test test-slow lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.built
+	$(BIN)/fastwavenet demo -o demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.built
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint fastwavenet/_engine.pyx fastwavenet/_engine.pxd
+
+bench: $(VENV)/.built
+	$(BIN)/python bench/generate.py
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt pip setuptools Cython
+	$(BIN)/pip install -q --no-build-isolation -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(SOURCES)
+	$(BIN)/python setup.py -q build_ext --inplace
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo *.egg-info fastwavenet/_engine.c fastwavenet/_engine.*.so

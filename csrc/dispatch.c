@@ -1,0 +1,69 @@
+/* Which instruction sets there are, and the kernels compiled for each. */
+#include "model.h"
+
+extern const fwn_kernels fwn_kernels_scalar;
+#ifdef __x86_64__
+extern const fwn_kernels fwn_kernels_avx2, fwn_kernels_avx512;
+#endif
+
+/* The compiler's run-time library reads CPUID and, for the wide registers, asks by XGETBV whether
+ * the operating system saves them. */
+static int supported(int isa)
+{
+    switch (isa) {
+    case FWN_SCALAR: return 1;
+#ifdef __x86_64__
+    case FWN_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case FWN_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("fma");
+#endif
+    default: return 0;
+    }
+}
+
+const fwn_kernels *fwn_kernels_of(int isa)
+{
+    if (!supported(isa)) return NULL;
+    switch (isa) {
+#ifdef __x86_64__
+    case FWN_AVX2: return &fwn_kernels_avx2;
+    case FWN_AVX512: return &fwn_kernels_avx512;
+#endif
+    default: return &fwn_kernels_scalar;
+    }
+}
+
+int fwn_isa_list(int *out, int max)
+{
+    int count = 0;
+    for (int isa = 0; isa < FWN_ISAS; isa++)
+        if (supported(isa) && count++ < max) out[count - 1] = isa;
+    return count;
+}
+
+const char *fwn_isa_name(int isa)
+{
+    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512"};
+    return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
+}
+
+const char *fwn_strerror(int error)
+{
+    switch (error) {
+    case FWN_OK: return "no error";
+    case FWN_NO_MEMORY: return "out of memory";
+    case FWN_BAD_SPEC: return "a size of the network is outside its bounds";
+    case FWN_BAD_TENSOR: return "a tensor is missing, extra or misshapen";
+    case FWN_BAD_ARGUMENT: return "an argument is outside its range";
+    case FWN_BAD_CODE: return "a code is not below the number of levels";
+    case FWN_BAD_AUDIO: return "the audio holds NaN or infinity";
+    case FWN_BAD_STATE: return "the state was not saved from this model, or is damaged";
+    case FWN_BAD_ISA: return "the instruction set is unknown or not supported here";
+    case FWN_BUSY: return "the generator is already in use by another call";
+    case FWN_STARTED: return "the first sample can only be given before the first step";
+    case FWN_NOT_FINITE: return "the network's outputs overflowed: its weights are too large";
+    default: return "unknown error";
+    }
+}

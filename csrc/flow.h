@@ -1,0 +1,197 @@
+/* The WaveNet: how a block of known samples goes through the network.  The only description of it
+ * in C; compiled once per ISA.  fastwavenet/reference.py says the same in numpy, and
+ * fastwavenet/training/model.py in PyTorch.
+ *
+ * A row is (time, stream), stream fastest.  A generated sample is a block of one sample; priming
+ * and scoring are blocks of many.  The results do not depend on the cut. */
+#include "vmath.h"
+#include "mat_f32.h"
+#include "head.h"
+#include "mulaw.h"
+
+static const fwn_rows FWN_NO_START = {NULL, 0};
+
+/* The codes of the block, each row's history before them: in[b] = history, next, forced ... */
+static void feed(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
+{
+    const uint32_t before = s->model->spec.first_kernel - 1, width = before + s->block;
+    for (uint32_t b = 0; b < s->rows; b++) {
+        fwn_row *row = &s->row[b];
+        uint32_t *in = s->in + (size_t)b * width;
+        for (uint32_t i = 0; i < before; i++) in[i] = row->history[i];
+        in[before] = row->next;
+        for (uint32_t i = 1; i < n; i++) in[before + i] = io->forced[(size_t)b * io->n + done + i - 1];
+        for (uint32_t i = 0; i < before; i++) row->history[i] = in[n + i];
+    }
+}
+
+/* First convolution: a one-hot vector times a matrix is a row of that matrix. */
+static void embed(fwn_stream *s, uint32_t n)
+{
+    const fwn_model *m = s->model;
+    const uint32_t taps = m->spec.first_kernel, width = taps - 1 + s->block;
+    const size_t table = (size_t)(m->spec.levels + 1) * m->Rp;
+    float *x = s->x;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t b = 0; b < s->rows; b++, x += m->Rp)
+            for (uint32_t r = 0; r < m->Rp; r += 16) {
+                vf sum = vf_load(m->first_bias + r);
+                for (uint32_t j = 0; j < taps; j++) {
+                    const uint32_t code = s->in[(size_t)b * width + i + j];
+                    sum = vf_add(sum, vf_load(m->first + j * table + (size_t)code * m->Rp + r));
+                }
+                vf_store(x + r, sum);
+            }
+}
+
+/* The layer's inputs of the block go into its ring, at `head`. */
+static void remember(fwn_stream *s, uint32_t l, uint32_t n)
+{
+    fwn_past *past = &s->past[l];
+    const size_t row = (size_t)s->rows * s->model->Rp;
+    const uint32_t first = n < past->slots - past->head ? n : past->slots - past->head;
+    act_store(past->ring + past->head * row, s->x, (size_t)first * s->rows, s->model->Rp);
+    act_store(past->ring, s->x + first * row, (size_t)(n - first) * s->rows, s->model->Rp);
+}
+
+/* y = start + W times the layer's inputs of n samples, the first of them `ago` samples ago. */
+static void mul_ring(float *y, const fwn_stream *s, uint32_t l, const fwn_mat *tap, uint32_t ago,
+                     uint32_t n, fwn_rows start)
+{
+    const fwn_past *past = &s->past[l];
+    const uint32_t slot = past->head + (past->head < ago ? past->slots : 0) - ago;
+    const uint32_t first = n < past->slots - slot ? n : past->slots - slot;
+    const size_t width = s->model->Rp, rows = (size_t)first * s->rows;
+    mat_mul(y, tap, (fwn_rows){past->ring + slot * s->rows * width, width}, rows, start);
+    if (first == n) return;
+    if (start.at) start.at += rows * start.stride;
+    mat_mul(y + rows * tap->n, tap, (fwn_rows){past->ring, width}, (size_t)(n - first) * s->rows, start);
+}
+
+/* y = bias + past taps of the coming n samples, oldest first. */
+static void mul_past(float *y, const fwn_stream *s, uint32_t l, uint32_t n)
+{
+    const fwn_layer *layer = &s->model->layers[l];
+    const fwn_rows sum = {y, 2 * s->model->Dp};
+    for (uint32_t j = 0; j + 1 < layer->taps; j++)
+        mul_ring(y, s, l, &layer->tap[j], (layer->taps - 1 - j) * layer->dilation, n,
+                 j ? sum : FWN_NO_START);
+}
+
+/* The same, from the store of what was computed ahead: past taps are known `dilation` samples
+ * before they are needed, and many rows cost little more than one.  Layers take turns at it. */
+static fwn_rows past_taps(fwn_stream *s, uint32_t l, uint32_t n)
+{
+    const fwn_layer *layer = &s->model->layers[l];
+    fwn_past *past = &s->past[l];
+    const size_t width = 2 * s->model->Dp;
+    if (n > layer->ahead) {
+        past->ready = 0;
+        mul_past(s->h, s, l, n);
+        return (fwn_rows){s->h, width};
+    }
+    if (past->ready < n) {
+        const uint32_t until = layer->ahead - (uint32_t)((s->clock + l) % layer->ahead);
+        past->ready = until < n ? layer->ahead : until;
+        past->used = 0;
+        mul_past(past->part, s, l, past->ready);
+    }
+    const fwn_rows rows = {past->part + past->used * s->rows * width, width};
+    past->used += n;
+    past->ready -= n;
+    return rows;
+}
+
+/* h += the conditioning of this layer, for each row. */
+static void condition(fwn_stream *s, const fwn_io *io, uint32_t l, uint32_t done, uint32_t n)
+{
+    if (!io->cond) return;
+    const uint32_t d = s->model->spec.dilation_channels, dp = s->model->Dp;
+    const size_t layers = s->model->spec.layers;
+    float *h = s->h;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = (done + i) / io->hop;
+        if (at >= io->cond_rows) at = io->cond_rows - 1;
+        for (uint32_t b = 0; b < s->rows; b++, h += 2 * dp) {
+            const float *c = io->cond + (((size_t)at * s->rows + b) * layers + l) * 2 * d;
+            for (uint32_t k = 0; k < d; k++) h[k] += c[k];
+            for (uint32_t k = 0; k < d; k++) h[dp + k] += c[d + k];
+        }
+    }
+}
+
+/* z = tanh(h[:D]) * sigmoid(h[D:]) */
+static void gate(fwn_stream *s, uint32_t l, uint32_t n)
+{
+    const uint32_t dp = s->model->Dp;
+    const float *h = s->h;
+    float *z = s->z + (size_t)l * dp;
+    for (size_t row = 0; row < (size_t)n * s->rows; row++) {
+        for (uint32_t k = 0; k < dp; k += 16)
+            vf_store(z + k, vf_gate(vf_load(h + k), vf_load(h + dp + k)));
+        h += 2 * dp;
+        z += (size_t)s->model->spec.layers * dp;
+    }
+}
+
+static void relu(float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i += 16) vf_store(x + i, vf_max(vf_load(x + i), vf_set(0.0f)));
+}
+
+/* Skip product of all layers, hidden layer, logits. */
+static void head(fwn_stream *s, size_t rows)
+{
+    const fwn_model *m = s->model;
+    mat_mul(s->skip, &m->skip, (fwn_rows){s->z, m->skip.k}, rows, FWN_NO_START);
+    relu(s->skip, rows * m->Sp);
+    mat_mul(s->hidden, &m->hidden, (fwn_rows){s->skip, m->Sp}, rows, FWN_NO_START);
+    relu(s->hidden, rows * m->Hp);
+    mat_mul(s->logits, &m->output, (fwn_rows){s->hidden, m->Hp}, rows, FWN_NO_START);
+}
+
+/* Row b takes its sample after the i-th of the block: forced, or drawn from its logits. */
+static int take(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t i, uint32_t b, int judged)
+{
+    const fwn_model *m = s->model;
+    const uint32_t q = m->spec.levels;
+    const size_t out = (size_t)b * io->n + done + i;
+    fwn_row *row = &s->row[b];
+    float *logits = s->logits + ((size_t)i * s->rows + b) * m->Qp, max = 0.0f;
+    if (judged && !head_max(logits, q, m->Qp, &max)) return FWN_NOT_FINITE;
+    row->next = io->forced ? io->forced[out] : head_draw(s->weight, logits, q, m->Qp, max, io, row);
+    row->step++;
+    row->begun = 1;
+    if (io->codes) io->codes[out] = (uint16_t)row->next;
+    if (io->audio) io->audio[out] = m->codec->amplitude[row->next];
+    if (io->logits) memcpy(io->logits + out * q, logits, q * sizeof *logits);
+    if (io->logp) io->logp[out] = head_logp(s->weight, logits, q, m->Qp, max, row->next);
+    return FWN_OK;
+}
+
+/* n samples of every row, `done` samples into the call; n is 1 unless they are forced. */
+static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
+{
+    const fwn_model *m = s->model;
+    const size_t rows = (size_t)n * s->rows, z_stride = m->skip.k;
+    feed(s, io, done, n);
+    embed(s, n);
+    for (uint32_t l = 0; l < m->spec.layers; l++) {
+        const fwn_layer *layer = &m->layers[l];
+        remember(s, l, n);
+        mul_ring(s->h, s, l, &layer->tap[layer->taps - 1], 0, n, past_taps(s, l, n));
+        condition(s, io, l, done, n);
+        gate(s, l, n);
+        if (l + 1 < m->spec.layers)
+            mat_mul(s->x, &layer->residual, (fwn_rows){s->z + (size_t)l * m->Dp, z_stride}, rows,
+                    (fwn_rows){s->x, m->Rp});
+        s->past[l].head = (s->past[l].head + n) % s->past[l].slots;
+    }
+    s->clock += n;
+    const int judged = !io->forced || io->logp || io->logits;
+    if (judged) head(s, rows);
+    int error = FWN_OK;
+    for (uint32_t i = 0; i < n && !error; i++)
+        for (uint32_t b = 0; b < s->rows && !error; b++) error = take(s, io, done, i, b, judged);
+    return error;
+}

@@ -1,0 +1,329 @@
+/* The model: checks the spec and the tensors, and packs the weights into the form that flow.h
+ * reads.  All ugliness (transposing, padding, folding) happens here, once. */
+#include <stdio.h> /* snprintf */
+#include <stdlib.h>
+#include <string.h>
+#include "model.h"
+#include "mulaw_tables.h"
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+#define FWN_HUGE_PAGE ((size_t)2 << 20)
+
+void *fwn_take(fwn_arena *arena, size_t count, size_t size)
+{
+    void *at = arena->base ? arena->base + arena->used : NULL;
+    arena->used += (count * size + FWN_ALIGN - 1) / FWN_ALIGN * FWN_ALIGN;
+    return at;
+}
+
+void *fwn_arena_memory(size_t bytes)
+{
+    const size_t page = bytes < FWN_HUGE_PAGE / 2 ? FWN_ALIGN : FWN_HUGE_PAGE;
+    bytes = (bytes + page - 1) / page * page;
+    void *memory = aligned_alloc(page, bytes ? bytes : page);
+    if (!memory) return NULL;
+#ifdef MADV_HUGEPAGE
+    /* With small pages about half of the L2 cache goes unused; see bench/NOTES.md. */
+    if (page == FWN_HUGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+uint64_t fwn_hash(uint64_t h, const void *words, size_t count)
+{
+    const unsigned char *at = words;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t word;
+        memcpy(&word, at + 4 * i, sizeof word);
+        h = (h ^ word) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+/* ---- what is asked for ------------------------------------------------------------------------- */
+
+static int between(uint32_t x, uint32_t low, uint32_t high) { return low <= x && x <= high; }
+
+static int check_spec(const fwn_spec *s)
+{
+    uint64_t field = s->first_kernel, per_layer, weights;
+    if (!between(s->levels, 2, 65536) || !between(s->residual, 1, 4096) ||
+        !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
+        !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
+        !between(s->layers, 1, 512) || !s->kernels || !s->dilations || s->start_code >= s->levels)
+        return FWN_BAD_SPEC;
+    weights = (uint64_t)s->first_kernel * s->levels * s->residual +
+              (uint64_t)s->head * (s->skip + s->levels);
+    for (uint32_t l = 0; l < s->layers; l++) {
+        if (!between(s->kernels[l], 2, 32) || !between(s->dilations[l], 1, 1u << 20))
+            return FWN_BAD_SPEC;
+        field += (uint64_t)(s->kernels[l] - 1) * s->dilations[l];
+        per_layer = 2ull * s->kernels[l] * s->residual + s->residual + s->skip;
+        weights += per_layer * s->dilation_channels;
+    }
+    return field <= 1u << 26 && weights <= 1u << 29 ? FWN_OK : FWN_BAD_SPEC;
+}
+
+/* The caller's tensors.  They are looked for from where the last one was found, and counted. */
+typedef struct {
+    const fwn_tensor *tensors;
+    size_t count, next, found;
+    int error;
+} source;
+
+static const float *find(source *src, const char *name, uint32_t rank, uint32_t a, uint32_t b,
+                         uint32_t c)
+{
+    const uint32_t shape[3] = {a, b, c};
+    for (size_t i = 0; i < src->count; i++) {
+        const size_t at = (src->next + i) % src->count;
+        const fwn_tensor *t = &src->tensors[at];
+        if (!t->name || strcmp(t->name, name)) continue;
+        if (t->rank != rank || memcmp(t->shape, shape, rank * sizeof *shape) || !t->data) break;
+        src->next = at + 1;
+        src->found++;
+        return t->data;
+    }
+    return NULL;
+}
+
+/* ---- packing; with arena->base == NULL only the sizes are counted ------------------------------ */
+
+/* A convolution's tensors in PyTorch's layout: weight [outs][ins][taps], bias [outs]. */
+typedef struct {
+    const float *weight, *bias; /* bias NULL: absent */
+    uint32_t outs, ins, taps;
+} conv;
+
+static conv find_conv(source *src, const char *name, uint32_t outs, uint32_t ins, uint32_t taps)
+{
+    char full[64];
+    conv c = {NULL, NULL, outs, ins, taps};
+    snprintf(full, sizeof full, "%s.weight", name);
+    c.weight = find(src, full, 3, outs, ins, taps);
+    snprintf(full, sizeof full, "%s.bias", name);
+    c.bias = find(src, full, 1, outs, 0, 0);
+    if (!c.weight) src->error = FWN_BAD_TENSOR;
+    return c;
+}
+
+static fwn_mat take_mat(fwn_arena *arena, uint32_t k, uint32_t n, int bias)
+{
+    fwn_mat m = {k, n, NULL, NULL};
+    m.w = fwn_take(arena, (size_t)k * n, sizeof(float));
+    if (bias) m.bias = fwn_take(arena, n, sizeof(float));
+    return m;
+}
+
+/* Where output o stands: two halves of `half` (tanh, sigmoid) are padded apart; 0: no halves. */
+static uint32_t place(uint32_t o, uint32_t half)
+{
+    return half && o >= half ? fwn_pad(half) + o - half : o;
+}
+
+/* One tap of a convolution into m, its inputs from k0 on. */
+static void fill(fwn_mat *m, const conv *c, uint32_t tap, uint32_t k0, uint32_t half)
+{
+    for (uint32_t o = 0; o < c->outs; o++) {
+        const uint32_t n = place(o, half);
+        float *panel = (float *)m->w + (size_t)(n / 16) * m->k * 16 + n % 16;
+        for (uint32_t i = 0; i < c->ins; i++)
+            panel[(size_t)(k0 + i) * 16] = c->weight[((size_t)o * c->ins + i) * c->taps + tap];
+    }
+}
+
+static void add_bias(fwn_mat *m, const conv *c, uint32_t half)
+{
+    for (uint32_t o = 0; c->bias && o < c->outs; o++) ((float *)m->bias)[place(o, half)] += c->bias[o];
+}
+
+static fwn_mat pack(fwn_arena *arena, source *src, const char *name, uint32_t outs, uint32_t ins)
+{
+    const conv c = find_conv(src, name, outs, ins, 1);
+    fwn_mat m = take_mat(arena, fwn_pad(ins), fwn_pad(outs), 1);
+    if (arena->base) {
+        fill(&m, &c, 0, 0, 0);
+        add_bias(&m, &c, 0);
+    }
+    return m;
+}
+
+static void pack_first(fwn_model *m, fwn_arena *arena, source *src)
+{
+    const fwn_spec *s = &m->spec;
+    const float *weight = find(src, "first.weight", 3, s->first_kernel, s->levels, s->residual);
+    const float *bias = find(src, "first.bias", 1, s->residual, 0, 0);
+    if (!weight) src->error = FWN_BAD_TENSOR;
+    const size_t rows = (size_t)s->first_kernel * (s->levels + 1);
+    m->first = fwn_take(arena, rows * m->Rp, sizeof(float));
+    m->first_bias = fwn_take(arena, m->Rp, sizeof(float));
+    if (!arena->base || src->error) return;
+    for (size_t row = 0; row < rows; row++) {
+        const size_t tap = row / (s->levels + 1), code = row % (s->levels + 1);
+        if (code == s->levels) continue; /* before the first sample: zeros */
+        memcpy((float *)m->first + row * m->Rp, weight + (tap * s->levels + code) * s->residual,
+               s->residual * sizeof(float));
+    }
+    if (bias) memcpy((float *)m->first_bias, bias, s->residual * sizeof(float));
+}
+
+/* In reading order: the current tap and the residual product of each layer; the past taps, which
+ * are read once in many samples, stand apart. */
+static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *apart, source *src)
+{
+    const fwn_spec *s = &m->spec;
+    fwn_layer *layer = &m->layers[l];
+    const uint32_t d = s->dilation_channels;
+    char name[48];
+    snprintf(name, sizeof name, "layers.%u.dilated", (unsigned)l);
+    const conv c = find_conv(src, name, 2 * d, s->residual, layer->taps);
+    for (uint32_t j = 0; j < layer->taps; j++) {
+        fwn_mat *tap = &layer->tap[j];
+        *tap = take_mat(j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp, j == 0);
+        if (!arena->base) continue;
+        fill(tap, &c, j, 0, d);
+        if (j == 0) add_bias(tap, &c, d);
+    }
+    snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
+    if (l + 1 < s->layers) layer->residual = pack(arena, src, name, s->residual, d);
+}
+
+static void pack_skip(fwn_model *m, fwn_arena *arena, source *src)
+{
+    const fwn_spec *s = &m->spec;
+    char name[48];
+    m->skip = take_mat(arena, s->layers * m->Dp, m->Sp, 1);
+    for (uint32_t l = 0; l < s->layers; l++) {
+        snprintf(name, sizeof name, "layers.%u.skip", (unsigned)l);
+        const conv c = find_conv(src, name, s->skip, s->dilation_channels, 1);
+        if (!arena->base) continue;
+        fill(&m->skip, &c, 0, l * m->Dp, 0);
+        add_bias(&m->skip, &c, 0);
+    }
+}
+
+/* All weights; src->error if a tensor is missing, misshapen or too many. */
+static void pack_model(fwn_model *m, fwn_arena *arena, fwn_arena *apart, source *src)
+{
+    src->next = src->found = 0;
+    pack_first(m, arena, src);
+    for (uint32_t l = 0; l < m->spec.layers; l++) pack_layer(m, l, arena, apart, src);
+    pack_skip(m, arena, src);
+    m->hidden = pack(arena, src, "head.hidden", m->spec.head, m->spec.skip);
+    m->output = pack(arena, src, "head.output", m->spec.levels, m->spec.head);
+    if (src->found != src->count) src->error = FWN_BAD_TENSOR;
+}
+
+/* ---- create ------------------------------------------------------------------------------------ */
+
+/* The layers' sizes, and our own copy of the spec's arrays. */
+static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
+{
+    uint32_t *kernels = fwn_take(arena, spec->layers, sizeof *kernels);
+    uint32_t *dilations = fwn_take(arena, spec->layers, sizeof *dilations);
+    fwn_layer *layers = fwn_take(arena, spec->layers, sizeof *layers);
+    for (uint32_t l = 0; l < spec->layers; l++) {
+        const uint32_t taps = spec->kernels[l], dilation = spec->dilations[l];
+        fwn_mat *tap = fwn_take(arena, taps, sizeof *tap);
+        if (!arena->base) continue;
+        kernels[l] = taps;
+        dilations[l] = dilation;
+        layers[l] = (fwn_layer){.dilation = dilation, .taps = taps, .past = (taps - 1) * dilation,
+                                .ahead = dilation < FWN_AHEAD ? dilation : FWN_AHEAD, .tap = tap};
+    }
+    if (!arena->base) return;
+    m->spec = *spec;
+    m->spec.kernels = kernels;
+    m->spec.dilations = dilations;
+    m->layers = layers;
+    m->Rp = fwn_pad(spec->residual);
+    m->Dp = fwn_pad(spec->dilation_channels);
+    m->Sp = fwn_pad(spec->skip);
+    m->Hp = fwn_pad(spec->head);
+    m->Qp = fwn_pad(spec->levels);
+}
+
+static uint64_t fingerprint(const fwn_spec *s, const fwn_tensor *tensors, size_t count)
+{
+    const uint32_t sizes[] = {s->levels, s->residual, s->dilation_channels, s->skip,
+                              s->head,   s->first_kernel, s->layers,        s->start_code};
+    uint64_t h = fwn_hash(1, sizes, sizeof sizes / 4);
+    h = fwn_hash(h, s->kernels, s->layers);
+    h = fwn_hash(h, s->dilations, s->layers);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = 1;
+        for (uint32_t j = 0; j < tensors[i].rank; j++) n *= tensors[i].shape[j];
+        h = fwn_hash(h, tensors[i].data, n);
+    }
+    return h;
+}
+
+static int build(fwn_model *m, const fwn_spec *spec, const fwn_tensor *tensors, size_t count)
+{
+    fwn_arena head = {NULL, 0}, weights = {NULL, 0}, apart = {NULL, 0};
+    source src = {tensors, count, 0, 0, FWN_OK};
+    plan(m, spec, &head);
+    m->plan = fwn_arena_memory(head.used);
+    if (!m->plan) return FWN_NO_MEMORY;
+    head = (fwn_arena){m->plan, 0};
+    plan(m, spec, &head);
+    pack_model(m, &weights, &apart, &src);
+    if (src.error) return src.error;
+    m->arena_bytes = weights.used + apart.used;
+    m->arena = fwn_arena_memory(m->arena_bytes);
+    if (!m->arena) return FWN_NO_MEMORY;
+    apart = (fwn_arena){(char *)m->arena + weights.used, 0};
+    weights = (fwn_arena){m->arena, 0};
+    pack_model(m, &weights, &apart, &src);
+    m->fingerprint = fingerprint(spec, tensors, count);
+    return fwn_mulaw_create(spec->levels, &m->codec);
+}
+
+int fwn_model_create(const fwn_spec *spec, const fwn_tensor *tensors, size_t count, int precision,
+                     fwn_model **out)
+{
+    if (!spec || !tensors || !out || precision != FWN_FLOAT32) return FWN_BAD_ARGUMENT;
+    int error = check_spec(spec);
+    if (error) return error;
+    fwn_model *m = calloc(1, sizeof *m);
+    if (!m) return FWN_NO_MEMORY;
+    error = build(m, spec, tensors, count);
+    if (error) fwn_model_destroy(m);
+    else *out = m;
+    return error;
+}
+
+void fwn_model_destroy(fwn_model *m)
+{
+    if (!m) return;
+    fwn_mulaw_destroy(m->codec);
+    free(m->arena);
+    free(m->plan);
+    free(m);
+}
+
+static size_t mat_bytes(const fwn_mat *m)
+{
+    return ((size_t)m->k + (m->bias != NULL)) * m->n * sizeof(float);
+}
+
+int fwn_model_info(const fwn_model *m, fwn_info *out)
+{
+    if (!m || !out) return FWN_BAD_ARGUMENT;
+    size_t step = mat_bytes(&m->skip) + mat_bytes(&m->hidden) + mat_bytes(&m->output);
+    step += (size_t)(m->spec.first_kernel + 1) * m->Rp * sizeof(float);
+    for (uint32_t l = 0; l < m->spec.layers; l++) {
+        const fwn_layer *layer = &m->layers[l];
+        for (uint32_t j = 0; j < layer->taps; j++)
+            step += mat_bytes(&layer->tap[j]) / (j + 1 < layer->taps ? layer->ahead : 1);
+        if (l + 1 < m->spec.layers) step += mat_bytes(&layer->residual);
+    }
+    *out = (fwn_info){m->arena_bytes, step, m->fingerprint};
+    return FWN_OK;
+}

@@ -1,0 +1,107 @@
+/* What a model and a stream are made of: config, weights, state.  Shapes stand beside pointers;
+ * a letter with p is a size padded to a multiple of 16 (R residual, D dilation, S skip, H head,
+ * Q levels, L layers, B rows). */
+#ifndef FWN_MODEL_H
+#define FWN_MODEL_H
+
+#include <stdatomic.h>
+#include "fastwavenet.h"
+
+#define FWN_AHEAD 16      /* samples for which past taps are computed at once, at most */
+#define FWN_BLOCK_ROWS 64 /* rows (time x stream) that go through the network together */
+#define FWN_ALIGN 64
+
+static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
+
+/* ---- model: written once, by fwn_model_create ------------------------------------------------- */
+
+/* y[n] = start[n] + bias[n] + sum_k W[n][k] x[k], packed in panels of 16 outputs. */
+typedef struct {
+    uint32_t k, n;     /* inputs, outputs; multiples of 16 */
+    const float *w;    /* [n / 16][k][16] */
+    const float *bias; /* [n] or NULL */
+} fwn_mat;
+
+typedef struct {
+    uint32_t dilation, taps;
+    uint32_t past;  /* samples of the past it needs: (taps - 1) * dilation */
+    uint32_t ahead; /* samples for which its past taps are known: min(16, dilation) */
+    fwn_mat *tap;   /* [taps] Rp -> 2Dp, oldest first; the bias is in the oldest */
+    fwn_mat residual; /* Dp -> Rp; not in the last layer */
+} fwn_layer;
+
+struct fwn_model {
+    fwn_spec spec;           /* with arrays of its own */
+    uint32_t Rp, Dp, Sp, Hp, Qp;
+    const float *first;      /* [first_kernel][Q + 1][Rp]; row Q is "before the first sample" */
+    const float *first_bias; /* [Rp] */
+    fwn_layer *layers;       /* [L] */
+    fwn_mat skip;            /* L * Dp -> Sp: the skip products of all layers as one */
+    fwn_mat hidden, output;  /* Sp -> Hp -> Qp */
+    fwn_mulaw *codec;
+    uint64_t fingerprint;
+    size_t arena_bytes;
+    void *arena, *plan;      /* the weights; everything else */
+};
+
+/* ---- stream: everything that changes ---------------------------------------------------------- */
+
+typedef struct {
+    uint64_t seed, step; /* steps since reset */
+    uint32_t id, next;   /* random stream; the code that is fed next */
+    uint32_t begun;      /* a first sample was given, or a step taken */
+    uint32_t *history;   /* [first_kernel - 1] codes fed before, oldest first; Q: none */
+} fwn_row;
+
+typedef struct {
+    float *ring;    /* [slots][B][Rp] the layer's inputs: `past` samples and a block */
+    uint32_t slots;
+    uint32_t head;  /* the slot of the sample about to be fed */
+    float *part;    /* [ahead][B][2Dp] bias + past taps of the coming samples ... */
+    uint32_t ready; /* ... of which this many, from `used` on, are still to be used */
+    uint32_t used;
+} fwn_past;
+
+typedef struct fwn_kernels fwn_kernels;
+
+struct fwn_stream {
+    const fwn_model *model;
+    const fwn_kernels *kernels;
+    uint32_t rows;  /* B */
+    uint32_t block; /* samples in a block, at most; n below is the block in hand */
+    fwn_row *row;   /* [B] */
+    fwn_past *past; /* [L] */
+    uint64_t clock; /* samples fed since creation: staggers the layers' work ahead */
+    uint32_t *in;   /* [B][first_kernel - 1 + block] codes fed in this block */
+    float *x;       /* [block * B][Rp] residual stream; rows are (time, stream), stream fastest */
+    float *h;       /* [block * B][2Dp] before the gate */
+    float *z;       /* [block * B][L * Dp] after the gates */
+    float *skip;    /* [block * B][Sp] */
+    float *hidden;  /* [block * B][Hp] */
+    float *logits;  /* [block * B][Qp] */
+    float *weight;  /* [Qp] softmax weights of one row */
+    atomic_flag busy;
+    void *arena;
+};
+
+/* What is compiled once per ISA. */
+struct fwn_kernels {
+    int (*block)(fwn_stream *, const fwn_io *, uint32_t done, uint32_t n);
+    int (*encode_f32)(const fwn_mulaw *, const float *x, size_t n, void *codes);
+    void (*encode_i16)(const fwn_mulaw *, const int16_t *x, size_t n, void *codes);
+};
+const fwn_kernels *fwn_kernels_of(int isa); /* NULL if unknown or not supported here */
+
+/* ---- memory: one zeroed, aligned block, dealt out in order ------------------------------------ */
+
+/* With base == NULL it only counts: lay out once to learn the size, once for real. */
+typedef struct {
+    char *base;
+    size_t used;
+} fwn_arena;
+void *fwn_take(fwn_arena *arena, size_t count, size_t size);
+void *fwn_arena_memory(size_t bytes); /* zeroed; free() it */
+
+uint64_t fwn_hash(uint64_t h, const void *words, size_t count); /* of 32-bit words */
+
+#endif

@@ -1,0 +1,72 @@
+/* The vector vocabulary of simd_scalar.h on AVX2 and FMA: two registers of 8. */
+#ifndef FWN_SIMD_H
+#define FWN_SIMD_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define FWN_LANES 16
+#define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
+#define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
+
+typedef struct { __m256 lo, hi; } vf;
+typedef struct { __m256i lo, hi; } vi;
+typedef struct { __m256 lo, hi; } vm;
+
+#define FWN_VF(e_lo, e_hi) ((vf){e_lo, e_hi})
+#define FWN_VI(e_lo, e_hi) ((vi){e_lo, e_hi})
+
+static inline vf vf_load(const float *p) { return FWN_VF(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
+static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a.lo); _mm256_storeu_ps(p + 8, a.hi); }
+static inline vf vf_set(float x) { return FWN_VF(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
+static inline vf vf_add(vf a, vf b) { return FWN_VF(_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)); }
+static inline vf vf_sub(vf a, vf b) { return FWN_VF(_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)); }
+static inline vf vf_mul(vf a, vf b) { return FWN_VF(_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)); }
+static inline vf vf_div(vf a, vf b) { return FWN_VF(_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)); }
+static inline vf vf_max(vf a, vf b) { return FWN_VF(_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)); }
+static inline vf vf_min(vf a, vf b) { return FWN_VF(_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)); }
+static inline vf vf_fma(vf a, vf b, vf c) { return FWN_VF(_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)); }
+
+static inline vi vf_bits(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
+static inline vf vi_float(vi a) { return FWN_VF(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)); }
+static inline vi vi_set(int32_t x) { return FWN_VI(_mm256_set1_epi32(x), _mm256_set1_epi32(x)); }
+static inline vi vi_add(vi a, vi b) { return FWN_VI(_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)); }
+static inline vi vi_sub(vi a, vi b) { return FWN_VI(_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)); }
+static inline vi vi_shl(vi a, int n) { return FWN_VI(_mm256_slli_epi32(a.lo, n), _mm256_slli_epi32(a.hi, n)); }
+static inline vi vi_sra(vi a, int n) { return FWN_VI(_mm256_srai_epi32(a.lo, n), _mm256_srai_epi32(a.hi, n)); }
+static inline vf vi_to_float(vi a) { return FWN_VF(_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)); }
+static inline vi vf_trunc(vf a) { return FWN_VI(_mm256_cvttps_epi32(a.lo), _mm256_cvttps_epi32(a.hi)); }
+
+static inline vm vf_lt(vf a, vf b)
+{
+    return (vm){_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ)};
+}
+static inline vf vf_select(vm m, vf a, vf b)
+{
+    return FWN_VF(_mm256_blendv_ps(b.lo, a.lo, m.lo), _mm256_blendv_ps(b.hi, a.hi, m.hi));
+}
+static inline vi vi_select(vm m, vi a, vi b) { return vf_bits(vf_select(m, vi_float(a), vi_float(b))); }
+static inline vf vf_gather(const float *p, vi at)
+{
+    return FWN_VF(_mm256_i32gather_ps(p, at.lo, 4), _mm256_i32gather_ps(p, at.hi, 4));
+}
+
+static inline __m256i fwn_pack_u16(vi a) /* 16 values below 65536, in order */
+{
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(a.lo, a.hi), 0xD8);
+}
+static inline void vi_store_u16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, fwn_pack_u16(a)); }
+static inline void vi_store_u8(uint8_t *p, vi a)
+{
+    __m256i w = fwn_pack_u16(a);
+    _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1)));
+}
+static inline vi vi_load_i16(const int16_t *p)
+{
+    return FWN_VI(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p)),
+                  _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(p + 8))));
+}
+
+#undef FWN_VF
+#undef FWN_VI
+#endif

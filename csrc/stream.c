@@ -1,0 +1,286 @@
+/* Streams: creating, running, and moving the state of their rows. */
+#include <stdlib.h>
+#include <string.h>
+#include "model.h"
+#include "mulaw_tables.h"
+#ifdef __x86_64__
+#include <xmmintrin.h>
+#endif
+
+/* ---- create ------------------------------------------------------------------------------------ */
+
+static void lay_out(fwn_stream *s, fwn_arena *arena)
+{
+    const fwn_model *m = s->model;
+    const size_t rows = (size_t)s->block * s->rows, before = m->spec.first_kernel - 1;
+    s->row = fwn_take(arena, s->rows, sizeof *s->row);
+    s->past = fwn_take(arena, m->spec.layers, sizeof *s->past);
+    uint32_t *history = fwn_take(arena, s->rows * before, sizeof *history);
+    for (uint32_t b = 0; arena->base && b < s->rows; b++) s->row[b].history = history + b * before;
+    for (uint32_t l = 0; l < m->spec.layers; l++) {
+        const fwn_layer *layer = &m->layers[l];
+        fwn_past past = {.slots = layer->past + s->block};
+        past.ring = fwn_take(arena, (size_t)past.slots * s->rows * m->Rp, sizeof(float));
+        past.part = fwn_take(arena, (size_t)layer->ahead * s->rows * 2 * m->Dp, sizeof(float));
+        if (arena->base) s->past[l] = past;
+    }
+    s->in = fwn_take(arena, s->rows * (before + s->block), sizeof *s->in);
+    s->x = fwn_take(arena, rows * m->Rp, sizeof(float));
+    s->h = fwn_take(arena, rows * 2 * m->Dp, sizeof(float));
+    s->z = fwn_take(arena, rows * m->skip.k, sizeof(float));
+    s->skip = fwn_take(arena, rows * m->Sp, sizeof(float));
+    s->hidden = fwn_take(arena, rows * m->Hp, sizeof(float));
+    s->logits = fwn_take(arena, rows * m->Qp, sizeof(float));
+    s->weight = fwn_take(arena, m->Qp, sizeof(float));
+}
+
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out)
+{
+    if (!model || !out || rows < 1 || rows > 65536) return FWN_BAD_ARGUMENT;
+    if (!fwn_kernels_of(isa)) return FWN_BAD_ISA;
+    fwn_stream *s = calloc(1, sizeof *s);
+    if (!s) return FWN_NO_MEMORY;
+    s->model = model;
+    s->kernels = fwn_kernels_of(isa);
+    s->rows = rows;
+    s->block = rows < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / rows : 1;
+    fwn_arena arena = {NULL, 0};
+    lay_out(s, &arena);
+    s->arena = fwn_arena_memory(arena.used);
+    if (!s->arena) {
+        free(s);
+        return FWN_NO_MEMORY;
+    }
+    arena = (fwn_arena){s->arena, 0};
+    lay_out(s, &arena);
+    atomic_flag_clear(&s->busy);
+    for (uint32_t b = 0; b < rows; b++) fwn_stream_reset(s, b, 0, b);
+    *out = s;
+    return FWN_OK;
+}
+
+void fwn_stream_destroy(fwn_stream *s)
+{
+    if (!s) return;
+    free(s->arena);
+    free(s);
+}
+
+/* ---- one call at a time, in the arithmetic of docs/arithmetic.md ------------------------------- */
+
+static int enter(fwn_stream *s) { return atomic_flag_test_and_set(&s->busy) ? FWN_BUSY : FWN_OK; }
+static int leave(fwn_stream *s, int result)
+{
+    atomic_flag_clear(&s->busy);
+    return result;
+}
+
+/* Round to nearest, keep denormals, trap nothing; returns the host's mode. */
+#if defined(__x86_64__)
+typedef unsigned int float_mode;
+static float_mode set_mode(void)
+{
+    const float_mode host = _mm_getcsr();
+    _mm_setcsr(0x1F80);
+    return host;
+}
+static void restore_mode(float_mode host) { _mm_setcsr(host); }
+#elif defined(__aarch64__)
+typedef uint64_t float_mode;
+static float_mode set_mode(void)
+{
+    float_mode host, ours = 0;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(host));
+    __asm__ volatile("msr fpcr, %0" : : "r"(ours));
+    return host;
+}
+static void restore_mode(float_mode host) { __asm__ volatile("msr fpcr, %0" : : "r"(host)); }
+#else
+#error "say here how this CPU sets round-to-nearest without flush-to-zero"
+#endif
+
+static int check_io(const fwn_stream *s, const fwn_io *io)
+{
+    const uint32_t levels = s->model->spec.levels;
+    if (!(io->temperature == 0.0f || (io->temperature >= 1e-3f && io->temperature <= 1e3f)))
+        return FWN_BAD_ARGUMENT;
+    if (io->cond && (!io->cond_rows || !io->hop)) return FWN_BAD_ARGUMENT;
+    for (size_t i = 0; io->forced && i < (size_t)io->n * s->rows; i++)
+        if (io->forced[i] >= levels) return FWN_BAD_CODE;
+    return FWN_OK;
+}
+
+int fwn_run(fwn_stream *s, const fwn_io *io)
+{
+    if (!s || !io) return FWN_BAD_ARGUMENT;
+    if (enter(s)) return FWN_BUSY;
+    int error = check_io(s, io);
+    const float_mode host = set_mode();
+    for (uint32_t done = 0, n; done < io->n && !error; done += n) {
+        n = io->forced && io->n - done < s->block ? io->n - done : io->forced ? s->block : 1;
+        error = s->kernels->block(s, io, done, n);
+    }
+    restore_mode(host);
+    return leave(s, error);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+/* The i-th oldest of the samples that layer l remembers of a row: [Rp]. */
+static float *remembered(const fwn_stream *s, uint32_t l, uint32_t row, uint32_t i)
+{
+    const fwn_past *past = &s->past[l];
+    const uint32_t ago = s->model->layers[l].past - i;
+    const uint32_t slot = past->head + (past->head < ago ? past->slots : 0) - ago;
+    return past->ring + ((size_t)slot * s->rows + row) * s->model->Rp;
+}
+
+/* What was computed ahead does not fit a row whose past has changed. */
+static void forget_ahead(fwn_stream *s)
+{
+    for (uint32_t l = 0; l < s->model->spec.layers; l++) s->past[l].ready = 0;
+}
+
+int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
+{
+    if (!s || row >= s->rows) return FWN_BAD_ARGUMENT;
+    if (enter(s)) return FWN_BUSY;
+    const fwn_model *m = s->model;
+    fwn_row *r = &s->row[row];
+    r->seed = seed;
+    r->id = id;
+    r->step = r->begun = 0;
+    r->next = m->spec.start_code;
+    for (uint32_t i = 0; i + 1 < m->spec.first_kernel; i++) r->history[i] = m->spec.levels;
+    for (uint32_t l = 0; l < m->spec.layers; l++)
+        for (uint32_t i = 0; i < m->layers[l].past; i++)
+            memset(remembered(s, l, row, i), 0, m->Rp * sizeof(float));
+    forget_ahead(s);
+    return leave(s, FWN_OK);
+}
+
+int fwn_stream_begin(fwn_stream *s, uint32_t row, uint32_t code)
+{
+    if (!s || row >= s->rows) return FWN_BAD_ARGUMENT;
+    if (code >= s->model->spec.levels) return FWN_BAD_CODE;
+    if (enter(s)) return FWN_BUSY;
+    if (s->row[row].begun) return leave(s, FWN_STARTED);
+    s->row[row].next = code;
+    s->row[row].begun = 1;
+    return leave(s, FWN_OK);
+}
+
+int fwn_stream_info(const fwn_stream *s, uint32_t row, fwn_row_info *out)
+{
+    if (!s || !out || row >= s->rows) return FWN_BAD_ARGUMENT;
+    const fwn_row *r = &s->row[row];
+    *out = (fwn_row_info){r->seed, r->step, r->id, r->begun};
+    return FWN_OK;
+}
+
+/* ---- state ------------------------------------------------------------------------------------- */
+
+/* Little-endian, 4-byte words: this head, first_kernel - 1 history codes, then per layer
+ * [past][R] floats, oldest first, then the hash of all before it. */
+#define FWN_STATE_VERSION 1u
+static const uint32_t state_magic = 0x534E5746u; /* "FWNS" */
+
+typedef struct {
+    uint32_t magic, version;
+    uint64_t model, seed, step;
+    uint32_t id, next, begun, reserved;
+} state_head;
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "saved states are little-endian"
+#endif
+
+static size_t state_size(const fwn_model *m)
+{
+    size_t size = sizeof(state_head) + (m->spec.first_kernel - 1) * sizeof(uint32_t) + sizeof(uint64_t);
+    for (uint32_t l = 0; l < m->spec.layers; l++)
+        size += (size_t)m->layers[l].past * m->spec.residual * sizeof(float);
+    return size;
+}
+
+/* Copies between the state's floats and the rings; returns 0 at a float that is not finite. */
+static int copy_past(fwn_stream *s, uint32_t row, char *at, int save, int check_only)
+{
+    const fwn_model *m = s->model;
+    const size_t width = m->spec.residual * sizeof(float);
+    for (uint32_t l = 0; l < m->spec.layers; l++)
+        for (uint32_t i = 0; i < m->layers[l].past; i++, at += width) {
+            float *x = remembered(s, l, row, i);
+            if (save) memcpy(at, x, width);
+            else if (!check_only) memcpy(x, at, width);
+            for (uint32_t k = 0; check_only && k < m->spec.residual; k++) {
+                float f;
+                memcpy(&f, at + k * sizeof f, sizeof f);
+                if (f - f != 0.0f) return 0;
+            }
+        }
+    return 1;
+}
+
+int fwn_state_save(fwn_stream *s, uint32_t row, void *bytes, size_t *size)
+{
+    if (!s || !size || row >= s->rows) return FWN_BAD_ARGUMENT;
+    const fwn_model *m = s->model;
+    const size_t needed = state_size(m), history = (m->spec.first_kernel - 1) * sizeof(uint32_t);
+    const size_t given = *size;
+    *size = needed;
+    if (!bytes) return FWN_OK;
+    if (given < needed) return FWN_BAD_ARGUMENT;
+    if (enter(s)) return FWN_BUSY;
+    const fwn_row *r = &s->row[row];
+    const state_head head = {state_magic, FWN_STATE_VERSION, m->fingerprint, r->seed, r->step,
+                             r->id,       r->next,           r->begun,       0};
+    char *at = bytes;
+    memcpy(at, &head, sizeof head);
+    memcpy(at + sizeof head, r->history, history);
+    copy_past(s, row, at + sizeof head + history, 1, 0);
+    const uint64_t hash = fwn_hash(FWN_STATE_VERSION, at, (needed - sizeof hash) / 4);
+    memcpy(at + needed - sizeof hash, &hash, sizeof hash);
+    return leave(s, FWN_OK);
+}
+
+/* Everything about the bytes that can be wrong is found here. */
+static int check_state(fwn_stream *s, const char *at, size_t size, state_head *head)
+{
+    const fwn_model *m = s->model;
+    const size_t before = m->spec.first_kernel - 1;
+    uint64_t hash;
+    if (size != state_size(m)) return 0;
+    memcpy(head, at, sizeof *head);
+    memcpy(&hash, at + size - sizeof hash, sizeof hash);
+    if (head->magic != state_magic || head->version != FWN_STATE_VERSION ||
+        head->model != m->fingerprint || head->next >= m->spec.levels || head->begun > 1 ||
+        head->reserved || (head->step && !head->begun) ||
+        hash != fwn_hash(FWN_STATE_VERSION, at, (size - sizeof hash) / 4))
+        return 0;
+    for (size_t i = 0; i < before; i++) {
+        uint32_t code;
+        memcpy(&code, at + sizeof *head + i * sizeof code, sizeof code);
+        if (code > m->spec.levels) return 0;
+    }
+    return copy_past(s, 0, (char *)at + sizeof *head + before * sizeof(uint32_t), 0, 1);
+}
+
+int fwn_state_load(fwn_stream *s, uint32_t row, const void *bytes, size_t size)
+{
+    state_head head;
+    if (!s || !bytes || row >= s->rows) return FWN_BAD_ARGUMENT;
+    if (enter(s)) return FWN_BUSY;
+    if (!check_state(s, bytes, size, &head)) return leave(s, FWN_BAD_STATE);
+    const size_t history = (s->model->spec.first_kernel - 1) * sizeof(uint32_t);
+    fwn_row *r = &s->row[row];
+    r->seed = head.seed;
+    r->step = head.step;
+    r->id = head.id;
+    r->next = head.next;
+    r->begun = head.begun;
+    memcpy(r->history, (const char *)bytes + sizeof head, history);
+    copy_past(s, row, (char *)bytes + sizeof head + history, 0, 0);
+    forget_ahead(s);
+    return leave(s, FWN_OK);
+}

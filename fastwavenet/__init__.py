@@ -1,0 +1,36 @@
+"""Train a WaveNet in PyTorch, generate from it on a CPU many times faster than real time.
+
+    import fastwavenet as fw
+
+    model = fw.load("voice.safetensors")
+    audio = fw.generate(model, seconds=4, seed=7)
+
+Training is in `fastwavenet.training`, the only part that imports torch.
+"""
+
+from ._engine import BusyError, NotFiniteError, StateError
+from .engine import Generator, Model, generate, load, outputs, score
+from .isa import available_isas, isa
+from .modelfile import ModelFormatError
+from .mulaw import mu_law_decode, mu_law_encode
+from .spec import WaveNetSpec
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BusyError",
+    "Generator",
+    "Model",
+    "ModelFormatError",
+    "NotFiniteError",
+    "StateError",
+    "WaveNetSpec",
+    "available_isas",
+    "generate",
+    "isa",
+    "load",
+    "mu_law_decode",
+    "mu_law_encode",
+    "outputs",
+    "score",
+]

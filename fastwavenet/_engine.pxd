@@ -1,0 +1,94 @@
+# csrc/fastwavenet.h, name for name and in its order; nothing else.
+from libc.stdint cimport int16_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "fastwavenet.h" nogil:
+    enum:
+        FWN_OK
+        FWN_NO_MEMORY
+        FWN_BAD_SPEC
+        FWN_BAD_TENSOR
+        FWN_BAD_ARGUMENT
+        FWN_BAD_CODE
+        FWN_BAD_AUDIO
+        FWN_BAD_STATE
+        FWN_BAD_ISA
+        FWN_BUSY
+        FWN_STARTED
+        FWN_NOT_FINITE
+    const char *fwn_strerror(int error)
+
+    enum:
+        FWN_SCALAR
+        FWN_AVX2
+        FWN_AVX512
+        FWN_ISAS
+    int fwn_isa_list(int *out, int max)
+    const char *fwn_isa_name(int isa)
+
+    enum:
+        FWN_FLOAT32
+
+    ctypedef struct fwn_spec:
+        uint32_t levels, residual, dilation_channels, skip, head
+        uint32_t first_kernel, layers
+        const uint32_t *kernels
+        const uint32_t *dilations
+        uint32_t start_code
+
+    ctypedef struct fwn_tensor:
+        const char *name
+        const float *data
+        uint32_t rank
+        uint32_t shape[4]
+
+    ctypedef struct fwn_model
+    int fwn_model_create(const fwn_spec *spec, const fwn_tensor *tensors, size_t count,
+                         int precision, fwn_model **out)
+    void fwn_model_destroy(fwn_model *model)
+
+    ctypedef struct fwn_info:
+        size_t arena_bytes
+        size_t step_bytes
+        uint64_t fingerprint
+    int fwn_model_info(const fwn_model *model, fwn_info *out)
+
+    ctypedef struct fwn_stream
+    int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out)
+    void fwn_stream_destroy(fwn_stream *stream)
+    int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id)
+    int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code)
+
+    ctypedef struct fwn_row_info:
+        uint64_t seed, step
+        uint32_t id, begun
+    int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out)
+
+    ctypedef struct fwn_io:
+        uint32_t n
+        const uint16_t *forced
+        const float *cond
+        uint32_t cond_rows
+        uint32_t hop
+        float temperature
+        uint32_t top_k
+        uint16_t *codes
+        float *audio
+        float *logp
+        float *logits
+    int fwn_run(fwn_stream *stream, const fwn_io *io)
+
+    int fwn_state_save(fwn_stream *stream, uint32_t row, void *bytes, size_t *size)
+    int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size)
+
+    ctypedef struct fwn_mulaw
+    int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out)
+    void fwn_mulaw_destroy(fwn_mulaw *codec)
+    int fwn_mulaw_encode_f32(const fwn_mulaw *codec, int isa, const float *x, size_t n,
+                             void *codes, size_t *bad)
+    int fwn_mulaw_encode_i16(const fwn_mulaw *codec, int isa, const int16_t *x, size_t n,
+                             void *codes)
+    int fwn_mulaw_decode_f32(const fwn_mulaw *codec, int isa, const void *codes, size_t n,
+                             float *x, size_t *bad)
+    int fwn_mulaw_decode_i16(const fwn_mulaw *codec, int isa, const void *codes, size_t n,
+                             int16_t *x, size_t *bad)

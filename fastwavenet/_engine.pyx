@@ -1,0 +1,289 @@
+# cython: language_level=3, boundscheck=True, wraparound=False
+"""The border between Python and csrc/fastwavenet.h.
+
+It owns memory, checks shapes, makes one call without the GIL, and turns error codes into
+exceptions.  There is no arithmetic here.
+"""
+
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+
+class NotFiniteError(ArithmeticError):
+    """The network's outputs overflowed; the generator must be reset."""
+
+
+class StateError(ValueError):
+    """Bytes that are not a saved state of this model."""
+
+
+class BusyError(RuntimeError):
+    """A generator was used by two calls at once."""
+
+
+cdef dict _EXCEPTIONS = {
+    FWN_NO_MEMORY: MemoryError,
+    FWN_BAD_STATE: StateError,
+    FWN_BUSY: BusyError,
+    FWN_STARTED: RuntimeError,
+    FWN_NOT_FINITE: NotFiniteError,
+}
+
+
+cdef int check(int code) except -1:
+    if code == FWN_OK:
+        return 0
+    raise _EXCEPTIONS.get(code, ValueError)(fwn_strerror(code).decode())
+
+
+def isa_names():
+    """All instruction sets this version knows, worst to best."""
+    return [fwn_isa_name(isa).decode() for isa in range(FWN_ISAS)]
+
+
+def supported_isas():
+    """Those this CPU and operating system can run, worst to best."""
+    cdef int found[16]
+    cdef int count = fwn_isa_list(found, 16)
+    return [fwn_isa_name(found[i]).decode() for i in range(count)]
+
+
+cdef int isa_number(str name) except -1:
+    return isa_names().index(name)
+
+
+cdef class Network:
+    """A packed, immutable model."""
+
+    cdef fwn_model *model
+    cdef readonly int levels, layers, dilation_channels
+
+    def __cinit__(self, spec, dict weights):
+        """weights: name -> C-contiguous float32 array, as checked by modelfile.check_weights."""
+        cdef uint32_t[::1] kernels = _words(spec.kernel)
+        cdef uint32_t[::1] dilations = _words(spec.dilations)
+        cdef fwn_spec sizes
+        sizes.levels = self.levels = spec.levels
+        sizes.residual = spec.residual
+        sizes.dilation_channels = self.dilation_channels = spec.dilation_channels
+        sizes.skip = spec.skip
+        sizes.head = spec.head
+        sizes.first_kernel = spec.first_kernel
+        sizes.layers = self.layers = spec.layers
+        sizes.kernels = &kernels[0]
+        sizes.dilations = &dilations[0]
+        sizes.start_code = spec.start_code
+        cdef size_t i, count = len(weights)
+        cdef fwn_tensor *tensors = <fwn_tensor *>calloc(count, sizeof(fwn_tensor))
+        if tensors == NULL:
+            raise MemoryError
+        cdef list names = [name.encode() for name in weights]  # keeps the bytes alive
+        cdef int code
+        try:
+            for i, array in enumerate(weights.values()):
+                tensors[i].name = names[i]
+                bind(&tensors[i], array)
+            with nogil:
+                code = fwn_model_create(&sizes, tensors, count, FWN_FLOAT32, &self.model)
+        finally:
+            free(tensors)
+        check(code)
+
+    def __dealloc__(self):
+        fwn_model_destroy(self.model)
+
+    def info(self):
+        cdef fwn_info info
+        check(fwn_model_info(self.model, &info))
+        return {"arena_bytes": info.arena_bytes, "step_bytes": info.step_bytes,
+                "fingerprint": info.fingerprint}
+
+
+cdef uint32_t[::1] _words(values):
+    import array
+
+    return memoryview(array.array("I", values))
+
+
+cdef int bind(fwn_tensor *tensor, array) except -1:
+    """Points a tensor at an array that the caller keeps alive."""
+    cdef const float[::1] flat = array.reshape(-1)
+    tensor.data = &flat[0]
+    tensor.rank = array.ndim
+    for axis in range(array.ndim):
+        tensor.shape[axis] = array.shape[axis]
+    return 0
+
+
+cdef int expect(str name, view, tuple shape) except -1:
+    """A view's shape, where there is a view."""
+    if view is None:
+        return 0
+    found = tuple(view.shape[axis] for axis in range(view.ndim))
+    if found != shape or 0 in shape:
+        raise ValueError(f"{name} must have shape {shape}, not {found}")
+    return 0
+
+
+cdef class Stream:
+    """Rows of a network in step; see fwn_stream."""
+
+    cdef fwn_stream *stream
+    cdef readonly Network network
+    cdef readonly uint32_t rows
+
+    def __cinit__(self, Network network not None, str isa not None, uint32_t rows):
+        self.network = network
+        self.rows = rows
+        check(fwn_stream_create(network.model, isa_number(isa), rows, &self.stream))
+
+    def __dealloc__(self):
+        fwn_stream_destroy(self.stream)
+
+    def reset(self, uint32_t row, uint64_t seed, uint32_t id):
+        check(fwn_stream_reset(self.stream, row, seed, id))
+
+    def begin(self, uint32_t row, uint32_t code):
+        check(fwn_stream_begin(self.stream, row, code))
+
+    def info(self, uint32_t row):
+        cdef fwn_row_info info
+        check(fwn_stream_info(self.stream, row, &info))
+        return {"seed": info.seed, "step": info.step, "id": info.id, "begun": bool(info.begun)}
+
+    def run(self, uint32_t n, *, const uint16_t[:, ::1] forced=None,
+            const float[:, :, :, ::1] cond=None, uint32_t hop=1, float temperature=1.0,
+            uint32_t top_k=0, uint16_t[:, ::1] codes=None, float[:, ::1] audio=None,
+            float[:, ::1] logp=None, float[:, :, ::1] logits=None):
+        """n steps of every row; arrays of shape (rows, n), cond (cond rows, rows, layers, 2D)."""
+        cdef fwn_io io
+        cdef int code
+        if n == 0:
+            return
+        expect("forced", forced, (self.rows, n))
+        expect("codes", codes, (self.rows, n))
+        expect("audio", audio, (self.rows, n))
+        expect("logp", logp, (self.rows, n))
+        expect("logits", logits, (self.rows, n, self.network.levels))
+        width = 2 * self.network.dilation_channels
+        expect("cond", cond, (len(cond) if cond is not None else 0, self.rows,
+                              self.network.layers, width))
+        io.n = n
+        io.forced = NULL if forced is None else &forced[0, 0]
+        io.cond = NULL if cond is None else &cond[0, 0, 0, 0]
+        io.cond_rows = 0 if cond is None else cond.shape[0]
+        io.hop = hop
+        io.temperature = temperature
+        io.top_k = top_k
+        io.codes = NULL if codes is None else &codes[0, 0]
+        io.audio = NULL if audio is None else &audio[0, 0]
+        io.logp = NULL if logp is None else &logp[0, 0]
+        io.logits = NULL if logits is None else &logits[0, 0, 0]
+        with nogil:
+            code = fwn_run(self.stream, &io)
+        check(code)
+
+    def save(self, uint32_t row):
+        cdef size_t size = 0
+        check(fwn_state_save(self.stream, row, NULL, &size))
+        cdef bytearray state = bytearray(size)
+        cdef unsigned char[::1] view = state
+        check(fwn_state_save(self.stream, row, &view[0], &size))
+        return bytes(state)
+
+    def load(self, uint32_t row, const unsigned char[::1] state not None):
+        if state.shape[0] == 0:
+            check(FWN_BAD_STATE)
+        check(fwn_state_load(self.stream, row, &state[0], state.shape[0]))
+
+
+cdef class MuLaw:
+    """mu-law tables of one number of levels; see fwn_mulaw."""
+
+    cdef fwn_mulaw *codec
+    cdef readonly uint32_t levels
+
+    def __cinit__(self, uint32_t levels):
+        self.levels = levels
+        check(fwn_mulaw_create(levels, &self.codec))
+
+    def __dealloc__(self):
+        fwn_mulaw_destroy(self.codec)
+
+    def encode_f32(self, str isa, const float[::1] x, codes):
+        """Returns the index of the first x that is not finite, or None."""
+        cdef size_t bad = 0, n = x.shape[0]
+        cdef int number = isa_number(isa), code
+        cdef void *out
+        if n == 0:
+            return None
+        out = writable_codes(codes, self.levels, n)
+        with nogil:
+            code = fwn_mulaw_encode_f32(self.codec, number, &x[0], n, out, &bad)
+        return found(code, FWN_BAD_AUDIO, bad)
+
+    def encode_i16(self, str isa, const int16_t[::1] x, codes):
+        cdef size_t n = x.shape[0]
+        cdef int number = isa_number(isa), code
+        cdef void *out
+        if n == 0:
+            return
+        out = writable_codes(codes, self.levels, n)
+        with nogil:
+            code = fwn_mulaw_encode_i16(self.codec, number, &x[0], n, out)
+        check(code)
+
+    def decode_f32(self, str isa, codes, float[::1] x):
+        """Returns the index of the first code that is not below `levels`, or None."""
+        cdef size_t bad = 0, n = x.shape[0]
+        cdef int number = isa_number(isa), code
+        cdef const void *at
+        if n == 0:
+            return None
+        at = readable_codes(codes, self.levels, n)
+        with nogil:
+            code = fwn_mulaw_decode_f32(self.codec, number, at, n, &x[0], &bad)
+        return found(code, FWN_BAD_CODE, bad)
+
+    def decode_i16(self, str isa, codes, int16_t[::1] x):
+        """Returns the index of the first code that is not below `levels`, or None."""
+        cdef size_t bad = 0, n = x.shape[0]
+        cdef int number = isa_number(isa), code
+        cdef const void *at
+        if n == 0:
+            return None
+        at = readable_codes(codes, self.levels, n)
+        with nogil:
+            code = fwn_mulaw_decode_i16(self.codec, number, at, n, &x[0], &bad)
+        return found(code, FWN_BAD_CODE, bad)
+
+
+cdef object found(int code, int refusal, size_t bad):
+    if code == refusal:
+        return bad
+    check(code)
+    return None
+
+
+cdef void *writable_codes(codes, uint32_t levels, size_t n) except NULL:
+    cdef uint8_t[::1] narrow
+    cdef uint16_t[::1] wide
+    if len(codes) != n:
+        raise ValueError(f"expected {n} codes, not {len(codes)}")
+    if levels <= 256:
+        narrow = codes
+        return &narrow[0]
+    wide = codes
+    return &wide[0]
+
+
+cdef const void *readable_codes(codes, uint32_t levels, size_t n) except NULL:
+    cdef const uint8_t[::1] narrow
+    cdef const uint16_t[::1] wide
+    if len(codes) != n:
+        raise ValueError(f"expected {n} codes, not {len(codes)}")
+    if levels <= 256:
+        narrow = codes
+        return &narrow[0]
+    wide = codes
+    return &wide[0]

@@ -1,0 +1,403 @@
+"""What users call: Model, Generator, generate, score, outputs.
+
+The network itself is csrc/flow.h; here arguments are checked, cut into chunks and handed over.
+In `prime`, `score` and `outputs` integer arrays are codes and float arrays are audio.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _engine, modelfile
+from .isa import isa as resolve_isa
+from .mulaw import check_codes, mu_law_encode
+from .spec import WaveNetSpec
+
+CHUNK = 4096  # steps between two looks at Ctrl-C; the samples do not depend on it
+MAX_SAMPLES = 2**40
+
+Progress = Callable[[int, int], object]
+
+
+class Model:
+    """A network packed for the engine.  Immutable: any number of threads may share one.
+
+    spec: WaveNetSpec.  weights: name -> float32 array, as in `spec.tensors()`.
+    Raises ModelFormatError if they do not fit the spec.
+    """
+
+    def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
+        self._spec = spec
+        self._network = _engine.Network(spec, modelfile.check_weights(spec, weights))
+
+    @property
+    def spec(self) -> WaveNetSpec:
+        return self._spec
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the audio it was trained on and generates."""
+        return self._spec.sample_rate
+
+    def info(self) -> dict[str, int]:
+        """arena_bytes: packed weights; step_bytes: those read per generated sample; fingerprint."""
+        return self._network.info()
+
+    def __repr__(self) -> str:
+        s = self._spec
+        return (
+            f"Model({s.sample_rate} Hz, {s.layers} layers, residual {s.residual}, skip {s.skip}, "
+            f"receptive field {s.receptive_field} samples)"
+        )
+
+
+def load(path: str | os.PathLike) -> Model:
+    """Reads a model file.
+
+    Raises ModelFormatError naming the file, what was expected and what was found; OSError if it
+    cannot be read.
+    """
+    spec, weights = modelfile.load(path)
+    return Model(spec, weights)
+
+
+class Generator:
+    """One voice, or `batch` voices in step, that generates samples and remembers its past.
+
+    model        from `load`
+    seed         0 .. 2**64 - 1; None draws one, which `seed` tells
+    stream       number of the random stream; row i of a batch uses stream + i, and equals a
+                 single generator with that stream
+    batch        None: arrays are (n,); else (batch, n)
+    temperature  1: as trained; lower: more predictable; 0: always the most probable code
+    top_k        draw among the k most probable codes only; None: all
+    isa          instruction set; None: $FASTWAVENET_ISA or the best.  Results do not depend on it
+
+    One call at a time: a second one from another thread raises BusyError.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        seed: int | None = None,
+        stream: int = 0,
+        batch: int | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        isa: str | None = None,
+    ):
+        if not isinstance(model, Model):
+            raise TypeError(f"model must be a fastwavenet.Model, not {type(model).__name__}")
+        rows = 1 if batch is None else _whole("batch", batch, 1, 65536)
+        self.model = model
+        self.batch = batch
+        self.isa = resolve_isa(isa)
+        self.temperature = _temperature(temperature)
+        self.top_k = None if top_k is None else _whole("top_k", top_k, 1, model.spec.levels)
+        self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
+        self._rows = _engine.Stream(model._network, self.isa, rows)
+        self.reset(seed)
+
+    @property
+    def seed(self) -> int:
+        return self._rows.info(0)["seed"]
+
+    @property
+    def position(self) -> int:
+        """Steps since reset: samples generated, and samples primed after the first."""
+        return self._rows.info(0)["step"]
+
+    def reset(self, seed: int | None = None) -> None:
+        """Back to silence and step 0; with `seed` None a new seed is drawn."""
+        if seed is None:
+            seed = secrets.randbits(32)
+        _whole("seed", seed, 0, 2**64 - 1)
+        for row in range(self._rows.rows):
+            self._rows.reset(row, seed, self._first_stream + row)
+
+    def prime(
+        self, samples: npt.ArrayLike, *, cond: npt.ArrayLike | None = None, hop: int = 1
+    ) -> None:
+        """Lets the generator hear samples: it continues after them.
+
+        samples: (n,) for all rows, or (batch, n); codes or audio at the model's sample rate.
+        cond: as in `generate`; one step is taken per sample, none for a generator's very first.
+        """
+        codes = self._codes(samples)
+        begin = codes.shape[1] > 0 and not self._rows.info(0)["begun"]
+        steps = codes.shape[1] - begin
+        rows = self._cond(cond, steps, hop)
+        if begin:
+            for row in range(self._rows.rows):
+                self._rows.begin(row, int(codes[row, 0]))
+        for start, n in _chunks(steps, hop):
+            chunk = codes[:, start + begin : start + begin + n]
+            self._run(start, n, rows, hop, forced=np.ascontiguousarray(chunk))
+
+    def generate(self, n: int, *, cond: npt.ArrayLike | None = None, hop: int = 1) -> np.ndarray:
+        """The next n samples: float32 (n,), or (batch, n), in [-1, 1].
+
+        cond: for models with conditioning="rows": float32 (frames, layers, 2 D), or
+        (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
+        single frame holds for all steps.
+        """
+        _whole("n", n, 0, MAX_SAMPLES)
+        rows = self._cond(cond, n, hop)
+        audio = np.empty((self._rows.rows, n), np.float32)
+        for start, m in _chunks(n, hop):
+            chunk = np.empty((self._rows.rows, m), np.float32)
+            self._run(start, m, rows, hop, audio=chunk)
+            audio[:, start : start + m] = chunk
+        return self._shaped(audio)
+
+    def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[np.ndarray]:
+        """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
+        _whole("chunk", chunk, 1, MAX_SAMPLES)
+        left = None if n_samples is None else _whole("n_samples", n_samples, 0, MAX_SAMPLES)
+        return self._blocks(chunk, left)
+
+    def _blocks(self, chunk: int, left: int | None) -> Iterator[np.ndarray]:
+        while left is None or left > 0:
+            n = chunk if left is None else min(chunk, left)
+            yield self.generate(n)
+            left = None if left is None else left - n
+
+    def get_state(self) -> bytes:
+        """All that the next samples depend on, besides model, temperature and top_k.
+
+        The bytes are the same for every instruction set and may be kept in a file.
+        """
+        return b"".join(self._rows.save(row) for row in range(self._rows.rows))
+
+    def set_state(self, state: bytes) -> None:
+        """Continues exactly where `get_state` was called, on any machine.
+
+        Raises StateError, with the generator unchanged, for anything but a state of this model
+        and batch size.
+        """
+        rows = self._rows.rows
+        state = bytes(state)
+        size = len(self._rows.save(0))
+        if len(state) != size * rows:
+            raise _engine.StateError(
+                f"a state of this model with {rows} rows has {size * rows} bytes, not {len(state)}"
+            )
+        before = self.get_state()
+        try:
+            self._load_rows(state, size)
+        except _engine.StateError:
+            self._load_rows(before, size)
+            raise
+
+    def _load_rows(self, state: bytes, size: int) -> None:
+        for row in range(self._rows.rows):
+            self._rows.load(row, state[row * size : (row + 1) * size])
+
+    def clone(self) -> Generator:
+        """A second generator in the same state, independent from now on."""
+        twin = Generator(
+            self.model,
+            seed=self.seed,
+            stream=self._first_stream,
+            batch=self.batch,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            isa=self.isa,
+        )
+        twin.set_state(self.get_state())
+        return twin
+
+    def _run(self, start: int, n: int, cond: np.ndarray | None, hop: int, **arrays) -> None:
+        """n steps, `start` steps into a call; arrays as in _engine.Stream.run."""
+        if cond is not None:
+            cond = cond[min(start // hop, len(cond) - 1) :]
+        self._rows.run(
+            n,
+            cond=cond,
+            hop=hop,
+            temperature=self.temperature,
+            top_k=self.top_k or 0,
+            **arrays,
+        )
+
+    def _codes(self, samples: npt.ArrayLike) -> np.ndarray:
+        """uint16 (rows, n)"""
+        codes = _to_codes(samples, self.model.spec.levels, self.isa)
+        rows = self._rows.rows
+        allowed = codes.ndim == 1 or (self.batch is not None and codes.shape[:-1] == (rows,))
+        if not allowed:
+            expected = "(n,)" if self.batch is None else f"(n,) or ({rows}, n)"
+            raise ValueError(f"samples must have shape {expected}, not {codes.shape}")
+        return np.broadcast_to(codes, (rows, codes.shape[-1]))
+
+    def _cond(self, cond: npt.ArrayLike | None, steps: int, hop: int) -> np.ndarray | None:
+        """float32 (frames, rows, layers, 2 D), or None for a model without conditioning."""
+        spec = self.model.spec
+        _whole("hop", hop, 1, MAX_SAMPLES)
+        if (cond is None) != (spec.conditioning is None):
+            needs = "needs cond" if cond is None else "takes no cond"
+            raise ValueError(f"a model with conditioning={spec.conditioning!r} {needs}")
+        if cond is None:
+            return None
+        rows = np.asarray(cond, np.float32)
+        one_row = (spec.layers, 2 * spec.dilation_channels)
+        if rows.ndim == 3:
+            rows = rows[:, None]
+        if rows.shape[2:] != one_row or rows.shape[1] not in (1, self._rows.rows):
+            raise ValueError(
+                f"cond must have shape (frames, {one_row[0]}, {one_row[1]}) or (frames, "
+                f"{self._rows.rows}, {one_row[0]}, {one_row[1]}), not {np.shape(cond)}"
+            )
+        if len(rows) == 0 or 1 < len(rows) * hop < steps:
+            raise ValueError(
+                f"{steps} steps with hop {hop} need {-(-steps // hop)} frames of cond "
+                f"or a single one, not {len(rows)}"
+            )
+        if not np.isfinite(rows).all():
+            raise ValueError("cond must be finite, but holds NaN or infinity")
+        shape = (len(rows), self._rows.rows, *one_row)
+        return np.ascontiguousarray(np.broadcast_to(rows, shape))
+
+    def _shaped(self, array: np.ndarray) -> np.ndarray:
+        return array[0] if self.batch is None else array
+
+
+def generate(
+    model: Model,
+    seconds: float | None = None,
+    *,
+    n_samples: int | None = None,
+    seed: int | None = None,
+    batch: int | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    prime: npt.ArrayLike | None = None,
+    isa: str | None = None,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
+
+    seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of
+    the result.  progress(done, total) is called now and then.  The rest as in `Generator`.
+    The same arguments give the same samples on every CPU.
+    """
+    n = _length(model, seconds, n_samples)
+    gen = Generator(model, seed=seed, batch=batch, temperature=temperature, top_k=top_k, isa=isa)
+    if prime is not None:
+        gen.prime(prime)
+    audio = np.empty((1 if batch is None else batch, n), np.float32)
+    for start, m in _chunks(n, 1):
+        audio[:, start : start + m] = gen.generate(m)
+        if progress is not None:
+            progress(start + m, n)
+    return gen._shaped(audio)
+
+
+def score(
+    model: Model,
+    samples: npt.ArrayLike,
+    *,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
+    isa: str | None = None,
+) -> np.ndarray:
+    """How surprising each sample after the first is to the model: float32 (n - 1,), in nats.
+
+    samples: (n,), codes or audio.  Row t is -ln p(sample t + 1 | samples up to t); ln(levels) is
+    what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.
+    """
+    gen, codes = _listener(model, samples, isa)
+    steps = max(codes.shape[1] - 1, 0)
+    rows = gen._cond(cond, steps, hop)
+    logp = np.empty(steps, np.float32)
+    for start, n in _chunks(steps, hop):
+        chunk = np.empty((1, n), np.float32)
+        gen._run(start, n, rows, hop, forced=codes[:, start + 1 : start + 1 + n].copy(), logp=chunk)
+        logp[start : start + n] = chunk[0]
+    return -logp
+
+
+def outputs(
+    model: Model,
+    samples: npt.ArrayLike,
+    *,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
+    isa: str | None = None,
+) -> np.ndarray:
+    """The network's logits, float32 (n, levels); row t predicts sample t + 1.
+
+    samples: (n,), codes or audio.  cond: as in `Generator.generate`, n steps.
+    """
+    gen, codes = _listener(model, samples, isa)
+    steps = codes.shape[1]
+    rows = gen._cond(cond, steps, hop)
+    following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
+    logits = np.empty((1, steps, model.spec.levels), np.float32)
+    for start, n in _chunks(steps, hop):
+        chunk = np.empty((1, n, model.spec.levels), np.float32)
+        gen._run(start, n, rows, hop, forced=following[:, start : start + n].copy(), logits=chunk)
+        logits[:, start : start + n] = chunk
+    return logits[0]
+
+
+def _listener(
+    model: Model, samples: npt.ArrayLike, isa: str | None
+) -> tuple[Generator, np.ndarray]:
+    """A generator about to be fed the first of the samples, and their codes, uint16 (1, n)."""
+    gen = Generator(model, seed=0, isa=isa)
+    codes = np.ascontiguousarray(gen._codes(samples))
+    if codes.shape[1]:
+        gen._rows.begin(0, int(codes[0, 0]))
+    return gen, codes
+
+
+def _to_codes(samples: npt.ArrayLike, levels: int, isa: str) -> np.ndarray:
+    """uint16 codes of the same shape as the samples."""
+    samples = np.asarray(samples)
+    if np.issubdtype(samples.dtype, np.floating):
+        codes = mu_law_encode(samples, levels, isa=isa)
+    else:
+        codes = check_codes(samples, levels).reshape(samples.shape)
+        if codes.size and codes.max() >= levels:
+            check_codes(codes.astype(np.int64), levels)  # names the index
+    return codes.astype(np.uint16)
+
+
+def _chunks(n: int, hop: int) -> Iterator[tuple[int, int]]:
+    """(start, length) of the calls that n steps are cut into, at multiples of hop."""
+    size = max(1, CHUNK // hop) * hop
+    for start in range(0, n, size):
+        yield start, min(size, n - start)
+
+
+def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:
+    if (seconds is None) == (n_samples is None):
+        raise ValueError("give either seconds or n_samples")
+    if n_samples is not None:
+        return _whole("n_samples", n_samples, 0, MAX_SAMPLES)
+    if not 0 <= seconds * model.sample_rate <= MAX_SAMPLES:  # not NaN either
+        raise ValueError(f"seconds must be a number from 0, not {seconds!r}")
+    return round(seconds * model.sample_rate)
+
+
+def _temperature(value: float) -> float:
+    if not (value == 0 or 1e-3 <= value <= 1e3):
+        raise ValueError(
+            f"temperature must be 0 (always the most probable) or from 0.001 to 1000, not {value!r}"
+        )
+    return float(value)
+
+
+def _whole(name: str, value: int, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+    return int(value)

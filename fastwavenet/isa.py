@@ -1,0 +1,31 @@
+"""Which instruction set the engine uses: the best there is, unless one is asked for."""
+
+from __future__ import annotations
+
+import os
+
+from . import _engine
+
+ENVIRONMENT = "FASTWAVENET_ISA"
+
+
+def available_isas() -> list[str]:
+    """The instruction sets that this CPU and operating system can run, worst to best."""
+    return _engine.supported_isas()
+
+
+def isa(name: str | None = None) -> str:
+    """The instruction set in use: `name`, else $FASTWAVENET_ISA, else the best available.
+
+    Results do not depend on it, only speed does.
+    Raises ValueError, which lists the available ones, if it is unknown or not available.
+    """
+    source = "isa" if name is not None else ENVIRONMENT
+    chosen = name if name is not None else os.environ.get(ENVIRONMENT) or None
+    available = available_isas()
+    if chosen is None:
+        return available[-1]
+    if chosen in available:
+        return chosen
+    what = "not available on this machine" if chosen in _engine.isa_names() else "unknown"
+    raise ValueError(f"{source} {chosen!r} is {what}; available: {', '.join(available)}")

@@ -1,0 +1,58 @@
+"""Builds the extension: one module that holds the engine compiled for every instruction set."""
+
+import glob
+import os
+import platform
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+# Results must not depend on the compiler's taste (docs/arithmetic.md): no contraction, no
+# reassociation.  -O3 stands here because CFLAGS from outside would replace Python's own.
+FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-fast-math", "-fno-math-errno",
+         "-fno-trapping-math", "-fvisibility=hidden"]  # fmt: skip
+# A user's -Ofast at link time would switch denormals off for the whole process; the last wins.
+LINK_FLAGS = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
+
+ISA_FLAGS = {"scalar": []}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
+    ISA_FLAGS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
+
+
+class BuildExtension(build_ext):
+    """Compiles csrc/isa_<name>.c with the flags of its instruction set, and links all of them."""
+
+    def build_extension(self, ext: Extension) -> None:
+        objects = []
+        for isa, flags in ISA_FLAGS.items():
+            objects += self.compiler.compile(
+                [f"csrc/isa_{isa}.c"],
+                output_dir=os.path.join(self.build_temp, isa),
+                include_dirs=ext.include_dirs,
+                debug=self.debug,
+                extra_postargs=[*FLAGS, *flags],
+                depends=ext.depends,
+            )
+        saved = list(ext.extra_objects)
+        ext.extra_objects = saved + objects
+        try:
+            super().build_extension(ext)
+        finally:
+            ext.extra_objects = saved
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "fastwavenet._engine",
+            ["fastwavenet/_engine.pyx"]
+            + [f"csrc/{name}.c" for name in ("model", "stream", "mulaw", "dispatch")],
+            include_dirs=["csrc"],
+            depends=sorted(glob.glob("csrc/*.[ch]")) + ["fastwavenet/_engine.pxd"],
+            extra_compile_args=FLAGS,
+            extra_link_args=LINK_FLAGS,
+        )
+    ],
+    cmdclass={"build_ext": BuildExtension},
+)
