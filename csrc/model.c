@@ -52,7 +52,7 @@ static int between(uint32_t x, uint32_t low, uint32_t high) { return low <= x &&
 
 static int check_spec(const fwn_spec *s)
 {
-    uint64_t field = s->first_kernel, per_layer, weights;
+    uint64_t field = 0, per_layer, weights;
     if (!between(s->levels, 2, 65536) || !between(s->residual, 1, 4096) ||
         !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
         !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
@@ -67,7 +67,8 @@ static int check_spec(const fwn_spec *s)
         per_layer = 2ull * s->kernels[l] * s->residual + s->residual + s->skip;
         weights += per_layer * s->dilation_channels;
     }
-    return field <= 1u << 26 && weights <= 1u << 29 ? FWN_OK : FWN_BAD_SPEC;
+    if (field > 1u << 26 || field * s->residual > 1u << 28 || weights > 1u << 29) return FWN_BAD_SPEC;
+    return FWN_OK;
 }
 
 /* The caller's tensors.  They are looked for from where the last one was found, and counted. */

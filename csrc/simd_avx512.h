@@ -5,7 +5,6 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#define FWN_LANES 16
 #define FWN_PANELS 2    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 8 /* ... and rows, where there are many: what fits the registers */
 

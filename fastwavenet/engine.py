@@ -18,7 +18,7 @@ from .isa import isa as resolve_isa
 from .mulaw import check_codes, mu_law_encode
 from .spec import WaveNetSpec
 
-CHUNK = 4096  # steps between two looks at Ctrl-C; the samples do not depend on it
+CHUNK_MACS = 2**26  # work between two looks at Ctrl-C, well below 100 ms on any CPU
 MAX_SAMPLES = 2**40
 
 Progress = Callable[[int, int], object]
@@ -102,6 +102,7 @@ class Generator:
         self.top_k = None if top_k is None else _whole("top_k", top_k, 1, model.spec.levels)
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
         self._rows = _engine.Stream(model._network, self.isa, rows)
+        self._chunk = min(4096, max(1, CHUNK_MACS // (model.spec.macs_per_sample * rows)))
         self.reset(seed)
 
     @property
@@ -136,7 +137,7 @@ class Generator:
         if begin:
             for row in range(self._rows.rows):
                 self._rows.begin(row, int(codes[row, 0]))
-        for start, n in _chunks(steps, hop):
+        for start, n in self._chunks(steps, hop):
             chunk = codes[:, start + begin : start + begin + n]
             self._run(start, n, rows, hop, forced=np.ascontiguousarray(chunk))
 
@@ -147,14 +148,21 @@ class Generator:
         (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
         single frame holds for all steps.
         """
+        return self._generate(n, cond, hop, None)
+
+    def _generate(
+        self, n: int, cond: npt.ArrayLike | None, hop: int, progress: Progress | None
+    ) -> np.ndarray:
         _whole("n", n, 0, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32)
-        for start, m in _chunks(n, hop):
+        for start, m in self._chunks(n, hop):
             chunk = np.empty((self._rows.rows, m), np.float32)
             self._run(start, m, rows, hop, audio=chunk)
             audio[:, start : start + m] = chunk
-        return self._shaped(audio)
+            if progress is not None:
+                progress(start + m, n)
+        return audio[0] if self.batch is None else audio
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[np.ndarray]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
@@ -226,6 +234,12 @@ class Generator:
             **arrays,
         )
 
+    def _chunks(self, n: int, hop: int) -> Iterator[tuple[int, int]]:
+        """(start, length) of the calls that n steps are cut into, at multiples of hop."""
+        size = max(1, self._chunk // hop) * hop
+        for start in range(0, n, size):
+            yield start, min(size, n - start)
+
     def _codes(self, samples: npt.ArrayLike) -> np.ndarray:
         """uint16 (rows, n)"""
         codes = _to_codes(samples, self.model.spec.levels, self.isa)
@@ -264,9 +278,6 @@ class Generator:
         shape = (len(rows), self._rows.rows, *one_row)
         return np.ascontiguousarray(np.broadcast_to(rows, shape))
 
-    def _shaped(self, array: np.ndarray) -> np.ndarray:
-        return array[0] if self.batch is None else array
-
 
 def generate(
     model: Model,
@@ -278,25 +289,23 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     prime: npt.ArrayLike | None = None,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
     isa: str | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
 
     seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of
-    the result.  progress(done, total) is called now and then.  The rest as in `Generator`.
+    the result.  progress(done, total) is called now and then.  cond, hop: as in
+    `Generator.generate`, for the samples generated.  The rest as in `Generator`.
     The same arguments give the same samples on every CPU.
     """
     n = _length(model, seconds, n_samples)
     gen = Generator(model, seed=seed, batch=batch, temperature=temperature, top_k=top_k, isa=isa)
     if prime is not None:
         gen.prime(prime)
-    audio = np.empty((1 if batch is None else batch, n), np.float32)
-    for start, m in _chunks(n, 1):
-        audio[:, start : start + m] = gen.generate(m)
-        if progress is not None:
-            progress(start + m, n)
-    return gen._shaped(audio)
+    return gen._generate(n, cond, hop, progress)
 
 
 def score(
@@ -316,7 +325,7 @@ def score(
     steps = max(codes.shape[1] - 1, 0)
     rows = gen._cond(cond, steps, hop)
     logp = np.empty(steps, np.float32)
-    for start, n in _chunks(steps, hop):
+    for start, n in gen._chunks(steps, hop):
         chunk = np.empty((1, n), np.float32)
         gen._run(start, n, rows, hop, forced=codes[:, start + 1 : start + 1 + n].copy(), logp=chunk)
         logp[start : start + n] = chunk[0]
@@ -340,7 +349,7 @@ def outputs(
     rows = gen._cond(cond, steps, hop)
     following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
     logits = np.empty((1, steps, model.spec.levels), np.float32)
-    for start, n in _chunks(steps, hop):
+    for start, n in gen._chunks(steps, hop):
         chunk = np.empty((1, n, model.spec.levels), np.float32)
         gen._run(start, n, rows, hop, forced=following[:, start : start + n].copy(), logits=chunk)
         logits[:, start : start + n] = chunk
@@ -368,13 +377,6 @@ def _to_codes(samples: npt.ArrayLike, levels: int, isa: str) -> np.ndarray:
         if codes.size and codes.max() >= levels:
             check_codes(codes.astype(np.int64), levels)  # names the index
     return codes.astype(np.uint16)
-
-
-def _chunks(n: int, hop: int) -> Iterator[tuple[int, int]]:
-    """(start, length) of the calls that n steps are cut into, at multiples of hop."""
-    size = max(1, CHUNK // hop) * hop
-    for start in range(0, n, size):
-        yield start, min(size, n - start)
 
 
 def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:

@@ -18,6 +18,7 @@ MAX_KERNEL = 32
 MAX_DILATION = 2**20
 MAX_RECEPTIVE_FIELD = 2**26
 MAX_WEIGHT_BYTES = 2**31
+MAX_PAST_BYTES = 2**30
 MAX_SAMPLE_RATE = 768_000
 
 
@@ -96,6 +97,10 @@ class WaveNetSpec:
                 f"the receptive field is {self.receptive_field} samples, "
                 f"more than {MAX_RECEPTIVE_FIELD}"
             )
+        if self.past_bytes > MAX_PAST_BYTES:
+            raise ValueError(
+                f"the layers' past would take {self.past_bytes} bytes, more than {MAX_PAST_BYTES}"
+            )
         if self.weight_bytes() > MAX_WEIGHT_BYTES:
             raise ValueError(
                 f"the weights would take {self.weight_bytes()} bytes, more than {MAX_WEIGHT_BYTES}"
@@ -135,8 +140,17 @@ class WaveNetSpec:
     @property
     def receptive_field(self) -> int:
         """Samples that can influence one output, the newest included."""
-        past = sum((k - 1) * d for k, d in zip(self.kernel, self.dilations, strict=True))
-        return 1 + (self.first_kernel - 1) + past
+        return 1 + (self.first_kernel - 1) + sum(self._past)
+
+    @property
+    def past_bytes(self) -> int:
+        """Bytes of float32 that the layers of one generated voice remember."""
+        return 4 * self.residual * sum(self._past)
+
+    @property
+    def _past(self) -> list[int]:
+        """Samples of its own input that each layer remembers."""
+        return [(k - 1) * d for k, d in zip(self.kernel, self.dilations, strict=True)]
 
     @property
     def macs_per_sample(self) -> int:

@@ -161,6 +161,12 @@ def test_the_start_code_is_one_of_the_codes():
             small_spec(start_code=code)
 
 
+def test_what_a_voice_remembers_is_bounded():
+    assert small_spec(residual=64, dilations=(2**20,) * 4).past_bytes == 2**30
+    with pytest.raises(ValueError, match="past would take 1090519040 bytes, more than 1073741824"):
+        small_spec(residual=65, dilations=(2**20,) * 4)
+
+
 def test_the_receptive_field_is_bounded():
     longest = (2**20,) * 63
     assert small_spec(dilations=(*longest, 2**20 - 1), first_kernel=1).receptive_field == 2**26
