@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from specs import NETWORKS, random_weights
 from peers import CleanQueue, Naive, TunedNumpy, TunedTorch, miswritten
+from specs import NETWORKS, random_weights
 
 import fastwavenet
 from fastwavenet import reference
