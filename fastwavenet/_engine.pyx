@@ -5,8 +5,11 @@ It owns memory, checks shapes, makes one call without the GIL, and turns error c
 exceptions.  There is no arithmetic here.
 """
 
+from array import array
+
 from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 
 class NotFiniteError(ArithmeticError):
@@ -73,16 +76,16 @@ cdef class Network:
         sizes.kernels = &kernels[0]
         sizes.dilations = &dilations[0]
         sizes.start_code = spec.start_code
+        cdef list names = [name.encode() for name in weights]  # keeps the bytes alive
         cdef size_t i, count = len(weights)
+        cdef int code
         cdef fwn_tensor *tensors = <fwn_tensor *>calloc(count, sizeof(fwn_tensor))
         if tensors == NULL:
             raise MemoryError
-        cdef list names = [name.encode() for name in weights]  # keeps the bytes alive
-        cdef int code
         try:
-            for i, array in enumerate(weights.values()):
+            for i, tensor in enumerate(weights.values()):
                 tensors[i].name = names[i]
-                bind(&tensors[i], array)
+                bind(&tensors[i], tensor)
             with nogil:
                 code = fwn_model_create(&sizes, tensors, count, FWN_FLOAT32, &self.model)
         finally:
@@ -100,18 +103,16 @@ cdef class Network:
 
 
 cdef uint32_t[::1] _words(values):
-    import array
-
-    return memoryview(array.array("I", values))
+    return array("I", values)
 
 
-cdef int bind(fwn_tensor *tensor, array) except -1:
+cdef int bind(fwn_tensor *tensor, weight) except -1:
     """Points a tensor at an array that the caller keeps alive."""
-    cdef const float[::1] flat = array.reshape(-1)
+    cdef const float[::1] flat = weight.reshape(-1)
     tensor.data = &flat[0]
-    tensor.rank = array.ndim
-    for axis in range(array.ndim):
-        tensor.shape[axis] = array.shape[axis]
+    tensor.rank = weight.ndim
+    for axis in range(weight.ndim):
+        tensor.shape[axis] = weight.shape[axis]
     return 0
 
 
@@ -168,17 +169,24 @@ cdef class Stream:
         width = 2 * self.network.dilation_channels
         expect("cond", cond, (len(cond) if cond is not None else 0, self.rows,
                               self.network.layers, width))
+        memset(&io, 0, sizeof(io))
         io.n = n
-        io.forced = NULL if forced is None else &forced[0, 0]
-        io.cond = NULL if cond is None else &cond[0, 0, 0, 0]
-        io.cond_rows = 0 if cond is None else cond.shape[0]
         io.hop = hop
         io.temperature = temperature
         io.top_k = top_k
-        io.codes = NULL if codes is None else &codes[0, 0]
-        io.audio = NULL if audio is None else &audio[0, 0]
-        io.logp = NULL if logp is None else &logp[0, 0]
-        io.logits = NULL if logits is None else &logits[0, 0, 0]
+        if forced is not None:
+            io.forced = &forced[0, 0]
+        if cond is not None:
+            io.cond = &cond[0, 0, 0, 0]
+            io.cond_rows = cond.shape[0]
+        if codes is not None:
+            io.codes = &codes[0, 0]
+        if audio is not None:
+            io.audio = &audio[0, 0]
+        if logp is not None:
+            io.logp = &logp[0, 0]
+        if logits is not None:
+            io.logits = &logits[0, 0, 0]
         with nogil:
             code = fwn_run(self.stream, &io)
         check(code)
@@ -268,7 +276,7 @@ cdef object found(int code, int refusal, size_t bad):
 cdef void *writable_codes(codes, uint32_t levels, size_t n) except NULL:
     cdef uint8_t[::1] narrow
     cdef uint16_t[::1] wide
-    if len(codes) != n:
+    if <size_t>len(codes) != n:
         raise ValueError(f"expected {n} codes, not {len(codes)}")
     if levels <= 256:
         narrow = codes
@@ -280,7 +288,7 @@ cdef void *writable_codes(codes, uint32_t levels, size_t n) except NULL:
 cdef const void *readable_codes(codes, uint32_t levels, size_t n) except NULL:
     cdef const uint8_t[::1] narrow
     cdef const uint16_t[::1] wide
-    if len(codes) != n:
+    if <size_t>len(codes) != n:
         raise ValueError(f"expected {n} codes, not {len(codes)}")
     if levels <= 256:
         narrow = codes
