@@ -1,0 +1,78 @@
+"""Pictures of audio and of training, with matplotlib (the `plot` extra)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FLOOR_DB = -90.0
+
+
+def spectrogram_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Power of a Hann-windowed short-time Fourier transform, dB of full scale: (bins, frames).
+
+    audio: float (n,).  Windows of 32 ms, a quarter apart; a tail that fills none is left out.
+    """
+    window = np.hanning(max(16, round(0.032 * sample_rate)))
+    padded = np.pad(audio, (0, max(0, len(window) - len(audio))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, len(window))[:: len(window) // 4]
+    amplitude = np.abs(np.fft.rfft(frames * window, axis=1)) / (window.sum() / 2)
+    return np.maximum(20 * np.log10(amplitude + 1e-12), FLOOR_DB).T
+
+
+def draw_waveform(axes: Axes, audio: np.ndarray, sample_rate: int, title: str) -> None:
+    axes.plot(np.arange(len(audio)) / sample_rate, audio, linewidth=0.3)
+    axes.set(title=title, xlim=(0, len(audio) / sample_rate), ylim=(-1, 1), ylabel="amplitude")
+
+
+def draw_spectrogram(axes: Axes, audio: np.ndarray, sample_rate: int) -> None:
+    extent = (0, len(audio) / sample_rate, 0, sample_rate / 2000)
+    axes.imshow(
+        spectrogram_db(audio, sample_rate),
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        vmin=FLOOR_DB,
+        vmax=-20,
+        cmap="magma",
+    )
+    axes.set(xlabel="seconds", ylabel="kHz")
+
+
+def draw_loss(axes: Axes, log: Sequence[dict]) -> None:
+    """log: the lines of a run folder's log.jsonl."""
+    minutes = [line["seconds"] / 60 for line in log]
+    axes.plot(minutes, [line["train_loss"] for line in log], label="training")
+    axes.plot(minutes, [line["validation_loss"] for line in log], label="held out")
+    axes.set(title="loss", xlabel="minutes of training", ylabel="nats per sample")
+    axes.legend()
+
+
+def save_comparison(
+    path: str | os.PathLike,
+    sounds: dict[str, np.ndarray],
+    sample_rate: int,
+    log: Sequence[dict],
+) -> None:
+    """A PNG with waveform and spectrogram of each named sound, and the loss of a training run."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * (len(sounds) + 1), 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, len(sounds) + 1)
+    for column, (title, audio) in enumerate(sounds.items()):
+        draw_waveform(figure.add_subplot(grid[0, column]), audio, sample_rate, title)
+        draw_spectrogram(figure.add_subplot(grid[1, column]), audio, sample_rate)
+    draw_loss(figure.add_subplot(grid[:, -1]), log)
+    with replacing(Path(path)) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,155 @@
+"""From recordings to training batches.
+
+All audio is kept in memory as mu-law codes: an hour at 16 kHz is 58 MB.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..audio import READ_SUFFIXES, AudioError, find_audio, read_audio
+from ..mulaw import mu_law_encode
+from ..spec import WaveNetSpec
+
+HELD_OUT_EVERY = 20  # every 20th file is for validation
+SHORTEST = 20  # samples; the last tenth of a clip must hold an input and its target
+IGNORED = -100  # a target that cross_entropy leaves out
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording, or a part of one.  codes: uint8 (n,), or uint16 above 256 levels."""
+
+    name: str
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What to train on and what to validate on, and why some files were left out."""
+
+    train: list[Clip]
+    validation: list[Clip]
+    skipped: list[str]  # one line each: file, what was expected and found
+
+
+def load_corpus(
+    source: str | os.PathLike,
+    spec: WaveNetSpec,
+    validation: str | os.PathLike | None = None,
+    convert: bool = False,
+) -> Corpus:
+    """Reads a file or folder, and splits it by file unless a validation file or folder is given.
+
+    Every 20th usable file is held out, the last one if there are fewer, and of a single file its
+    last tenth.  Files that cannot be used are listed in `skipped`.
+    Raises AudioError naming the folder if nothing usable is left, OSError if it is not there.
+    """
+    held_out = [] if validation is None else find_audio(validation)
+    apart = {file.resolve() for file in held_out}  # a validation folder may lie inside the source
+    files = [file for file in find_audio(source) if file.resolve() not in apart]
+    clips, skipped = _read_all(files, source, spec, convert)
+    if validation is None:
+        return Corpus(*_split(clips), skipped)
+    validation_clips, more = _read_all(held_out, validation, spec, convert)
+    return Corpus(clips, validation_clips, skipped + more)
+
+
+def _read_all(
+    files: list[Path], source: str | os.PathLike, spec: WaveNetSpec, convert: bool
+) -> tuple[list[Clip], list[str]]:
+    """The usable files as clips, and a line for each of the others."""
+    clips, skipped = [], []
+    for file in files:
+        try:
+            clips.append(_read_clip(file, spec, convert))
+        except (AudioError, OSError) as error:
+            skipped.append(str(error))
+    if len(skipped) == 1 and Path(source).is_file():
+        raise AudioError(skipped[0])
+    if not clips:
+        found = f"{len(files)} unusable, the first: {skipped[0]}" if files else "none"
+        raise AudioError(
+            f"{source}: expected audio files ({' '.join(READ_SUFFIXES)}) "
+            f"of {spec.sample_rate} Hz, found {found}"
+        )
+    return clips, skipped
+
+
+def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> Clip:
+    audio, _ = read_audio(file, spec.sample_rate, convert)
+    if len(audio) < SHORTEST:
+        raise AudioError(f"{file}: has {len(audio)} samples, expected at least {SHORTEST}")
+    return Clip(str(file), mu_law_encode(audio, spec.levels))
+
+
+def _split(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
+    """Clips to train on and clips held out."""
+    n = len(clips)
+    if n == 1:
+        name, codes = clips[0].name, clips[0].codes
+        cut = len(codes) * 9 // 10
+        return [Clip(name, codes[:cut])], [Clip(name, codes[cut:])]
+    held_out = range(HELD_OUT_EVERY - 1, n, HELD_OUT_EVERY) or range(n - 1, n)
+    return [clips[i] for i in range(n) if i not in held_out], [clips[i] for i in held_out]
+
+
+class Windows:
+    """Cuts clips into network inputs (T,) int64 and targets (T,) int64, T = context + fresh.
+
+    A target counts only if the network sees its whole past.  Before a clip's first sample there is
+    silence, which is the model's own padding, so at a beginning every target counts.  Inside a
+    clip the first `context` inputs are only there to be seen; their targets are IGNORED, and so is
+    what lies behind a clip's end.  T is less if no clip is that long.
+    """
+
+    def __init__(self, clips: list[Clip], context: int, fresh: int):
+        self.clips = clips
+        self.context = context
+        self.fresh = fresh
+        lengths = [len(clip.codes) for clip in clips]
+        self.length = min(context + fresh, max(lengths) - 1)
+        self.ends = np.cumsum(lengths)
+
+    def cut(self, clip: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """The window whose first input is sample `start` of a clip."""
+        codes = self.clips[clip].codes[start : start + self.length + 1]
+        n = len(codes) - 1
+        inputs = np.zeros(self.length, np.int64)
+        targets = np.full(self.length, IGNORED, np.int64)
+        inputs[:n] = codes[:-1]
+        known = self.context if start else 0
+        targets[known:n] = codes[known + 1 :]
+        return inputs, targets
+
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """`size` random windows: inputs (size, T), targets (size, T).
+
+        A clip is chosen in proportion to its length.  `fresh` of its starts mean the first sample,
+        so that a beginning is learnt about as often as the rest.
+        """
+        clips = np.searchsorted(self.ends, rng.integers(self.ends[-1], size=size), side="right")
+        rows = []
+        for clip in clips:
+            last = max(len(self.clips[clip].codes) - 1 - self.length, 0)
+            rows.append(self.cut(clip, max(int(rng.integers(1 - self.fresh, last + 1)), 0)))
+        return _stack(rows)
+
+    def tiles(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches of one that together count every target once; at most `most`, evenly spaced."""
+        places = []
+        for number, clip in enumerate(self.clips):
+            end = max(len(clip.codes) - 1 - self.context, 1)
+            places += [(number, start) for start in range(0, end, self.fresh)]
+        for place in places[:: -(-len(places) // most)]:
+            yield _stack([self.cut(*place)])
+
+
+def _stack(rows: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    inputs, targets = zip(*rows, strict=True)
+    return np.stack(inputs), np.stack(targets)

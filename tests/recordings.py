@@ -1,0 +1,32 @@
+"""Sound to read, write and train on, and a disk that is full."""
+
+import contextlib
+import resource
+
+import numpy as np
+import soundfile
+
+RATE = 16000
+
+
+def tone(n: int = RATE, hz: float = 440.0, rate: int = RATE) -> np.ndarray:
+    """float32 (n,), amplitude 1/2"""
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(n) / rate)).astype(np.float32)
+
+
+def record(path, audio=None, rate=RATE, **how):
+    """Writes audio, or a second of a tone, as soundfile would, with missing folders; the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tone() if audio is None else audio, rate, **how)
+    return path
+
+
+@contextlib.contextmanager
+def full_disk(room: int):
+    """Within it no file can grow beyond `room` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,0 +1,184 @@
+"""From files to batches: what is held out, what is skipped, what a window shows and counts."""
+
+import numpy as np
+import pytest
+from networks import small_spec
+from recordings import record, tone
+
+from fastwavenet.audio import AudioError
+from fastwavenet.mulaw import mu_law_encode
+from fastwavenet.training.data import IGNORED, SHORTEST, Clip, Windows, load_corpus
+
+SPEC = small_spec(sample_rate=16000, levels=256)
+
+
+def names(clips):
+    return [clip.name.rpartition("/")[2] for clip in clips]
+
+
+def counting(*lengths: int) -> list[Clip]:
+    """Clips whose codes tell their own position; the first begins at 0, the next goes on."""
+    ends = np.cumsum(lengths)
+    return [
+        Clip(str(end), np.arange(end - n, end, dtype=np.uint16))
+        for n, end in zip(lengths, ends, strict=True)
+    ]
+
+
+def counted(targets: np.ndarray) -> np.ndarray:
+    return targets[targets != IGNORED]
+
+
+# ---- loading ---------------------------------------------------------------------------------
+
+
+def test_a_clip_is_its_files_mu_law_codes(tmp_path):
+    path = record(tmp_path / "a.wav", tone(1000), subtype="FLOAT")
+    corpus = load_corpus(path, SPEC)
+    codes = np.concatenate([corpus.train[0].codes, corpus.validation[0].codes])
+    np.testing.assert_array_equal(codes, mu_law_encode(tone(1000)))
+    assert codes.dtype == np.uint8
+
+
+def test_more_than_256_levels_are_kept_in_16_bits(tmp_path):
+    spec = small_spec(sample_rate=16000, levels=1024)
+    clip = load_corpus(record(tmp_path / "a.wav"), spec).train[0]
+    assert clip.codes.dtype == np.uint16
+    assert clip.codes.max() > 255
+
+
+def test_of_a_single_file_the_last_tenth_is_held_out(tmp_path):
+    corpus = load_corpus(record(tmp_path / "a.wav", tone(1009)), SPEC)
+    assert [len(clip.codes) for clip in corpus.train + corpus.validation] == [908, 101]
+
+
+@pytest.mark.parametrize(("files", "held_out"), [(2, [1]), (19, [18]), (20, [19]), (41, [19, 39])])
+def test_every_twentieth_file_is_held_out_or_the_last(tmp_path, files, held_out):
+    for i in range(files):
+        record(tmp_path / f"{i:02}.wav", tone(40))
+    corpus = load_corpus(tmp_path, SPEC)
+    assert names(corpus.validation) == [f"{i:02}.wav" for i in held_out]
+    assert names(corpus.train) == [f"{i:02}.wav" for i in range(files) if i not in held_out]
+
+
+def test_a_validation_folder_inside_the_source_is_not_trained_on(tmp_path):
+    for name in ("a.wav", "b.wav", "held/c.wav", "held/d.wav"):
+        record(tmp_path / name)
+    corpus = load_corpus(tmp_path, SPEC, validation=tmp_path / "held")
+    assert names(corpus.train) == ["a.wav", "b.wav"]
+    assert names(corpus.validation) == ["c.wav", "d.wav"]
+
+
+def test_bad_files_among_good_ones_are_skipped_and_named(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        record(tmp_path / name)
+    (tmp_path / "text.wav").write_text("not audio")
+    record(tmp_path / "short.wav", tone(SHORTEST - 1))
+    record(tmp_path / "fast.wav", rate=44100)
+    corpus = load_corpus(tmp_path, SPEC)
+    assert names(corpus.train + corpus.validation) == ["a.wav", "b.wav"]
+    fast, short, text = corpus.skipped
+    assert "fast.wav: has 44100 Hz, expected 16000 Hz" in fast
+    assert f"short.wav: has 19 samples, expected at least {SHORTEST}" in short
+    assert "text.wav: not a readable audio file" in text
+
+
+def test_conversion_makes_other_rates_usable(tmp_path):
+    record(tmp_path / "a.wav", tone(44100, rate=44100), rate=44100)
+    record(tmp_path / "b.wav", np.stack([tone(), tone()], axis=1))
+    corpus = load_corpus(tmp_path, SPEC, convert=True)
+    assert [len(clip.codes) for clip in corpus.train + corpus.validation] == [16000, 16000]
+    assert corpus.skipped == []
+
+
+def test_an_empty_folder_is_refused_by_name(tmp_path):
+    (tmp_path / "notes.txt").write_text("no audio")
+    with pytest.raises(AudioError, match=rf"{tmp_path}: expected audio files .*16000 Hz.* none"):
+        load_corpus(tmp_path, SPEC)
+
+
+def test_a_folder_without_a_usable_file_is_refused_with_a_reason(tmp_path):
+    record(tmp_path / "a.wav", rate=8000)
+    record(tmp_path / "b.wav", rate=8000)
+    with pytest.raises(AudioError, match=r"2 unusable, the first: .*a\.wav: has 8000 Hz"):
+        load_corpus(tmp_path, SPEC)
+
+
+def test_a_single_bad_file_is_refused_with_its_own_reason(tmp_path):
+    path = record(tmp_path / "a.wav", rate=8000)
+    with pytest.raises(AudioError, match=rf"^{path}: has 8000 Hz"):
+        load_corpus(path, SPEC)
+
+
+def test_a_validation_folder_without_audio_is_refused_by_name(tmp_path):
+    record(tmp_path / "a.wav")
+    (tmp_path / "held").mkdir()
+    with pytest.raises(AudioError, match="held: expected audio files"):
+        load_corpus(tmp_path, SPEC, validation=tmp_path / "held")
+
+
+# ---- windows ---------------------------------------------------------------------------------
+
+
+def test_targets_follow_their_inputs():
+    inputs, targets = Windows(counting(100), context=5, fresh=20).cut(0, 30)
+    np.testing.assert_array_equal(inputs, np.arange(30, 55))
+    np.testing.assert_array_equal(targets[5:], np.arange(36, 56))
+
+
+def test_inside_a_clip_only_targets_with_their_whole_past_count():
+    _, targets = Windows(counting(100), context=5, fresh=20).cut(0, 30)
+    assert (targets[:5] == IGNORED).all()
+    assert len(counted(targets)) == 20
+
+
+def test_at_a_clips_beginning_every_target_counts():
+    _, targets = Windows(counting(100), context=5, fresh=20).cut(0, 0)
+    np.testing.assert_array_equal(targets, np.arange(1, 26))
+
+
+def test_behind_a_clips_end_nothing_counts():
+    windows = Windows(counting(30, 100), context=5, fresh=60)
+    inputs, targets = windows.cut(0, 0)
+    assert inputs.shape == targets.shape == (65,)
+    np.testing.assert_array_equal(counted(targets), np.arange(1, 30))
+
+
+def test_windows_are_no_longer_than_the_longest_clip():
+    assert Windows(counting(30, 40), context=100, fresh=60).length == 39
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 7, 24, 25, 26, 27, 45, 46, 47, 100])
+def test_tiles_count_every_target_once(n):
+    windows = Windows(counting(n, 3, 50), context=5, fresh=20)
+    targets = np.concatenate([counted(targets) for _, targets in windows.tiles(most=1000)])
+    firsts = {0, n, n + 3}  # nothing predicts a clip's first sample
+    assert sorted(targets) == [t for t in range(n + 53) if t not in firsts]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 8, 9])
+def test_tiles_are_few_the_same_and_spread_out(most):
+    windows = Windows(counting(1000), context=5, fresh=20)
+    places = [inputs[0, 0] for inputs, _ in windows.tiles(most)]
+    assert 0.5 * most <= len(places) <= most
+    assert places == [inputs[0, 0] for inputs, _ in windows.tiles(most)]
+    assert np.ptp(places) >= 1000 * (1 - 2 / most)
+
+
+def test_a_batch_depends_on_its_random_numbers_alone():
+    windows = Windows(counting(500, 300), context=5, fresh=20)
+    a, b, other = (windows.batch(np.random.default_rng(seed), 4) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(a, b)
+    assert (a[0] != other[0]).any()
+    assert a[0].shape == a[1].shape == (4, 25)
+    assert a[0].dtype == a[1].dtype == np.int64
+
+
+def test_all_samples_are_learnt_about_equally_often():
+    windows = Windows(counting(600, 60, 300), context=10, fresh=30)
+    _, targets = windows.batch(np.random.default_rng(0), 20000)
+    seen = np.bincount(counted(targets), minlength=960)
+    assert (seen[[0, 600, 660]] == 0).all()  # the first samples, which nothing predicts
+    expected = 20000 * 30 / 960
+    for part in (seen[1:11], seen[40:560], seen[601:630], seen[661:671], seen[700:920]):
+        assert 0.9 * expected < part.mean() < 1.6 * expected

@@ -1,0 +1,365 @@
+"""Training: it learns, within its budget, and whatever happens leaves a whole run folder."""
+
+import importlib
+import json
+import math
+import re
+import signal
+import threading
+
+import numpy as np
+import pytest
+import safetensors
+import torch
+from networks import small_spec
+from recordings import full_disk, record, tone
+
+import fastwavenet as fw
+from fastwavenet.audio import AudioError
+from fastwavenet.training import PRESETS, train
+from fastwavenet.training.data import load_corpus
+from fastwavenet.training.train import (
+    WARM_UP,
+    Budget,
+    Learner,
+    TrainingError,
+    schedule,
+)
+
+SPEC = small_spec(sample_rate=16000, levels=256, residual=8, dilation_channels=8, skip=16, head=16)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two recordings of a tone."""
+    for name in ("a.wav", "b.wav"):
+        record(tmp_path / "recordings" / name, tone(2000))
+    return tmp_path / "recordings"
+
+
+def quick(source, output, **changes):
+    """A training run of a few steps."""
+    settings = {"spec": SPEC, "steps": 3, "batch": 2, "window": 200, "progress": False}
+    return train(source, output, **settings | changes)
+
+
+def log(run):
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def weights(path):
+    return fw.modelfile.load(path)[1]
+
+
+# ---- it learns -------------------------------------------------------------------------------
+
+
+def test_a_tone_is_learnt(source, tmp_path):
+    summary = quick(source, tmp_path / "run", steps=150)
+    assert log(tmp_path / "run")[0]["train_loss"] > 4.5
+    assert summary.validation_loss < 3
+
+
+def test_validation_loss_is_what_the_engine_scores(source, tmp_path):
+    """Windows with context cost nothing: each target is judged with its whole past."""
+    summary = quick(source, tmp_path / "run", steps=40)
+    audio, _ = fw.audio.read_audio(source / "b.wav")
+    nats = fw.score(fw.load(summary.model), audio)
+    assert summary.validation_loss == pytest.approx(nats.mean(), abs=1e-4)
+
+
+def test_the_same_seed_trains_the_same_weights(source, tmp_path):
+    a, b, other = (
+        weights(quick(source, tmp_path / name, seed=seed).model)
+        for name, seed in (("a", 7), ("b", 7), ("other", 8))
+    )
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+    assert not np.array_equal(a["first.weight"], other["first.weight"])
+
+
+def test_the_callers_random_numbers_stay_as_they_were(source, tmp_path):
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    quick(source, tmp_path / "run")
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_a_network(preset):
+    fw.WaveNetSpec(sample_rate=16000, **PRESETS[preset])
+
+
+def test_a_preset_takes_its_sample_rate_from_the_caller(tmp_path):
+    source = record(tmp_path / "a.wav", tone(300, rate=8000), rate=8000)
+    summary = train(
+        source, tmp_path / "run", preset="tiny", sample_rate=8000, steps=1, progress=False
+    )
+    assert summary.spec == fw.WaveNetSpec(sample_rate=8000, **PRESETS["tiny"])
+    assert fw.load(summary.model).spec == summary.spec
+
+
+# ---- the budget ------------------------------------------------------------------------------
+
+
+def test_training_takes_the_steps_it_is_given(source, tmp_path):
+    assert quick(source, tmp_path / "run", steps=5).steps == 5
+    assert log(tmp_path / "run")[-1]["step"] == 5
+
+
+def test_training_takes_the_minutes_it_is_given(source, tmp_path):
+    summary = quick(source, tmp_path / "run", steps=None, minutes=1 / 60)
+    assert summary.seconds >= 1
+    assert summary.steps > 1
+    assert summary.samples_per_second > 0
+
+
+def test_a_budget_ends_with_what_is_spent_first():
+    budget = Budget(minutes=2, steps=100)
+    assert budget.spent(50, 30) == 0.5
+    assert budget.spent(50, 90) == 0.75
+    assert str(budget) == "2 minutes or 100 steps"
+
+
+def test_without_a_budget_training_takes_ten_minutes():
+    assert Budget(None, None).spent(10**9, 300) == 0.5
+
+
+@pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
+def test_minutes_must_be_positive(minutes):
+    with pytest.raises(ValueError, match=f"minutes must be a positive number, not {minutes}"):
+        Budget(minutes, None)
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_steps_must_be_positive(steps):
+    with pytest.raises(ValueError, match=f"steps must be a positive whole number, not {steps}"):
+        Budget(None, steps)
+
+
+def test_the_learning_rate_warms_up_then_decays_to_zero():
+    spent = np.linspace(0, 1.1, 1000)
+    factors = np.array([schedule(x) for x in spent])
+    assert schedule(0) == schedule(1) == schedule(1.1) == 0
+    assert schedule(WARM_UP) == 1
+    assert (np.diff(factors[spent < WARM_UP]) > 0).all()
+    assert (np.diff(factors[spent > WARM_UP]) <= 0).all()
+
+
+def test_the_learning_rate_that_is_logged_is_the_one_used(source, tmp_path):
+    quick(source, tmp_path / "run", steps=4, learning_rate=0.5)
+    rates = [line["learning_rate"] for line in log(tmp_path / "run")]
+    assert rates == [0.5 * schedule((step + 0.5) / 4) for step in range(4)]
+
+
+# ---- the run folder --------------------------------------------------------------------------
+
+
+def test_the_model_is_ready_for_the_engine(source, tmp_path):
+    summary = quick(source, tmp_path / "run")
+    assert summary.model == tmp_path / "run" / "model.safetensors"
+    assert fw.generate(fw.load(summary.model), n_samples=10, seed=1).shape == (10,)
+
+
+def test_the_best_weights_are_kept_and_the_latest(source, tmp_path, monkeypatch):
+    judged = []
+
+    def judge(learner):
+        judged.append(learner.model.first.weight.detach().clone().numpy())
+        return [2.0, 1.0, 3.0][len(judged) - 1]
+
+    monkeypatch.setattr(Learner, "validate", judge)
+    summary = quick(source, tmp_path / "run", steps=3)
+    assert summary.validation_loss == 1.0
+    np.testing.assert_array_equal(weights(summary.model)["first.weight"], judged[1])
+    latest = weights(tmp_path / "run" / "latest.safetensors")
+    np.testing.assert_array_equal(latest["first.weight"], judged[2])
+
+
+def test_the_log_has_a_line_per_validation(source, tmp_path):
+    quick(source, tmp_path / "run", steps=3)
+    lines = log(tmp_path / "run")
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    for line in lines:
+        assert set(line) == {"step", "seconds", "train_loss", "validation_loss", "learning_rate"}
+
+
+def test_a_long_run_is_saved_more_often(source, tmp_path, monkeypatch):
+    module = importlib.import_module("fastwavenet.training.train")
+    quick(source, tmp_path / "rare", steps=50)
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0)
+    quick(source, tmp_path / "often", steps=50)
+    assert len(log(tmp_path / "rare")) <= 20
+    assert len(log(tmp_path / "often")) == 50
+
+
+def test_the_checkpoint_holds_everything_that_changes_in_training(source, tmp_path):
+    quick(source, tmp_path / "run", seed=5)
+    with safetensors.safe_open(tmp_path / "run" / "checkpoint.safetensors", "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = json.loads(file.metadata()["fastwavenet.training"])
+    shapes = SPEC.tensors()
+    for kind in ("model", "optimizer.exp_avg", "optimizer.exp_avg_sq"):
+        found = {n: tensors[f"{kind}.{n}"].shape for n in shapes}
+        assert found == shapes
+    assert {tensors[f"optimizer.step.{n}"].item() for n in shapes} == {3}
+    assert len(tensors) == 4 * len(shapes)
+    assert (about["step"], about["seed"]) == (3, 5)
+    assert fw.WaveNetSpec.from_dict(about["spec"]) == SPEC
+    assert about["history"] == log(tmp_path / "run")
+
+
+def test_a_folder_with_a_run_is_refused(source, tmp_path):
+    run = tmp_path / "run"
+    quick(source, run)
+    before = {file: file.read_bytes() for file in run.iterdir()}
+    with pytest.raises(
+        FileExistsError, match=r"checkpoint\.safetensors exists: train into another"
+    ):
+        quick(source, run)
+    assert {file: file.read_bytes() for file in run.iterdir()} == before
+
+
+def test_without_audio_no_folder_is_made(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AudioError):
+        quick(tmp_path / "empty", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_leaves_no_half_written_file(source, tmp_path):
+    with full_disk(1000), pytest.raises(OSError, match="File too large"):
+        quick(source, tmp_path / "run")
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["log.jsonl"]
+
+
+# ---- when it goes wrong ----------------------------------------------------------------------
+
+
+def test_divergence_is_an_error_that_keeps_the_last_good_model(source, tmp_path, monkeypatch):
+    step = Learner.step
+    monkeypatch.setattr(
+        Learner, "step", lambda learner, _: step(learner, 1e20 if learner.steps > 9 else 0.1)
+    )
+    with pytest.raises(TrainingError, match=r"diverged at step \d+ \(loss .*learning rate"):
+        quick(source, tmp_path / "run", steps=20)
+    best = min(line["validation_loss"] for line in log(tmp_path / "run"))
+    audio, _ = fw.audio.read_audio(source / "b.wav")
+    nats = fw.score(fw.load(tmp_path / "run" / "model.safetensors"), audio)
+    assert nats.mean() == pytest.approx(best, abs=1e-4)
+    with safetensors.safe_open(tmp_path / "run" / "checkpoint.safetensors", "np") as file:
+        assert all(np.isfinite(file.get_tensor(name)).all() for name in file.keys())  # noqa: SIM118
+
+
+@pytest.mark.parametrize("act", [lambda learner: learner.step(1), Learner.validate])
+def test_a_loss_that_is_nan_is_divergence(source, act):
+    learner = Learner(SPEC, load_corpus(source, SPEC), 0, 2, 200, 0.01)
+    with torch.no_grad():
+        learner.model.head.output.bias[3] = math.nan
+    with pytest.raises(TrainingError, match=r"diverged at step 0 \(loss nan\): lower the learning"):
+        act(learner)
+
+
+def interrupt(times: int, at: int, monkeypatch):
+    """Ctrl-C during step `at`, so many times."""
+    step = Learner.step
+
+    def interrupted(learner, factor):
+        if learner.steps == at:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return step(learner, factor)
+
+    monkeypatch.setattr(Learner, "step", interrupted)
+
+
+def test_ctrl_c_ends_after_the_step_and_saves(source, tmp_path, monkeypatch):
+    interrupt(1, at=2, monkeypatch=monkeypatch)
+    handler = signal.getsignal(signal.SIGINT)
+    summary = quick(source, tmp_path / "run", steps=1000)
+    assert summary.interrupted
+    assert summary.steps == 3
+    assert fw.load(summary.model).spec == SPEC
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_second_ctrl_c_interrupts_at_once(source, tmp_path, monkeypatch):
+    interrupt(2, at=2, monkeypatch=monkeypatch)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        quick(source, tmp_path / "run", steps=1000)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_training_runs_in_another_thread(source, tmp_path):
+    summaries = []
+    thread = threading.Thread(target=lambda: summaries.append(quick(source, tmp_path / "run")))
+    thread.start()
+    thread.join()
+    assert summaries[0].steps == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"spec": None, "preset": "huge"}, "preset must be tiny or small, not 'huge'"),
+        ({"spec": small_spec(conditioning="rows")}, "conditioning 'rows' cannot be trained"),
+        ({"batch": 0}, "batch and window must be positive, not 0 and 200"),
+        ({"window": 0}, "batch and window must be positive, not 2 and 0"),
+        ({"learning_rate": math.nan}, "learning_rate must be a positive number, not nan"),
+        ({"seed": -1}, "seed must be from 0 to 18446744073709551615, not -1"),
+        ({"seed": 2**64}, "seed must be from 0 to 18446744073709551615"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(source, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        quick(source, tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_largest_seed_is_a_seed(source, tmp_path):
+    assert quick(source, tmp_path / "run", seed=2**64 - 1).steps == 3
+
+
+# ---- what is said ----------------------------------------------------------------------------
+
+
+def test_what_was_found_and_what_will_be_done_is_said(source, tmp_path, capsys):
+    (source / "text.wav").write_text("not audio")
+    quick(source, tmp_path / "run", progress=True)
+    skipped, to_train_on, held_out, plan, *reports = capsys.readouterr().out.splitlines()
+    assert skipped.startswith("skipped ")
+    assert "text.wav: not a readable audio file" in skipped
+    assert to_train_on == "to train on: 0.00 minutes in 1 file"
+    assert held_out == "held out: 0.00 minutes in 1 file"
+    parameters = sum(math.prod(shape) for shape in SPEC.tensors().values())
+    assert plan.startswith(f"training {parameters:,} parameters, which hear the last 9 samples")
+    assert plan.endswith(", for 3 steps")
+    assert len(reports) == 3
+    assert reports[0].startswith("step 1, ")
+
+
+def test_a_terminal_shows_loss_speed_and_time_left(source, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    quick(source, tmp_path / "run", steps=60, progress=True)
+    shown = capsys.readouterr().err
+    assert re.search(r"\d+%\|.*\| \d\.\d{3} nats, [\d,]+ samples/s, 00:\d\d left", shown)
+
+
+def test_without_a_terminal_no_bar_is_drawn(source, tmp_path, capsys):
+    quick(source, tmp_path / "run", steps=60, progress=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_without_progress_nothing_is_said(source, tmp_path, capsys):
+    quick(source, tmp_path / "run")
+    assert capsys.readouterr() == ("", "")
