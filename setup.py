@@ -50,6 +50,7 @@ setup(
             + [f"csrc/{name}.c" for name in ("model", "stream", "mulaw", "dispatch")],
             include_dirs=["csrc"],
             depends=sorted(glob.glob("csrc/*.[ch]")) + ["fastwavenet/_engine.pxd"],
+            libraries=["m"],
             extra_compile_args=FLAGS,
             extra_link_args=LINK_FLAGS,
         )

@@ -134,9 +134,10 @@ static void gate(fwn_stream *s, uint32_t l, uint32_t n)
     }
 }
 
+/* max(0, x), in this order: NaN stays. */
 static void relu(float *x, size_t count)
 {
-    for (size_t i = 0; i < count; i += 16) vf_store(x + i, vf_max(vf_load(x + i), vf_set(0.0f)));
+    for (size_t i = 0; i < count; i += 16) vf_store(x + i, vf_max(vf_set(0.0f), vf_load(x + i)));
 }
 
 /* Skip product of all layers, hidden layer, logits. */

@@ -3,6 +3,7 @@
 #include <stdio.h> /* snprintf */
 #include <stdlib.h>
 #include <string.h>
+#include "float_mode.h"
 #include "model.h"
 #include "mulaw_tables.h"
 #ifdef __linux__
@@ -294,7 +295,9 @@ int fwn_model_create(const fwn_spec *spec, const fwn_tensor *tensors, size_t cou
     if (error) return error;
     fwn_model *m = calloc(1, sizeof *m);
     if (!m) return FWN_NO_MEMORY;
+    const fwn_float_mode host = fwn_set_mode();
     error = build(m, spec, tensors, count);
+    fwn_restore_mode(host);
     if (error) fwn_model_destroy(m);
     else *out = m;
     return error;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "float_mode.h"
 #include "model.h"
 #include "mulaw_tables.h"
 
@@ -72,7 +73,9 @@ int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out)
         int16_t *sample = fwn_take(a, levels, sizeof *sample);
         if (!pass) continue;
         *c = (fwn_mulaw){.levels = levels, .threshold = threshold, .amplitude = amplitude, .sample = sample};
+        const fwn_float_mode host = fwn_set_mode();
         fill_tables(c, steps);
+        fwn_restore_mode(host);
         *out = c;
     }
     return FWN_OK;
@@ -84,7 +87,10 @@ int fwn_mulaw_encode_f32(const fwn_mulaw *c, int isa, const float *x, size_t n, 
 {
     const fwn_kernels *k = fwn_kernels_of(isa);
     if (!k) return FWN_BAD_ISA;
-    if (k->encode_f32(c, x, n, codes)) return FWN_OK;
+    const fwn_float_mode host = fwn_set_mode();
+    const int finite = k->encode_f32(c, x, n, codes);
+    fwn_restore_mode(host);
+    if (finite) return FWN_OK;
     for (*bad = 0; x[*bad] - x[*bad] == 0.0f;) ++*bad;
     return FWN_BAD_AUDIO;
 }
@@ -93,7 +99,9 @@ int fwn_mulaw_encode_i16(const fwn_mulaw *c, int isa, const int16_t *x, size_t n
 {
     const fwn_kernels *k = fwn_kernels_of(isa);
     if (!k) return FWN_BAD_ISA;
+    const fwn_float_mode host = fwn_set_mode();
     k->encode_i16(c, x, n, codes);
+    fwn_restore_mode(host);
     return FWN_OK;
 }
 

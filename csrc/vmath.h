@@ -44,7 +44,7 @@ static inline vf vf_log(vf x)
     return vf_fma(n, vf_set(0.693359375f), y);
 }
 
-/* tanh(a) * sigmoid(b) with one division. */
+/* tanh(a) * sigmoid(b) with one division; NaN if a or b is not finite, for head_max to find. */
 static inline vf vf_gate(vf a, vf b)
 {
     const vf zero = vf_set(0.0f), one = vf_set(1.0f), limit = vf_set(40.0f);
@@ -53,7 +53,8 @@ static inline vf vf_gate(vf a, vf b)
     const vf ea = vf_exp(vf_mul(size, vf_set(-2.0f)));
     const vf eb = vf_exp(vf_sub(zero, vf_max(vf_min(b, limit), vf_set(-40.0f))));
     const vf rise = vf_select(negative, vf_sub(ea, one), vf_sub(one, ea));
-    return vf_div(rise, vf_mul(vf_add(one, ea), vf_add(one, eb)));
+    const vf z = vf_div(rise, vf_mul(vf_add(one, ea), vf_add(one, eb)));
+    return vf_fma(b, zero, vf_fma(a, zero, z)); /* infinity * 0 is NaN */
 }
 
 #endif

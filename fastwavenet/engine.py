@@ -228,17 +228,21 @@ class Generator:
         self._rows.run(
             n,
             cond=cond,
-            hop=hop,
+            hop=min(hop, 2**32 - 1),
             temperature=self.temperature,
             top_k=self.top_k or 0,
             **arrays,
         )
 
     def _chunks(self, n: int, hop: int) -> Iterator[tuple[int, int]]:
-        """(start, length) of the calls that n steps are cut into, at multiples of hop."""
-        size = max(1, self._chunk // hop) * hop
-        for start in range(0, n, size):
-            yield start, min(size, n - start)
+        """(start, length) of the calls for n steps: each begins with a frame or lies within one."""
+        start = 0
+        while start < n:
+            end = min(start + self._chunk, n)
+            if end < n or hop > self._chunk:
+                end = min(end, max(end // hop, start // hop + 1) * hop)
+            yield start, end - start
+            start = end
 
     def _codes(self, samples: npt.ArrayLike) -> np.ndarray:
         """uint16 (rows, n)"""
@@ -268,7 +272,7 @@ class Generator:
                 f"cond must have shape (frames, {one_row[0]}, {one_row[1]}) or (frames, "
                 f"{self._rows.rows}, {one_row[0]}, {one_row[1]}), not {np.shape(cond)}"
             )
-        if len(rows) == 0 or 1 < len(rows) * hop < steps:
+        if len(rows) != 1 and len(rows) * hop < steps:
             raise ValueError(
                 f"{steps} steps with hop {hop} need {-(-steps // hop)} frames of cond "
                 f"or a single one, not {len(rows)}"

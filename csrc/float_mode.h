@@ -1,0 +1,36 @@
+/* The arithmetic of docs/arithmetic.md needs rounding to nearest and denormals, whatever mode the
+ * host is in: every entry point that computes sets it, and gives the host its own back. */
+#ifndef FWN_FLOAT_MODE_H
+#define FWN_FLOAT_MODE_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+typedef unsigned int fwn_float_mode;
+static inline fwn_float_mode fwn_set_mode(void)
+{
+    const fwn_float_mode host = _mm_getcsr();
+    _mm_setcsr(0x1F80); /* nothing flushed, nothing trapped */
+    return host;
+}
+static inline void fwn_restore_mode(fwn_float_mode host) { _mm_setcsr(host); }
+#elif defined(__aarch64__)
+typedef uint64_t fwn_float_mode;
+static inline fwn_float_mode fwn_set_mode(void)
+{
+    fwn_float_mode host;
+    const fwn_float_mode ours = 0;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(host));
+    __asm__ volatile("msr fpcr, %0" : : "r"(ours));
+    return host;
+}
+static inline void fwn_restore_mode(fwn_float_mode host)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(host));
+}
+#else
+#error "say here how this CPU sets round-to-nearest without flush-to-zero"
+#endif
+
+#endif
