@@ -1,0 +1,997 @@
+/* Tests of csrc/fastwavenet.h from C, with no Python between; run by tests/test_c_engine.py, which
+ * builds this with sanitizers and --wrap for each function of the allocator.  The names of tests
+ * are claims.  Every buffer has exactly the size of the contract, so that one element too many is
+ * seen by the sanitizer. */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fastwavenet.h"
+#include "philox.h"
+
+#define CHECK(claim)                                                          \
+    do {                                                                      \
+        if (claim) break;                                                     \
+        printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #claim);          \
+        exit(1);                                                              \
+    } while (0)
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* ---- the allocator, counted, and made to fail -------------------------------------------------- */
+
+static long allocations, live, fail_at; /* fail_at: the allocation that fails; 0: none */
+
+void *__real_malloc(size_t), *__real_calloc(size_t, size_t), *__real_realloc(void *, size_t);
+void *__real_aligned_alloc(size_t, size_t);
+void __real_free(void *);
+void *__wrap_malloc(size_t), *__wrap_calloc(size_t, size_t), *__wrap_realloc(void *, size_t);
+void *__wrap_aligned_alloc(size_t, size_t);
+void __wrap_free(void *);
+
+static int refused(void) { return ++allocations == fail_at; }
+static void *counted(void *p)
+{
+    live += p != NULL;
+    return p;
+}
+void *__wrap_malloc(size_t n) { return refused() ? NULL : counted(__real_malloc(n)); }
+void *__wrap_calloc(size_t n, size_t m) { return refused() ? NULL : counted(__real_calloc(n, m)); }
+void *__wrap_realloc(void *p, size_t n)
+{
+    live -= p != NULL;
+    return refused() ? NULL : counted(__real_realloc(p, n));
+}
+void *__wrap_aligned_alloc(size_t a, size_t n)
+{
+    return refused() ? NULL : counted(__real_aligned_alloc(a, n));
+}
+void __wrap_free(void *p)
+{
+    live -= p != NULL;
+    __real_free(p);
+}
+
+/* ---- random networks --------------------------------------------------------------------------- */
+
+static uint32_t random_word(void)
+{
+    static uint64_t step;
+    return fwn_philox(1, step++, 0);
+}
+static float random_float(void) { return (float)(random_word() >> 8) * 0x1p-23f - 1.0f; }
+static uint32_t below(uint32_t n) { return random_word() % n; }
+
+typedef struct {
+    fwn_spec spec;
+    uint32_t kernels[4], dilations[4];
+    fwn_tensor tensors[40];
+    size_t count;
+    char names[40][32];
+    float *values; /* of all tensors, one after the other */
+    size_t used;
+} network;
+
+/* {levels, residual, dilation channels, skip, head, first kernel, layers}, kernels, dilations */
+static const struct {
+    uint32_t sizes[7], kernels[4], dilations[4];
+    int bias;
+} NETWORKS[] = {
+    {{16, 4, 3, 6, 5, 2, 3}, {2, 2, 2}, {1, 2, 4}, 1},
+    {{256, 17, 3, 33, 16, 1, 4}, {3, 3, 3, 3}, {1, 5, 16, 17}, 1},
+    {{300, 1, 1, 1, 1, 3, 1}, {4}, {9}, 0},
+    {{2, 32, 16, 1, 48, 2, 2}, {2, 3}, {40, 15}, 1},
+};
+
+static void add(network *net, const char *name, uint32_t a, uint32_t b, uint32_t c, float scale)
+{
+    const size_t size = (size_t)a * (b ? b : 1) * (c ? c : 1);
+    fwn_tensor *t = &net->tensors[net->count];
+    snprintf(net->names[net->count++], sizeof net->names[0], "%s", name);
+    t->name = net->names[net->count - 1];
+    t->data = net->values + net->used;
+    t->rank = b ? 3 : 1;
+    t->shape[0] = a, t->shape[1] = b, t->shape[2] = c;
+    for (size_t i = 0; i < size; i++) net->values[net->used + i] = random_float() * scale;
+    net->used += size;
+}
+
+static void add_conv(network *net, const char *name, uint32_t outs, uint32_t ins, uint32_t taps, int bias)
+{
+    char full[48];
+    snprintf(full, sizeof full, "%s.weight", name);
+    add(net, full, outs, ins, taps, 2.0f / sqrtf((float)(ins * taps)));
+    snprintf(full, sizeof full, "%s.bias", name);
+    if (bias) add(net, full, outs, 0, 0, 0.3f);
+}
+
+static network *random_network(size_t which)
+{
+    network *net = calloc(1, sizeof *net);
+    const uint32_t *n = NETWORKS[which].sizes;
+    const int bias = NETWORKS[which].bias;
+    char name[32];
+    net->values = calloc(100000, sizeof(float));
+    memcpy(net->kernels, NETWORKS[which].kernels, sizeof net->kernels);
+    memcpy(net->dilations, NETWORKS[which].dilations, sizeof net->dilations);
+    net->spec = (fwn_spec){n[0], n[1], n[2], n[3], n[4], n[5], n[6], net->kernels, net->dilations, n[0] / 2};
+    add(net, "first.weight", n[5], n[0], n[1], 1.0f);
+    if (bias) add(net, "first.bias", n[1], 0, 0, 0.3f);
+    for (uint32_t l = 0; l < n[6]; l++) {
+        snprintf(name, sizeof name, "layers.%u.dilated", (unsigned)l);
+        add_conv(net, name, 2 * n[2], n[1], net->kernels[l], bias);
+        snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
+        if (l + 1 < n[6]) add_conv(net, name, n[1], n[2], 1, bias);
+        snprintf(name, sizeof name, "layers.%u.skip", (unsigned)l);
+        add_conv(net, name, n[3], n[2], 1, bias);
+    }
+    add_conv(net, "head.hidden", n[4], n[3], 1, bias);
+    add_conv(net, "head.output", n[0], n[4], 1, bias);
+    return net;
+}
+
+static void free_network(network *net)
+{
+    free(net->values);
+    free(net);
+}
+
+static float *values_of(network *net, const char *name)
+{
+    for (size_t i = 0; i < net->count; i++)
+        if (!strcmp(net->names[i], name)) return (float *)net->tensors[i].data;
+    CHECK(!"a tensor of that name");
+    return NULL;
+}
+
+static fwn_model *model_of(const network *net)
+{
+    fwn_model *model = NULL;
+    CHECK(fwn_model_create(&net->spec, net->tensors, net->count, FWN_FLOAT32, &model) == FWN_OK);
+    return model;
+}
+
+static fwn_model *random_model(size_t which)
+{
+    network *net = random_network(which);
+    fwn_model *model = model_of(net);
+    free_network(net); /* the model keeps nothing of it */
+    return model;
+}
+
+static fwn_stream *stream_of(const fwn_model *model, int isa, uint32_t rows)
+{
+    fwn_stream *stream = NULL;
+    CHECK(fwn_stream_create(model, isa, rows, &stream) == FWN_OK);
+    for (uint32_t row = 0; row < rows; row++) CHECK(!fwn_stream_reset(stream, row, 7, row));
+    return stream;
+}
+
+/* ---- steps ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint16_t *codes; /* [rows][n] */
+    float *audio, *logp; /* [rows][n] */
+    float *logits; /* [rows][n][levels] */
+    size_t steps, levels; /* rows * n */
+} result;
+
+static result new_result(size_t steps, size_t levels)
+{
+    return (result){malloc(steps * sizeof(uint16_t)), malloc(steps * sizeof(float)),
+                    malloc(steps * sizeof(float)), malloc(steps * levels * sizeof(float)), steps, levels};
+}
+
+static void free_result(result *r)
+{
+    free(r->codes);
+    free(r->audio);
+    free(r->logp);
+    free(r->logits);
+}
+
+static int same(const result *a, const result *b)
+{
+    return !memcmp(a->codes, b->codes, a->steps * sizeof(uint16_t)) &&
+           !memcmp(a->audio, b->audio, a->steps * sizeof(float)) &&
+           !memcmp(a->logp, b->logp, a->steps * sizeof(float)) &&
+           !memcmp(a->logits, b->logits, a->steps * a->levels * sizeof(float));
+}
+
+static fwn_io io_of(result *r, uint32_t n)
+{
+    return (fwn_io){.n = n, .temperature = 1.0f, .hop = 1, .codes = r->codes, .audio = r->audio,
+                    .logp = r->logp, .logits = r->logits};
+}
+
+/* n steps of one row in calls of `chunk`, drawn or forced. */
+static result run(fwn_stream *s, uint32_t levels, uint32_t n, uint32_t chunk, const uint16_t *forced)
+{
+    result r = new_result(n, levels);
+    for (uint32_t done = 0; done < n; done += chunk) {
+        const uint32_t m = n - done < chunk ? n - done : chunk;
+        const fwn_io io = {.n = m, .temperature = 1.0f, .codes = r.codes + done, .audio = r.audio + done,
+                           .logp = r.logp + done, .logits = r.logits + (size_t)done * levels,
+                           .forced = forced ? forced + done : NULL};
+        CHECK(fwn_run(s, &io) == FWN_OK);
+    }
+    return r;
+}
+
+/* Calls test(isa, which) for every instruction set and network. */
+static void everywhere(void (*test)(int isa, size_t which))
+{
+    int isas[FWN_ISAS];
+    const int count = fwn_isa_list(isas, FWN_ISAS);
+    for (int i = 0; i < count; i++)
+        for (size_t which = 0; which < COUNT(NETWORKS); which++) test(isas[i], which);
+}
+
+enum { STEPS = 140 }; /* more than two blocks */
+
+/* ---- the same bits ----------------------------------------------------------------------------- */
+
+static void check_chunks(int isa, size_t which)
+{
+    static const uint32_t chunks[] = {1, 17, 65};
+    const uint32_t levels = NETWORKS[which].sizes[0];
+    fwn_model *model = random_model(which);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    result whole = run(stream, levels, STEPS, STEPS, NULL);
+    fwn_stream_destroy(stream);
+    for (size_t i = 0; i < 2 * COUNT(chunks); i++) {
+        stream = stream_of(model, isa, 1);
+        result parts = run(stream, levels, STEPS, chunks[i / 2], i % 2 ? whole.codes : NULL);
+        CHECK(same(&parts, &whole));
+        free_result(&parts);
+        fwn_stream_destroy(stream);
+    }
+    free_result(&whole);
+    fwn_model_destroy(model);
+}
+
+static void chunks_drawn_or_forced_equal_one_shot_on_every_isa(void) { everywhere(check_chunks); }
+
+static void check_rows(int isa, size_t which)
+{
+    const uint32_t levels = NETWORKS[which].sizes[0], rows = 5, n = 40;
+    fwn_model *model = random_model(which);
+    fwn_stream *batch = stream_of(model, isa, rows);
+    result all = new_result((size_t)rows * n, levels);
+    const fwn_io io = io_of(&all, n);
+    CHECK(fwn_run(batch, &io) == FWN_OK);
+    for (uint32_t row = 0; row < rows; row++) {
+        fwn_stream *single = stream_of(model, isa, 1);
+        CHECK(!fwn_stream_reset(single, 0, 7, row));
+        result one = run(single, levels, n, n, NULL);
+        const size_t at = (size_t)row * n;
+        const result part = {all.codes + at, all.audio + at, all.logp + at, all.logits + at * levels,
+                             n, levels};
+        CHECK(same(&one, &part));
+        free_result(&one);
+        fwn_stream_destroy(single);
+    }
+    free_result(&all);
+    fwn_stream_destroy(batch);
+    fwn_model_destroy(model);
+}
+
+static void rows_of_a_batch_equal_single_streams(void) { everywhere(check_rows); }
+
+static void check_resets(int isa, size_t which)
+{
+    const uint32_t levels = NETWORKS[which].sizes[0];
+    fwn_model *model = random_model(which);
+    fwn_stream *fresh = stream_of(model, isa, 1), *used = stream_of(model, isa, 2);
+    result expected = run(fresh, levels, 30, 30, NULL), both = new_result(60, levels);
+    const fwn_io io = io_of(&both, 30), few = {.n = 3, .temperature = 1.0f};
+    CHECK(!fwn_run(used, &io) && !fwn_run(used, &few)); /* past taps are now known ahead */
+    CHECK(!fwn_stream_reset(used, 1, 7, 0));
+    CHECK(!fwn_run(used, &io));
+    CHECK(!memcmp(both.logits + (size_t)30 * levels, expected.logits, sizeof(float) * 30 * levels));
+    free_result(&expected);
+    free_result(&both);
+    fwn_stream_destroy(fresh);
+    fwn_stream_destroy(used);
+    fwn_model_destroy(model);
+}
+
+static void a_row_that_is_reset_alone_starts_afresh(void) { everywhere(check_resets); }
+
+static void any_output_may_be_left_out(void)
+{
+    fwn_model *model = random_model(0);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    result all = run(stream, 16, STEPS, STEPS, NULL), r = new_result(STEPS, 16);
+    for (int kept = 0; kept < 16; kept++)
+        for (int forced = 0; forced < 2; forced++) {
+            fwn_io io = io_of(&r, STEPS);
+            if (!(kept & 1)) io.codes = NULL;
+            if (!(kept & 2)) io.audio = NULL;
+            if (!(kept & 4)) io.logp = NULL;
+            if (!(kept & 8)) io.logits = NULL;
+            if (forced) io.forced = all.codes;
+            CHECK(!fwn_stream_reset(stream, 0, 7, 0));
+            CHECK(fwn_run(stream, &io) == FWN_OK);
+            if (kept == 15) CHECK(same(&r, &all));
+            if (io.codes) CHECK(!memcmp(r.codes, all.codes, STEPS * sizeof *r.codes));
+            if (io.logp) CHECK(!memcmp(r.logp, all.logp, STEPS * sizeof *r.logp));
+        }
+    free_result(&all);
+    free_result(&r);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+}
+
+/* ---- conditioning ------------------------------------------------------------------------------ */
+
+static void check_cond(int isa, size_t which)
+{
+    const uint32_t *sizes = NETWORKS[which].sizes, levels = sizes[0], rows = 3, n = 20, hop = 4;
+    const size_t width = (size_t)rows * sizes[6] * 2 * sizes[2], frames = 3; /* too few: the last one stays */
+    float *frame = malloc(frames * width * sizeof(float)), *step = malloc(n * width * sizeof(float));
+    for (size_t i = 0; i < frames * width; i++) frame[i] = random_float();
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = i / hop < frames ? i / hop : frames - 1;
+        memcpy(step + i * width, frame + at * width, width * sizeof(float));
+    }
+    fwn_model *model = random_model(which);
+    fwn_stream *by_frame = stream_of(model, isa, rows), *by_step = stream_of(model, isa, rows);
+    result a = new_result((size_t)rows * n, levels), b = new_result((size_t)rows * n, levels);
+    fwn_io io = io_of(&a, n);
+    io.cond = frame, io.cond_rows = (uint32_t)frames, io.hop = hop;
+    CHECK(fwn_run(by_frame, &io) == FWN_OK);
+    io = io_of(&b, n);
+    io.cond = step, io.cond_rows = n, io.hop = 1;
+    CHECK(fwn_run(by_step, &io) == FWN_OK);
+    CHECK(same(&a, &b));
+    free_result(&a);
+    free_result(&b);
+    fwn_stream_destroy(by_frame);
+    fwn_stream_destroy(by_step);
+    fwn_model_destroy(model);
+    free(frame);
+    free(step);
+}
+
+static void a_row_of_cond_holds_for_hop_steps_and_the_last_for_ever(void) { everywhere(check_cond); }
+
+/* ---- draws ------------------------------------------------------------------------------------- */
+
+/* Seeds whose first random number u is 0, 1/2 and the largest below 1. */
+enum { LEAST, HALF, MOST, EXTREMES };
+
+static void extreme_seeds(uint64_t seeds[EXTREMES])
+{
+    static const uint32_t words[EXTREMES] = {0, 0x800000, 0xFFFFFF};
+    unsigned found = 0;
+    for (uint64_t seed = 0; found != (1u << EXTREMES) - 1; seed++)
+        for (unsigned i = 0; i < EXTREMES; i++)
+            if (fwn_philox(seed, 0, 0) >> 8 == words[i]) seeds[i] = seed, found |= 1u << i;
+}
+
+/* The first code drawn with a seed from a distribution that depends on nothing before. */
+static uint16_t first_code(const network *net, uint64_t seed, uint32_t top_k)
+{
+    uint16_t code;
+    const fwn_io io = {.n = 1, .temperature = 1.0f, .top_k = top_k, .codes = &code};
+    fwn_model *model = model_of(net);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    CHECK(!fwn_stream_reset(stream, 0, seed, 0) && !fwn_run(stream, &io));
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+    return code;
+}
+
+/* A network whose logits are those that are returned, to be filled. */
+static float *dice(network *net)
+{
+    memset(values_of(net, "head.output.weight"), 0, sizeof(float) * net->spec.levels * net->spec.head);
+    float *logits = values_of(net, "head.output.bias");
+    for (uint32_t c = 0; c < net->spec.levels; c++) logits[c] = -1e4f;
+    return logits;
+}
+
+static void the_extreme_random_numbers_draw_possible_codes(void)
+{
+    uint64_t seeds[EXTREMES];
+    extreme_seeds(seeds);
+    for (int round = 0; round < 30; round++) {
+        network *net = random_network(round % 2);
+        float *logits = dice(net);
+        for (uint32_t c = 0; c < net->spec.levels; c++)
+            if (!below(8)) logits[c] = (float)below(20);
+        logits[below(net->spec.levels)] = 1.0f;
+        for (int i = 0; i < EXTREMES; i++)
+            for (uint32_t k = 0; k < 3; k++) CHECK(logits[first_code(net, seeds[i], k)] > -1e4f);
+        free_network(net);
+    }
+}
+
+/* Codes stand lane by lane (code % 16); a code's share of [0, 1) contains its lower end only. */
+static void a_random_number_on_an_edge_draws_the_code_above_it(void)
+{
+    static const uint16_t pairs[][2] = {{0, 1}, {3, 15}, {16, 1}, {240, 1}, {5, 21}, {15, 31}};
+    uint64_t seeds[EXTREMES];
+    extreme_seeds(seeds);
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        network *net = random_network(1);
+        float *logits = dice(net);
+        logits[pairs[i][0]] = logits[pairs[i][1]] = 0.0f;
+        CHECK(first_code(net, seeds[LEAST], 0) == pairs[i][0]);
+        CHECK(first_code(net, seeds[HALF], 0) == pairs[i][1]);
+        CHECK(first_code(net, seeds[MOST], 0) == pairs[i][1]);
+        free_network(net);
+    }
+}
+
+/* ---- states ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    unsigned char *bytes;
+    size_t size;
+} state;
+
+static state state_of(fwn_stream *stream, uint32_t row)
+{
+    state s = {NULL, 0};
+    CHECK(fwn_state_save(stream, row, NULL, &s.size) == FWN_OK);
+    s.bytes = malloc(s.size);
+    CHECK(fwn_state_save(stream, row, s.bytes, &s.size) == FWN_OK);
+    return s;
+}
+
+static int in_state(fwn_stream *stream, const state *expected)
+{
+    state now = state_of(stream, 0);
+    const int equal = now.size == expected->size && !memcmp(now.bytes, expected->bytes, now.size);
+    free(now.bytes);
+    return equal;
+}
+
+static void check_states(int isa, size_t which)
+{
+    const uint32_t levels = NETWORKS[which].sizes[0];
+    fwn_model *model = random_model(which);
+    fwn_stream *here = stream_of(model, isa, 1), *there = stream_of(model, FWN_SCALAR, 3);
+    for (uint32_t n = 1; n < 40; n += 16) {
+        result before = run(here, levels, n, n, NULL), after = new_result(3 * n, levels);
+        const fwn_io io = io_of(&after, n);
+        state saved = state_of(here, 0);
+        CHECK(!fwn_run(there, &io)); /* elsewhere in its own rings */
+        CHECK(!fwn_state_load(there, 1, saved.bytes, saved.size));
+        CHECK(!fwn_run(there, &io));
+        result expected = run(here, levels, n, n, NULL);
+        CHECK(!memcmp(after.logits + (size_t)n * levels, expected.logits, sizeof(float) * n * levels));
+        CHECK(!memcmp(after.codes + n, expected.codes, sizeof(uint16_t) * n));
+        free(saved.bytes);
+        free_result(&before);
+        free_result(&after);
+        free_result(&expected);
+    }
+    fwn_stream_destroy(here);
+    fwn_stream_destroy(there);
+    fwn_model_destroy(model);
+}
+
+static void a_state_continues_in_any_row_and_isa(void) { everywhere(check_states); }
+
+static void damaged_states_are_refused_and_change_nothing(void)
+{
+    for (size_t which = 0; which < COUNT(NETWORKS); which++) {
+        fwn_model *model = random_model(which);
+        fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+        result r = run(stream, NETWORKS[which].sizes[0], 30, 30, NULL);
+        state saved = state_of(stream, 0), damaged = state_of(stream, 0);
+        for (size_t i = 0; i < saved.size; i += 1 + saved.size / 500) {
+            damaged.bytes[i] ^= (unsigned char)(1u << below(8));
+            CHECK(fwn_state_load(stream, 0, damaged.bytes, damaged.size) == FWN_BAD_STATE);
+            CHECK(fwn_state_load(stream, 0, saved.bytes, i) == FWN_BAD_STATE);
+            damaged.bytes[i] = saved.bytes[i];
+        }
+        for (int round = 0; round < 100; round++) {
+            for (size_t i = 0; i < damaged.size; i++) damaged.bytes[i] = (unsigned char)random_word();
+            CHECK(fwn_state_load(stream, 0, damaged.bytes, damaged.size) == FWN_BAD_STATE);
+        }
+        CHECK(in_state(stream, &saved));
+        CHECK(!fwn_state_load(stream, 0, saved.bytes, saved.size));
+        CHECK(in_state(stream, &saved));
+        free(saved.bytes);
+        free(damaged.bytes);
+        free_result(&r);
+        fwn_stream_destroy(stream);
+        fwn_model_destroy(model);
+    }
+}
+
+static void a_state_needs_its_whole_size_and_any_alignment(void)
+{
+    fwn_model *model = random_model(0);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    state saved = state_of(stream, 0);
+    size_t size = saved.size - 1;
+    CHECK(fwn_state_save(stream, 0, saved.bytes, &size) == FWN_BAD_ARGUMENT && size == saved.size);
+    unsigned char *odd = malloc(saved.size + 1);
+    CHECK(!fwn_state_save(stream, 0, odd + 1, &size) && !memcmp(odd + 1, saved.bytes, size));
+    CHECK(!fwn_state_load(stream, 0, odd + 1, size));
+    free(odd);
+    free(saved.bytes);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+}
+
+/* ---- errors ------------------------------------------------------------------------------------ */
+
+static int created(const fwn_spec *spec, const network *net, size_t count)
+{
+    fwn_model *model = NULL;
+    const int error = fwn_model_create(spec, net->tensors, count, FWN_FLOAT32, &model);
+    CHECK(!error == (model != NULL));
+    fwn_model_destroy(model);
+    return error;
+}
+
+static void specs_out_of_bounds_are_refused(void)
+{
+    network *net = random_network(0);
+    const fwn_spec good = net->spec;
+    const struct { size_t at; uint32_t low, high; } bounds[] = {
+        {offsetof(fwn_spec, levels), 2, 65536},      {offsetof(fwn_spec, residual), 1, 4096},
+        {offsetof(fwn_spec, dilation_channels), 1, 4096}, {offsetof(fwn_spec, skip), 1, 4096},
+        {offsetof(fwn_spec, head), 1, 4096},         {offsetof(fwn_spec, first_kernel), 1, 32},
+        {offsetof(fwn_spec, layers), 1, 512},        {offsetof(fwn_spec, start_code), 0, 15},
+    };
+    for (size_t i = 0; i < COUNT(bounds); i++) {
+        const uint32_t wrong[] = {bounds[i].low - 1, bounds[i].high + 1, UINT32_MAX};
+        for (size_t j = 0; j < COUNT(wrong); j++) {
+            fwn_spec bad = good;
+            memcpy((char *)&bad + bounds[i].at, &wrong[j], sizeof wrong[j]);
+            CHECK(created(&bad, net, net->count) == FWN_BAD_SPEC);
+        }
+    }
+    fwn_spec bad = good;
+    bad.kernels = NULL;
+    CHECK(created(&bad, net, net->count) == FWN_BAD_SPEC);
+    bad = good, bad.dilations = NULL;
+    CHECK(created(&bad, net, net->count) == FWN_BAD_SPEC);
+    CHECK(created(&good, net, net->count) == FWN_OK);
+    free_network(net);
+}
+
+static void kernels_and_dilations_out_of_bounds_are_refused(void)
+{
+    network *net = random_network(0);
+    static const uint32_t kernels[] = {0, 1, 33, UINT32_MAX};
+    static const uint32_t dilations[] = {0, (1u << 20) + 1, UINT32_MAX};
+    for (size_t i = 0; i < COUNT(kernels); i++) {
+        net->kernels[1] = kernels[i];
+        CHECK(created(&net->spec, net, net->count) == FWN_BAD_SPEC);
+    }
+    net->kernels[1] = 2;
+    for (size_t i = 0; i < COUNT(dilations); i++) {
+        net->dilations[2] = dilations[i];
+        CHECK(created(&net->spec, net, net->count) == FWN_BAD_SPEC);
+    }
+    for (int l = 0; l < 3; l++) net->kernels[l] = 32, net->dilations[l] = 1u << 20;
+    CHECK(created(&net->spec, net, net->count) == FWN_BAD_SPEC); /* the field of all layers */
+    free_network(net);
+}
+
+static void a_tensor_of_another_name_or_shape_is_refused(void)
+{
+    network *net = random_network(0);
+    const fwn_tensor unknown = {"layers.3.skip.bias", net->values, 1, {6}};
+    for (size_t i = 0; i < net->count; i++) {
+        fwn_tensor *t = &net->tensors[i];
+        const fwn_tensor kept = *t;
+        fwn_tensor wrong[] = {kept, kept, kept, kept, kept, net->tensors[(i + 1) % net->count], unknown};
+        wrong[0].name = NULL;
+        wrong[1].data = NULL;
+        wrong[2].rank++;
+        wrong[3].rank = UINT32_MAX;
+        wrong[4].shape[0]++;
+        for (size_t j = 0; j < COUNT(wrong); j++) {
+            *t = wrong[j];
+            CHECK(created(&net->spec, net, net->count) == FWN_BAD_TENSOR);
+        }
+        *t = kept;
+    }
+    net->tensors[net->count] = unknown;
+    CHECK(created(&net->spec, net, net->count + 1) == FWN_BAD_TENSOR);
+    CHECK(created(&net->spec, net, net->count) == FWN_OK);
+    free_network(net);
+}
+
+static void only_biases_may_be_missing(void)
+{
+    network *net = random_network(0);
+    for (size_t i = 0; i < net->count; i++) {
+        const fwn_tensor kept = net->tensors[i];
+        net->tensors[i] = net->tensors[net->count - 1];
+        const int expected = strstr(kept.name, ".bias") ? FWN_OK : FWN_BAD_TENSOR;
+        CHECK(created(&net->spec, net, net->count - 1) == expected);
+        net->tensors[i] = kept;
+    }
+    CHECK(created(&net->spec, net, 0) == FWN_BAD_TENSOR);
+    free_network(net);
+}
+
+static void tensors_may_come_in_any_order(void)
+{
+    network *net = random_network(1);
+    fwn_tensor reversed[COUNT(net->tensors)];
+    for (size_t i = 0; i < net->count; i++) reversed[i] = net->tensors[net->count - 1 - i];
+    memcpy(net->tensors, reversed, net->count * sizeof *reversed);
+    CHECK(created(&net->spec, net, net->count) == FWN_OK);
+    free_network(net);
+}
+
+static void bad_arguments_are_refused(void)
+{
+    network *net = random_network(0);
+    fwn_model *model = model_of(net), *none = NULL;
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 2), *other = NULL;
+    fwn_info info;
+    fwn_row_info row;
+    size_t size = 0;
+    char bytes[4] = {0};
+    const fwn_io io = {.n = 1, .temperature = 1.0f};
+    CHECK(fwn_model_create(NULL, net->tensors, net->count, FWN_FLOAT32, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_model_create(&net->spec, NULL, net->count, FWN_FLOAT32, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_model_create(&net->spec, net->tensors, net->count, 1, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_model_create(&net->spec, net->tensors, net->count, FWN_FLOAT32, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_model_info(NULL, &info) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_model_info(model, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(NULL, FWN_SCALAR, 1, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 0, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 65537, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, -1, 1, &other) == FWN_BAD_ISA);
+    CHECK(fwn_stream_create(model, FWN_ISAS, 1, &other) == FWN_BAD_ISA);
+    CHECK(fwn_stream_reset(NULL, 0, 1, 1) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_reset(stream, 2, 1, 1) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_begin(NULL, 0, 1) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_begin(stream, 2, 1) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_begin(stream, 0, 16) == FWN_BAD_CODE);
+    CHECK(fwn_stream_info(NULL, 0, &row) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_info(stream, 2, &row) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_info(stream, 0, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_run(NULL, &io) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_run(stream, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_save(NULL, 0, NULL, &size) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_save(stream, 2, NULL, &size) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_save(stream, 0, NULL, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_load(NULL, 0, bytes, 4) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_load(stream, 2, bytes, 4) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_load(stream, 0, NULL, 4) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_load(stream, 0, bytes, 0) == FWN_BAD_STATE);
+    CHECK(fwn_state_load(stream, 0, bytes, 4) == FWN_BAD_STATE);
+    CHECK(!none && !other);
+    fwn_stream_destroy(NULL);
+    fwn_model_destroy(NULL);
+    fwn_mulaw_destroy(NULL);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+    free_network(net);
+}
+
+static void bad_runs_are_refused_and_change_nothing(void)
+{
+    fwn_model *model = random_model(0);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    result r = run(stream, 16, 30, 30, NULL);
+    state before = state_of(stream, 0);
+    const float cond[3 * 2 * 3] = {0};
+    const uint16_t bad_code[3] = {1, 16, 2};
+    const float temperatures[] = {-1.0f, 1e-4f, 1001.0f, NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < COUNT(temperatures); i++) {
+        const fwn_io io = {.n = 1, .temperature = temperatures[i]};
+        CHECK(fwn_run(stream, &io) == FWN_BAD_ARGUMENT);
+    }
+    const fwn_io ios[] = {
+        {.n = 1, .temperature = 1.0f, .cond = cond, .cond_rows = 0, .hop = 1},
+        {.n = 1, .temperature = 1.0f, .cond = cond, .cond_rows = 1, .hop = 0},
+        {.n = 3, .temperature = 1.0f, .forced = bad_code},
+        {.n = 0, .temperature = 1.0f},
+    };
+    const int expected[] = {FWN_BAD_ARGUMENT, FWN_BAD_ARGUMENT, FWN_BAD_CODE, FWN_OK};
+    for (size_t i = 0; i < COUNT(ios); i++) CHECK(fwn_run(stream, &ios[i]) == expected[i]);
+    CHECK(in_state(stream, &before));
+    free(before.bytes);
+    free_result(&r);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+}
+
+static void the_first_sample_is_given_once_and_before_the_first_step(void)
+{
+    fwn_model *model = random_model(0);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    const fwn_io io = {.n = 2, .temperature = 1.0f};
+    fwn_row_info info;
+    CHECK(!fwn_stream_info(stream, 0, &info));
+    CHECK(info.seed == 7 && info.id == 0 && info.step == 0 && !info.begun);
+    CHECK(!fwn_stream_begin(stream, 0, 3) && fwn_stream_begin(stream, 0, 4) == FWN_STARTED);
+    CHECK(!fwn_stream_info(stream, 0, &info) && info.begun && info.step == 0);
+    CHECK(!fwn_stream_reset(stream, 0, 8, 9) && !fwn_run(stream, &io));
+    CHECK(fwn_stream_begin(stream, 0, 3) == FWN_STARTED);
+    CHECK(!fwn_stream_info(stream, 0, &info));
+    CHECK(info.seed == 8 && info.id == 9 && info.step == 2 && info.begun);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+}
+
+static void check_overflow(int isa, size_t which)
+{
+    network *net = random_network(which);
+    float *weight = values_of(net, "head.output.weight");
+    for (uint32_t i = 0; i < net->spec.levels * net->spec.head; i++) weight[i] *= 1e38f;
+    float *hidden = values_of(net, "head.hidden.weight");
+    for (uint32_t i = 0; i < net->spec.head * net->spec.skip; i++) hidden[i] = i % 2 ? 1e6f : -2e6f;
+    fwn_model *model = model_of(net);
+    fwn_stream *stream = stream_of(model, isa, 2);
+    result r = new_result(2 * STEPS, net->spec.levels);
+    const fwn_io io = io_of(&r, STEPS);
+    const int error = fwn_run(stream, &io);
+    CHECK(error == FWN_NOT_FINITE || which == 2); /* one hidden channel may stay closed */
+    CHECK(!fwn_stream_reset(stream, 0, 7, 0) && !fwn_stream_reset(stream, 1, 7, 1));
+    CHECK(fwn_run(stream, &io) == error);
+    free_result(&r);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+    free_network(net);
+}
+
+static void overflowing_outputs_are_an_error(void) { everywhere(check_overflow); }
+
+static void *run_for_long(void *stream)
+{
+    const fwn_io io = {.n = 2000, .temperature = 1.0f};
+    fwn_run(stream, &io);
+    return NULL;
+}
+
+static void a_stream_in_use_says_busy(void)
+{
+    fwn_model *model = random_model(0);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    const fwn_io nothing = {.n = 0, .temperature = 1.0f};
+    int busy = 0;
+    for (int round = 0; round < 100 && !busy; round++) {
+        pthread_t thread;
+        CHECK(!pthread_create(&thread, NULL, run_for_long, stream));
+        for (int i = 0; i < 100000 && !busy; i++) busy = fwn_run(stream, &nothing) == FWN_BUSY;
+        if (busy) {
+            size_t size = 1 << 20;
+            char *bytes = malloc(size);
+            CHECK(fwn_stream_reset(stream, 0, 1, 1) == FWN_BUSY);
+            CHECK(fwn_stream_begin(stream, 0, 1) == FWN_BUSY);
+            CHECK(fwn_state_save(stream, 0, bytes, &size) == FWN_BUSY);
+            CHECK(fwn_state_load(stream, 0, bytes, size) == FWN_BUSY);
+            free(bytes);
+        }
+        CHECK(!pthread_join(thread, NULL));
+    }
+    CHECK(busy && fwn_run(stream, &nothing) == FWN_OK);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+}
+
+static void every_error_and_isa_has_a_text(void)
+{
+    int isas[FWN_ISAS], count = fwn_isa_list(isas, FWN_ISAS);
+    for (int error = FWN_NOT_FINITE; error <= FWN_OK; error++)
+        for (int other = FWN_NOT_FINITE - 1; other < error; other++)
+            CHECK(strcmp(fwn_strerror(error), fwn_strerror(other)));
+    CHECK(!strcmp(fwn_strerror(1), fwn_strerror(-1000)));
+    CHECK(count >= 1 && isas[0] == FWN_SCALAR && fwn_isa_list(NULL, 0) == count);
+    for (int i = 0; i < count; i++) CHECK(fwn_isa_name(isas[i]) && (!i || isas[i] > isas[i - 1]));
+    CHECK(!fwn_isa_name(-1) && !fwn_isa_name(FWN_ISAS));
+}
+
+/* ---- mu-law ------------------------------------------------------------------------------------ */
+
+/* n samples in buffers of exactly n, on every instruction set. */
+static void check_mulaw(const fwn_mulaw *codec, uint32_t levels, size_t n)
+{
+    const size_t width = levels <= 256 ? 1 : 2;
+    int isas[FWN_ISAS];
+    const int count = fwn_isa_list(isas, FWN_ISAS);
+    float *x = malloc(n * sizeof *x), *back = malloc(n * sizeof *back);
+    int16_t *samples = malloc(n * sizeof *samples), *again = malloc(n * sizeof *again);
+    unsigned char *codes = malloc(n * width), *expected = malloc(n * width);
+    size_t bad = 99;
+    for (size_t i = 0; i < n; i++) x[i] = random_float() * 1.2f, samples[i] = (int16_t)random_word();
+    for (int i = 0; i < count; i++) {
+        CHECK(!fwn_mulaw_encode_f32(codec, isas[i], x, n, codes, &bad));
+        if (i == 0) memcpy(expected, codes, n * width);
+        CHECK(!memcmp(codes, expected, n * width));
+        CHECK(!fwn_mulaw_decode_f32(codec, isas[i], codes, n, back, &bad));
+        CHECK(!fwn_mulaw_encode_f32(codec, isas[i], back, n, codes, &bad));
+        CHECK(!memcmp(codes, expected, n * width));
+        CHECK(!fwn_mulaw_encode_i16(codec, isas[i], samples, n, codes));
+        CHECK(!fwn_mulaw_decode_i16(codec, isas[i], codes, n, again, &bad));
+        if (!n) continue;
+        x[n - 1] = NAN;
+        CHECK(fwn_mulaw_encode_f32(codec, isas[i], x, n, codes, &bad) == FWN_BAD_AUDIO && bad == n - 1);
+        x[n - 1] = 0.0f;
+        CHECK(!fwn_mulaw_encode_f32(codec, isas[i], x, n, expected, &bad));
+    }
+    free(x), free(back), free(samples), free(again), free(codes), free(expected);
+}
+
+static void mulaw_codes_any_length_in_place_and_no_further(void)
+{
+    static const uint32_t levels[] = {2, 3, 255, 256, 257, 65535, 65536};
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        fwn_mulaw *codec = NULL;
+        CHECK(!fwn_mulaw_create(levels[i], &codec));
+        for (size_t n = 0; n < 40; n++) check_mulaw(codec, levels[i], n);
+        fwn_mulaw_destroy(codec);
+    }
+}
+
+static void mulaw_refuses_bad_levels_codes_and_isas(void)
+{
+    fwn_mulaw *codec = NULL;
+    uint8_t codes[3] = {0, 254, 255};
+    float x[3] = {0};
+    int16_t samples[3] = {0};
+    size_t bad = 0;
+    CHECK(fwn_mulaw_create(0, &codec) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_mulaw_create(1, &codec) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_mulaw_create(65537, &codec) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_mulaw_create(256, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(!codec && !fwn_mulaw_create(255, &codec));
+    CHECK(fwn_mulaw_decode_f32(codec, FWN_SCALAR, codes, 3, x, &bad) == FWN_BAD_CODE && bad == 2);
+    CHECK(fwn_mulaw_decode_i16(codec, FWN_SCALAR, codes, 3, samples, &bad) == FWN_BAD_CODE && bad == 2);
+    CHECK(fwn_mulaw_encode_f32(codec, FWN_ISAS, x, 3, codes, &bad) == FWN_BAD_ISA);
+    CHECK(fwn_mulaw_encode_i16(codec, -1, samples, 3, codes) == FWN_BAD_ISA);
+    CHECK(fwn_mulaw_decode_f32(codec, -1, codes, 3, x, &bad) == FWN_BAD_ISA);
+    CHECK(fwn_mulaw_decode_i16(codec, -1, codes, 3, samples, &bad) == FWN_BAD_ISA);
+    fwn_mulaw_destroy(codec);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+static void check_allocations(int isa, size_t which)
+{
+    const uint32_t levels = NETWORKS[which].sizes[0];
+    fwn_model *model = random_model(which);
+    long before = allocations;
+    fwn_stream *stream = stream_of(model, isa, 3);
+    CHECK(allocations > before); /* the counter sees the engine */
+    result r = new_result(3 * STEPS, levels);
+    state saved = state_of(stream, 0);
+    before = allocations;
+    const fwn_io io = io_of(&r, STEPS);
+    fwn_io forced = io;
+    forced.forced = r.codes;
+    CHECK(!fwn_run(stream, &io) && !fwn_run(stream, &forced));
+    CHECK(!fwn_state_save(stream, 0, saved.bytes, &saved.size));
+    CHECK(!fwn_state_load(stream, 1, saved.bytes, saved.size));
+    CHECK(!fwn_stream_reset(stream, 2, 1, 1) && !fwn_stream_begin(stream, 2, 1));
+    CHECK(allocations == before);
+    free(saved.bytes);
+    free_result(&r);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+}
+
+static void only_the_create_functions_allocate(void) { everywhere(check_allocations); }
+
+/* Runs `create` with its 1st, 2nd, ... allocation failing, until it succeeds. */
+static void check_out_of_memory(int (*create)(const void *), const void *from)
+{
+    int error = FWN_NO_MEMORY, failures = 0;
+    for (long k = 1; error; k++) {
+        const long before = live;
+        fail_at = allocations + k;
+        error = create(from);
+        fail_at = 0;
+        CHECK(live == before);
+        CHECK(error == (error ? FWN_NO_MEMORY : FWN_OK));
+        failures += error != FWN_OK;
+    }
+    CHECK(failures >= 1);
+}
+
+static int create_model(const void *net)
+{
+    const network *from = net;
+    return created(&from->spec, from, from->count);
+}
+
+static int create_stream(const void *model)
+{
+    fwn_stream *stream = NULL;
+    const int error = fwn_stream_create(model, FWN_SCALAR, 3, &stream);
+    CHECK(!error == (stream != NULL));
+    fwn_stream_destroy(stream);
+    return error;
+}
+
+static int create_codec(const void *levels)
+{
+    fwn_mulaw *codec = NULL;
+    const int error = fwn_mulaw_create(*(const uint32_t *)levels, &codec);
+    CHECK(!error == (codec != NULL));
+    fwn_mulaw_destroy(codec);
+    return error;
+}
+
+static void out_of_memory_is_an_error_and_leaks_nothing(void)
+{
+    const uint32_t levels = 300;
+    network *net = random_network(1);
+    fwn_model *model = model_of(net);
+    check_out_of_memory(create_model, net);
+    check_out_of_memory(create_stream, model);
+    check_out_of_memory(create_codec, &levels);
+    fwn_model_destroy(model);
+    free_network(net);
+}
+
+static void models_tell_their_sizes_and_differ_in_fingerprint(void)
+{
+    network *net = random_network(0);
+    fwn_model *a = model_of(net), *b = model_of(net), *c;
+    fwn_info of_a, of_b, of_c;
+    net->values[net->used - 1] += 1.0f;
+    c = model_of(net);
+    CHECK(!fwn_model_info(a, &of_a) && !fwn_model_info(b, &of_b) && !fwn_model_info(c, &of_c));
+    CHECK(of_a.fingerprint == of_b.fingerprint && of_a.fingerprint != of_c.fingerprint);
+    CHECK(of_a.arena_bytes >= of_a.step_bytes && of_a.step_bytes > 0);
+    fwn_model_destroy(a);
+    fwn_model_destroy(b);
+    fwn_model_destroy(c);
+    free_network(net);
+}
+
+#define TEST(name) {#name, name}
+static const struct {
+    const char *name;
+    void (*run)(void);
+} TESTS[] = {
+    TEST(chunks_drawn_or_forced_equal_one_shot_on_every_isa),
+    TEST(rows_of_a_batch_equal_single_streams),
+    TEST(a_row_that_is_reset_alone_starts_afresh),
+    TEST(any_output_may_be_left_out),
+    TEST(a_row_of_cond_holds_for_hop_steps_and_the_last_for_ever),
+    TEST(the_extreme_random_numbers_draw_possible_codes),
+    TEST(a_random_number_on_an_edge_draws_the_code_above_it),
+    TEST(a_state_continues_in_any_row_and_isa),
+    TEST(damaged_states_are_refused_and_change_nothing),
+    TEST(a_state_needs_its_whole_size_and_any_alignment),
+    TEST(specs_out_of_bounds_are_refused),
+    TEST(kernels_and_dilations_out_of_bounds_are_refused),
+    TEST(a_tensor_of_another_name_or_shape_is_refused),
+    TEST(only_biases_may_be_missing),
+    TEST(tensors_may_come_in_any_order),
+    TEST(bad_arguments_are_refused),
+    TEST(bad_runs_are_refused_and_change_nothing),
+    TEST(the_first_sample_is_given_once_and_before_the_first_step),
+    TEST(overflowing_outputs_are_an_error),
+    TEST(a_stream_in_use_says_busy),
+    TEST(every_error_and_isa_has_a_text),
+    TEST(mulaw_codes_any_length_in_place_and_no_further),
+    TEST(mulaw_refuses_bad_levels_codes_and_isas),
+    TEST(only_the_create_functions_allocate),
+    TEST(out_of_memory_is_an_error_and_leaks_nothing),
+    TEST(models_tell_their_sizes_and_differ_in_fingerprint),
+};
+
+/* Without an argument the names of all tests are printed; with one that test is run. */
+int main(int count, char **arguments)
+{
+    for (size_t i = 0; i < COUNT(TESTS); i++) {
+        if (count < 2) puts(TESTS[i].name);
+        else if (!strcmp(arguments[1], TESTS[i].name)) {
+            const long before = live;
+            TESTS[i].run();
+            CHECK(live == before);
+            return 0;
+        }
+    }
+    return count >= 2;
+}

@@ -1,0 +1,135 @@
+"""The C engine as tests see it: models of small networks, and steps with all that they yield."""
+
+import contextlib
+import ctypes
+import ctypes.util
+import functools
+import platform
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from networks import random_cond, random_weights
+
+import fastwavenet as fw
+from fastwavenet.spec import WaveNetSpec
+
+
+@functools.cache
+def weights_of(spec: WaveNetSpec, seed: int = 1) -> dict[str, np.ndarray]:
+    return random_weights(spec, seed)
+
+
+@functools.cache
+def model_of(spec: WaveNetSpec, seed: int = 1) -> fw.Model:
+    return fw.Model(spec, weights_of(spec, seed))
+
+
+def changed_model(spec: WaveNetSpec, **tensors) -> fw.Model:
+    """A model of `spec` with some tensors filled by other values; `_` stands for a dot."""
+    weights = {name: array.copy() for name, array in weights_of(spec).items()}
+    for name in spec.tensors():
+        if name.replace(".", "_") in tensors:
+            weights[name][...] = tensors.pop(name.replace(".", "_"))
+    assert not tensors
+    return fw.Model(spec, weights)
+
+
+def cond_of(spec: WaveNetSpec, n: int, seed: int = 3) -> np.ndarray | None:
+    """float32 (n, layers, 2D) for a network that wants it."""
+    return random_cond(spec, n, seed) if spec.conditioning else None
+
+
+class Steps(NamedTuple):
+    codes: np.ndarray  # uint16 (rows, n)
+    audio: np.ndarray  # float32 (rows, n)
+    logp: np.ndarray  # float32 (rows, n)
+    logits: np.ndarray  # float32 (rows, n, levels)
+
+    def row(self, i: int) -> "Steps":
+        return Steps(*(array[i : i + 1] for array in self))
+
+    def bits(self) -> list[bytes]:
+        return [array.tobytes() for array in self]
+
+
+def run(gen: fw.Generator, n: int, *, forced=None, cond=None, hop: int = 1) -> Steps:
+    """n steps of a generator; a network that wants cond and is given none gets `cond_of`'s.
+
+    forced: (n,) or (rows, n); cond: (frames, layers, 2D) or (frames, rows, layers, 2D).
+    """
+    if cond is None:
+        cond = cond_of(gen.model.spec, n)
+    rows, levels = gen._rows.rows, gen.model.spec.levels
+    shapes = ((np.uint16, ()), (np.float32, ()), (np.float32, ()), (np.float32, (levels,)))
+    steps = Steps(*(np.empty((rows, n, *shape), dtype) for dtype, shape in shapes))
+    if forced is not None:
+        forced = np.ascontiguousarray(np.broadcast_to(forced, (rows, n)), np.uint16)
+    gen._run(0, n, gen._cond(cond, n, hop), hop, forced=forced, **steps._asdict())
+    return steps
+
+
+def joined(parts: list[Steps]) -> Steps:
+    return Steps(*(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True)))
+
+
+def run_in_chunks(gen: fw.Generator, n: int, chunk: int, *, forced=None, cond=None) -> Steps:
+    """`run`, `chunk` steps at a time; the arrays' first axis is time."""
+    starts = range(0, n, chunk)
+    cut = [[None if a is None else a[t : t + chunk] for t in starts] for a in (forced, cond)]
+    sizes = [min(chunk, n - t) for t in starts]
+    return joined([run(gen, m, forced=f, cond=c) for m, f, c in zip(sizes, *cut, strict=True)])
+
+
+# ---- the host's floating-point mode ----------------------------------------------------------
+
+# Bits of the register MXCSR.
+ROUND_DOWN, ROUND_UP, ROUND_TO_ZERO = 0x2000, 0x4000, 0x6000
+NO_DENORMALS = 0x8040  # flush results to zero, read operands as zero
+MODE_BITS = ROUND_DOWN | ROUND_UP | NO_DENORMALS
+MODES = {
+    "round_down": ROUND_DOWN,
+    "round_up": ROUND_UP,
+    "round_to_zero": ROUND_TO_ZERO,
+    "no_denormals": NO_DENORMALS,
+    "round_up_no_denormals": ROUND_UP | NO_DENORMALS,
+}
+every_float_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+
+
+class _Environment(ctypes.Structure):
+    """glibc's fenv_t on x86-64."""
+
+    _fields_ = (("x87", ctypes.c_uint32 * 7), ("mxcsr", ctypes.c_uint32))
+
+
+def float_mode() -> int:
+    """The calling thread's rounding and denormal bits."""
+    return _environment().mxcsr & MODE_BITS
+
+
+@contextlib.contextmanager
+def host_float_mode(mode: int) -> Iterator[None]:
+    """Sets the calling thread's rounding and denormal bits, as a host program may have."""
+    before = _environment()
+    changed = _environment()
+    changed.mxcsr = changed.mxcsr & ~MODE_BITS | mode
+    _libm().fesetenv(ctypes.byref(changed))
+    try:
+        yield
+    finally:
+        _libm().fesetenv(ctypes.byref(before))
+
+
+def _environment() -> _Environment:
+    environment = _Environment()
+    _libm().fegetenv(ctypes.byref(environment))
+    return environment
+
+
+@functools.cache
+def _libm() -> ctypes.CDLL:
+    if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
+        pytest.skip("the layout of fenv_t is known here for glibc on x86-64 only")
+    return ctypes.CDLL(ctypes.util.find_library("m"))

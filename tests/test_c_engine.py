@@ -1,0 +1,153 @@
+"""csrc/ without Python: tests/c/test_engine.c under sanitizers, and what the objects contain."""
+
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from fastwavenet import _engine
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = ROOT / "tests" / "c" / "test_engine.c"
+CLAIMS = re.findall(r"^    TEST\((\w+)\),$", PROGRAM.read_text(), re.MULTILINE)
+ALLOCATOR = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
+SANITIZE = ["-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+WARN = ["-Wall", "-Wextra", "-Werror"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld, objdump and nm")
+
+
+@pytest.fixture(scope="session")
+def build() -> dict:
+    """The names in setup.py, and the arguments it gives to setuptools."""
+    with mock.patch("setuptools.setup") as setup:
+        names = runpy.run_path(str(ROOT / "setup.py"))
+    return names | {"extension": setup.call_args.kwargs["ext_modules"][0]}
+
+
+def run(*command: object, **arguments) -> str:
+    """A command's output; its errors are the test's."""
+    command = [str(part) for part in command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **arguments)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dict[str, Path]:
+    """Name -> object of each file of the engine, with setup.py's flags and then these."""
+    sources = [source for source in build["extension"].sources if source.endswith(".c")]
+    files = {Path(source).stem: [] for source in sources}
+    files |= {f"isa_{isa}": isa_flags for isa, isa_flags in build["ISA_FLAGS"].items()}
+    objects = {name: folder / f"{name}.o" for name in files}
+    for name, own_flags in files.items():
+        source = ROOT / "csrc" / f"{name}.c"
+        options = [*build["FLAGS"], *own_flags, *WARN, *flags]
+        run(compiler, *options, "-c", source, "-o", objects[name])
+    return objects
+
+
+# ---- the program -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", params=["gcc", "clang"])
+def program(request, build, tmp_path_factory) -> Path:
+    compiler, folder = request.param, tmp_path_factory.mktemp(request.param)
+    if not sanitizes(compiler, folder):
+        pytest.skip(f"this machine has no {compiler} with sanitizers")
+    objects = compile_engine(build, compiler, folder, *SANITIZE)
+    options = ["-std=gnu11", *WARN, *SANITIZE, f"-I{ROOT / 'csrc'}"]
+    wraps = [f"-Wl,--wrap={name}" for name in ALLOCATOR]
+    run(compiler, *options, PROGRAM, *objects.values(), *wraps, "-lm", "-pthread",
+        "-o", folder / "program")  # fmt: skip
+    return folder / "program"
+
+
+def sanitizes(compiler: str, folder: Path) -> bool:
+    source = folder / "empty.c"
+    source.write_text("int main(void) { return 0; }\n")
+    if shutil.which(compiler) is None:
+        return False
+    command = [compiler, *SANITIZE, source, "-o", folder / "empty"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_the_list_of_claims_is_the_programs(program):
+    assert run(program).split() == CLAIMS
+    assert len(CLAIMS) > 20
+
+
+def test_an_unknown_claim_is_not_true(program):
+    assert subprocess.run([program, "no_such_claim"]).returncode != 0
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_in_c(program, claim):
+    run(program, claim)
+
+
+# ---- the objects -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def objects(build, tmp_path_factory) -> dict[str, Path]:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if not (compiler and shutil.which("objdump") and shutil.which("nm")):
+        pytest.skip("this machine has no C compiler with objdump and nm")
+    return compile_engine(build, compiler, tmp_path_factory.mktemp("objects"), "-fPIC")
+
+
+def wide_registers(path: Path) -> set[str]:
+    code = run("objdump", "-d", "--no-show-raw-insn", path)
+    return set(re.findall(r"%([yz]mm)\d", code)) | set(re.findall(r"%(k)[0-7]\b", code))
+
+
+def test_only_the_files_of_wide_instruction_sets_contain_their_instructions(objects):
+    found = {name: wide_registers(path) for name, path in objects.items()}
+    assert found.pop("isa_avx2", {"ymm"}) == {"ymm"}
+    assert found.pop("isa_avx512", {"zmm"}) >= {"zmm"}
+    assert set(found) >= {"isa_scalar", "dispatch", "model", "stream", "mulaw"}
+    assert all(registers == set() for registers in found.values())
+
+
+def test_the_engine_has_no_globals_that_change(objects):
+    for name, path in objects.items():
+        sizes = dict(re.findall(r"^(\.\S+)\s+(\d+)", run("size", "-A", path), re.MULTILINE))
+        assert (sizes[".data"], sizes[".bss"]) == ("0", "0"), name
+
+
+# ---- the extension -----------------------------------------------------------------------------
+
+
+def test_the_extension_exports_its_entry_and_nothing_else(objects):
+    symbols = run("nm", "-D", "--defined-only", "--format=posix", _engine.__file__)
+    names = {line.split()[0] for line in symbols.splitlines()}
+    assert names - {"_init", "_fini"} == {"PyInit__engine"}
+
+
+def test_the_extension_names_every_library_it_needs(objects):
+    """A symbol without a version is one that the linker did not find anywhere."""
+    symbols = run("nm", "-D", "--undefined-only", "--format=posix", _engine.__file__)
+    needed = [line.split() for line in symbols.splitlines()]
+    unknown = {name for name, kind, *_ in needed if kind == "U" and "@" not in name}
+    assert {name for name in unknown if not name.startswith(("Py", "_Py"))} == set()
+
+
+def test_the_extension_has_no_text_relocations_and_no_executable_stack(objects):
+    assert "TEXTREL" not in run("objdump", "-p", _engine.__file__)
+    stack = re.search(r"STACK.*\n.*flags (\S+)", run("objdump", "-p", _engine.__file__))
+    assert stack[1] == "rw-"
+
+
+def test_importing_the_engine_leaves_denormals_alone():
+    code = (
+        "import math, fastwavenet as fw, numpy as np; tiny = math.nextafter(0, 1);"
+        "fw.mu_law_encode(np.zeros(40));"
+        "assert tiny * 1.0 != 0 and np.float32(1e-40) * np.float32(1) != 0"
+    )
+    run(sys.executable, "-c", code, env=os.environ | {"FASTWAVENET_ISA": ""})

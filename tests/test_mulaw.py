@@ -1,0 +1,315 @@
+"""mu-law coding by the engine: exact at its thresholds, the same on every instruction set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastwavenet as fw
+from fastwavenet import mu_law_decode, mu_law_encode, reference
+
+GOLDEN = np.load(Path(__file__).parent / "golden" / "mulaw.npz")
+EVERY_INT16 = np.arange(-(2**15), 2**15, dtype=np.int16)
+LEVELS = [2, 3, 4, 15, 16, 17, 255, 256, 257, 300, 512, 1000, 1024, 4095, 65535, 65536]
+
+
+def every_code(levels: int) -> np.ndarray:
+    return np.arange(levels, dtype=np.uint8 if levels <= 256 else np.uint16)
+
+
+# ---- which code --------------------------------------------------------------------------------
+
+
+def test_every_int16_has_the_code_that_other_projects_give_it(isa):
+    assert np.array_equal(mu_law_encode(EVERY_INT16, isa=isa), GOLDEN["code_round_f64"])
+    audio = EVERY_INT16 / np.float32(2**15)
+    assert np.array_equal(mu_law_encode(audio, isa=isa), GOLDEN["code_round_f64"])
+
+
+def test_every_code_has_the_amplitude_that_other_projects_give_it(isa):
+    decoded = mu_law_decode(every_code(256), isa=isa)
+    assert np.array_equal(decoded, GOLDEN["decode_f64"].astype(np.float32))
+    samples = np.clip(np.rint(GOLDEN["decode_f64"] * 2**15), -(2**15), 2**15 - 1)
+    assert np.array_equal(mu_law_decode(every_code(256), dtype=np.int16, isa=isa), samples)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_float32_has_the_code_of_float64_unless_it_lies_on_a_threshold(levels, isa):
+    rng = np.random.default_rng(levels)
+    audio = (rng.choice([-1, 1], 200_000) * 10 ** rng.uniform(-7, 0.1, 200_000)).astype(np.float32)
+    found, expected = mu_law_encode(audio, levels, isa=isa), reference.mu_law_encode(audio, levels)
+    differs = np.flatnonzero(found != expected)
+    assert len(differs) <= 2
+    nearby = audio[differs, None] * (1 + np.array([-1e-6, 1e-6]))
+    around = np.sort(reference.mu_law_encode(nearby.astype(np.float64), levels), axis=1)
+    assert np.all((around[:, 0] <= found[differs]) & (found[differs] <= around[:, 1]))
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_the_code_rises_with_the_amplitude(levels, isa):
+    """Across each threshold, and one representable step to either side of it."""
+    edges = reference.mu_law_decode(np.arange(levels - 1) + 0.5, levels).astype(np.float32)
+    below, above = np.nextafter(edges, np.float32(-2)), np.nextafter(edges, np.float32(2))
+    codes = mu_law_encode(np.stack([below, edges, above], axis=1), levels, isa=isa).astype(int)
+    between = np.arange(levels - 1)
+    assert np.all(np.diff(codes, axis=1) >= 0)
+    assert np.all((codes == between[:, None]) | (codes == between[:, None] + 1))
+    assert np.all(codes[:, 2] - codes[:, 0] == 1)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_silence_is_the_middle_code_and_loud_audio_is_clipped(levels, isa):
+    middle, top = levels // 2, levels - 1
+    loud = np.array([1, np.nextafter(np.float32(1), 2), 1.5, 3e38], np.float32)
+    assert np.all(mu_law_encode(loud, levels, isa=isa) == top)
+    assert np.all(mu_law_encode(-loud, levels, isa=isa) == 0)
+    assert np.all(mu_law_encode(np.array([0.0, -0.0]), levels, isa=isa) == middle)
+    tiny = np.array([1e-45, 1e-39], np.float32)
+    assert np.all(mu_law_encode(tiny, levels, isa=isa) == middle)
+    assert np.all(mu_law_encode(-tiny, levels, isa=isa) == (levels - 1) // 2)
+
+
+# ---- there and back ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_every_code_survives_float32(levels, isa):
+    codes = every_code(levels)
+    audio = mu_law_decode(codes, levels, isa=isa)
+    assert audio.dtype == np.float32
+    assert (audio[0], audio[-1]) == (-1, 1)
+    assert np.array_equal(audio, -audio[::-1])
+    assert np.array_equal(mu_law_encode(audio, levels, isa=isa), codes)
+
+
+@pytest.mark.parametrize("levels", [levels for levels in LEVELS if levels <= 512])
+def test_every_code_up_to_512_levels_survives_int16(levels, isa):
+    codes = every_code(levels)
+    samples = mu_law_decode(codes, levels, dtype=np.int16, isa=isa)
+    assert samples.dtype == np.int16
+    assert np.array_equal(mu_law_encode(samples, levels, isa=isa), codes)
+
+
+@pytest.mark.slow
+def test_every_number_of_levels_survives_float32():
+    for levels in [*range(2, 5000), *range(5000, 65536, 997)]:
+        codes = every_code(levels)
+        assert np.array_equal(mu_law_encode(mu_law_decode(codes, levels), levels), codes)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_amplitudes_are_the_references_rounded_once(levels, isa):
+    expected = reference.mu_law_decode(every_code(levels), levels)
+    found = mu_law_decode(every_code(levels), levels, isa=isa)
+    # Float32 of a float64 that is right to its last few bits.
+    assert np.abs(found - expected).max() <= 2**-25 * (1 + 1e-6)
+    assert np.mean(found == expected.astype(np.float32)) > 0.999
+
+
+# ---- the same everywhere -----------------------------------------------------------------------
+
+
+def of_bits(bits: np.ndarray) -> np.ndarray:
+    """Those of the float32 bit patterns that are numbers."""
+    audio = bits.astype(np.uint32).view(np.float32)
+    return audio[np.isfinite(audio)]
+
+
+def assert_every_isa_agrees(audio: np.ndarray, levels: int) -> None:
+    expected = mu_law_encode(audio, levels, isa="scalar")
+    for isa in fw.available_isas():
+        assert np.array_equal(mu_law_encode(audio, levels, isa=isa), expected)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 256, 300, 65535, 65536])
+def test_every_instruction_set_gives_random_bit_patterns_the_same_codes(levels):
+    bits = np.random.default_rng(levels).integers(0, 2**32, 1_000_000, dtype=np.uint32)
+    assert_every_isa_agrees(of_bits(bits), levels)
+    ends = np.array([0, 0x00800000, 0x3F800000, 0x7F7FFFFF]) + np.arange(-40, 41)[:, None]
+    ends = ends[(ends >= 0) & (ends < 0x7F800000)]
+    assert_every_isa_agrees(of_bits(np.append(ends, ends + 2**31)), levels)
+
+
+@pytest.mark.slow
+def test_every_instruction_set_gives_every_float32_the_same_code():
+    last = None
+    for start in range(0, 2**31, 2**24):
+        positive = of_bits(np.arange(start, start + 2**24, dtype=np.uint32))
+        for audio in (positive, -positive):
+            assert_every_isa_agrees(audio, 256)
+        codes = mu_law_encode(positive, 256)
+        assert np.all(np.diff(codes.astype(int), prepend=codes[0] if last is None else last) >= 0)
+        assert np.array_equal(
+            mu_law_encode(-positive, 256)[positive > 0], 255 - codes[positive > 0]
+        )
+        last = int(codes[-1]) if codes.size else last
+
+
+# ---- shapes and types --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 31, 32, 33, 1000])
+@pytest.mark.parametrize("levels", [256, 300])
+def test_any_length_is_coded_in_place_and_no_further(n, levels, isa):
+    audio = np.random.default_rng(n).uniform(-1, 1, n).astype(np.float32)
+    codes = mu_law_encode(audio, levels, isa=isa)
+    assert codes.dtype == every_code(levels).dtype
+    assert np.array_equal(codes, reference.mu_law_encode(audio, levels))
+    assert np.array_equal(mu_law_decode(codes, levels, isa=isa), every_amplitude(levels)[codes])
+    samples = (audio * 2**15).astype(np.int16)
+    codes = mu_law_encode(samples, levels, isa=isa)
+    assert np.array_equal(codes, reference.mu_law_encode(samples / 2**15, levels))
+
+
+def every_amplitude(levels: int) -> np.ndarray:
+    return mu_law_decode(every_code(levels), levels)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4), (0,), (3, 0), (0, 3)])
+def test_any_shape_is_kept(shape):
+    audio = np.random.default_rng(1).uniform(-1, 1, shape)
+    for given_audio in (audio, np.float32(audio), (audio * 1000).astype(np.int16)):
+        codes = mu_law_encode(given_audio)
+        assert codes.shape == shape
+        assert mu_law_decode(codes).shape == shape
+
+
+def test_strides_do_not_matter():
+    audio = np.random.default_rng(1).uniform(-1, 1, (40, 6)).astype(np.float32)
+    for view in (audio.T, audio[::-1], audio[::3, 1::2], audio[:, 0]):
+        assert np.array_equal(mu_law_encode(view), mu_law_encode(view.astype(np.float32).copy()))
+    codes = mu_law_encode(audio)
+    for view in (codes.T, codes[::-1], codes[::3, 1::2], codes.astype(np.int64)):
+        assert np.array_equal(mu_law_decode(view), mu_law_decode(view.astype(np.uint8).copy()))
+
+
+def test_a_list_is_audio_if_it_holds_fractions_and_codes_are_any_integers():
+    assert mu_law_encode([0.0, 1.0]).tolist() == [128, 255]
+    assert mu_law_decode([0, 255]).tolist() == [-1, 1]
+    for dtype in (np.int8, np.int64, np.uint64):
+        assert (
+            mu_law_decode(np.array([0, 100], dtype)).tolist()
+            == every_amplitude(256)[[0, 100]].tolist()
+        )
+
+
+@pytest.mark.parametrize("levels", [256, 300])
+def test_out_receives_the_result_and_is_returned(levels):
+    audio = np.random.default_rng(1).uniform(-1, 1, (5, 7))
+    codes = mu_law_encode(audio, levels)
+    out = np.zeros((7, 5), codes.dtype).T
+    assert mu_law_encode(audio, levels, out=out) is out
+    assert np.array_equal(out, codes)
+    for dtype in (np.float32, np.int16):
+        out = np.zeros((10, 7), dtype)[::2]
+        assert mu_law_decode(codes, levels, out=out, dtype=dtype) is out
+        assert np.array_equal(out, mu_law_decode(codes, levels, dtype=dtype))
+
+
+# ---- wrong arguments ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 1, 15, 16, 17, 31, 32, 39])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_first_number_that_is_not_finite_is_named(bad, at, dtype, isa):
+    audio = np.zeros(40, dtype)
+    audio[at:] = bad
+    with pytest.raises(ValueError, match=rf"finite: {bad} at index {at}$"):
+        mu_law_encode(audio, isa=isa)
+
+
+def test_an_index_of_more_dimensions_is_named_whole():
+    audio = np.zeros((3, 4, 5))
+    audio[1, 2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"nan at index \(1, 2, 3\)"):
+        mu_law_encode(audio)
+    codes = np.zeros((3, 4), int)
+    codes[2, 1] = 256
+    with pytest.raises(ValueError, match=r"from 0 to 255: 256 at index \(2, 1\)"):
+        mu_law_decode(codes)
+    with pytest.raises(ValueError, match=r"nan at index \(3, 2, 1\)"):
+        mu_law_encode(audio.T)
+
+
+def test_a_float64_beyond_float32_is_not_finite():
+    with pytest.raises(ValueError, match=r"finite: 1e\+300 at index 1"):
+        mu_law_encode([0.0, 1e300])
+
+
+@pytest.mark.parametrize("levels", [2, 255, 257, 300, 65535])
+@pytest.mark.parametrize("at", [0, 16, 39])
+@pytest.mark.parametrize("dtype", [None, np.int64])
+def test_the_first_code_out_of_range_is_named(levels, at, dtype, isa):
+    codes = np.zeros(40, dtype or every_code(levels).dtype)
+    codes[at:] = levels
+    message = rf"from 0 to {levels - 1}: {levels} at index {at}$"
+    for audio_type in (np.float32, np.int16):
+        with pytest.raises(ValueError, match=message):
+            mu_law_decode(codes, levels, dtype=audio_type, isa=isa)
+
+
+@pytest.mark.parametrize("code", [-1, -256, 256, 2**16, 2**40])
+def test_a_code_that_does_not_fit_its_type_is_out_of_range(code):
+    with pytest.raises(ValueError, match=f"codes must be from 0 to 255: {code} at index 1"):
+        mu_law_decode([0, code])
+
+
+@pytest.mark.parametrize("levels", [0, 1, -1, 65537, 2.5, "256", None, True])
+def test_levels_are_a_whole_number_from_2_to_65536(levels):
+    for call in (mu_law_encode, mu_law_decode):
+        with pytest.raises(ValueError, match="levels must be a whole number from 2 to 65536, not"):
+            call(np.zeros(3, np.uint8), levels)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float16, complex, bool, object, str])
+def test_audio_is_float32_float64_or_int16(dtype):
+    with pytest.raises(TypeError, match="audio must be float32, float64 or int16, not"):
+        mu_law_encode(np.zeros(3, dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, bool, object, str])
+def test_codes_are_integers(dtype):
+    with pytest.raises(TypeError, match="codes must be integers, not"):
+        mu_law_decode(np.zeros(3, dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int32, np.uint8])
+def test_amplitudes_are_float32_or_int16(dtype):
+    with pytest.raises(TypeError, match="dtype must be float32 or int16, not"):
+        mu_law_decode([1, 2, 3], dtype=dtype)
+
+
+def test_out_must_fit():
+    for out in (
+        np.zeros(4, np.uint8),
+        np.zeros(3, np.uint16),
+        np.zeros((1, 3), np.uint8),
+        [0, 0, 0],
+    ):
+        with pytest.raises(ValueError, match=r"out must be uint8 \(3,\), not"):
+            mu_law_encode(np.zeros(3), out=out)
+    with pytest.raises(ValueError, match=r"out must be uint16 \(3,\), not uint8"):
+        mu_law_encode(np.zeros(3), 300, out=np.zeros(3, np.uint8))
+    with pytest.raises(ValueError, match=r"out must be float32 \(3,\), not float64 \(3,\)"):
+        mu_law_decode([1, 2, 3], out=np.zeros(3))
+
+
+@given(
+    audio=st.lists(st.floats(width=32), max_size=40),
+    levels=st.integers(2, 65536),
+    isa=st.sampled_from(fw.available_isas()),
+)
+def test_audio_is_coded_or_refused(audio, levels, isa):
+    audio = np.array(audio, np.float32)
+    try:
+        codes = mu_law_encode(audio, levels, isa=isa)
+    except ValueError:
+        assert not np.isfinite(audio).all()
+        return
+    assert np.isfinite(audio).all()
+    assert codes.max(initial=0) < levels
+    again = mu_law_encode(mu_law_decode(codes, levels, isa=isa), levels, isa=isa)
+    assert np.array_equal(again, codes)

@@ -1,0 +1,34 @@
+"""Generating needs no torch: a whole round in a process that could not import it."""
+
+import subprocess
+import sys
+
+from engines import weights_of
+from networks import small_spec
+
+from fastwavenet import modelfile
+
+ROUND = """
+import sys
+sys.modules["torch"] = None  # importing it raises ImportError
+import numpy as np
+import fastwavenet as fw
+
+model = fw.load(sys.argv[1])
+audio = fw.generate(model, seconds=0.05, seed=7, temperature=0.9)
+gen = fw.Generator(model, seed=7)
+gen.prime(audio)
+gen.clone().generate(10)
+assert fw.score(model, audio).shape == (len(audio) - 1,)
+assert fw.outputs(model, audio).shape == (len(audio), model.spec.levels)
+assert fw.mu_law_decode(fw.mu_law_encode(audio)).shape == audio.shape
+assert [name for name in sys.modules if name.startswith("torch.")] == []
+"""
+
+
+def test_load_generate_and_score_without_torch(tmp_path):
+    spec = small_spec()
+    modelfile.save(tmp_path / "m.safetensors", spec, weights_of(spec))
+    command = [sys.executable, "-c", ROUND, str(tmp_path / "m.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
