@@ -118,7 +118,8 @@ int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t s
 
 /* code = floor((c(x) + 1) / 2 * mu + 1/2), c(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu),
  * mu = levels - 1; x is clipped to [-1, 1].  Codes are uint8_t up to 256 levels, uint16_t above.
- * `bad` receives the index of the first value refused (FWN_BAD_AUDIO, FWN_BAD_CODE). */
+ * `bad`, if not NULL, receives the index of the first value refused (FWN_BAD_AUDIO, FWN_BAD_CODE);
+ * what stands in the output is then undefined. */
 typedef struct fwn_mulaw fwn_mulaw;
 int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out); /* 2 to 65536 */
 void fwn_mulaw_destroy(fwn_mulaw *codec);

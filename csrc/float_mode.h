@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* What computes between fwn_set_mode and fwn_restore_mode in the same file must not be moved. */
+#define FWN_IN_OUR_MODE __attribute__((noinline))
+
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 typedef unsigned int fwn_float_mode;

@@ -47,11 +47,10 @@ static void head_cumulate(float cumulative[16], const float *weight, uint32_t qp
     for (int lane = 1; lane < 16; lane++) cumulative[lane] = cumulative[lane - 1] + cumulative[lane];
 }
 
-/* A key that orders floats as integers; both zeros are one. */
+/* A key that orders floats as integers.  (A logit is never -0: its partial sums start at +0.) */
 static inline uint32_t head_key(float x)
 {
     uint32_t bits;
-    x += 0.0f;
     memcpy(&bits, &x, sizeof bits);
     return bits ^ (bits >> 31 ? 0xFFFFFFFFu : 0x80000000u);
 }

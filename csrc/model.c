@@ -251,6 +251,7 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
     m->Qp = fwn_pad(spec->levels);
 }
 
+/* The same for the same tensors in any order. */
 static uint64_t fingerprint(const fwn_spec *s, const fwn_tensor *tensors, size_t count)
 {
     const uint32_t sizes[] = {s->levels, s->residual, s->dilation_channels, s->skip,
@@ -259,14 +260,18 @@ static uint64_t fingerprint(const fwn_spec *s, const fwn_tensor *tensors, size_t
     h = fwn_hash(h, s->kernels, s->layers);
     h = fwn_hash(h, s->dilations, s->layers);
     for (size_t i = 0; i < count; i++) {
+        const fwn_tensor *t = &tensors[i];
+        uint64_t name = 0;
         size_t n = 1;
-        for (uint32_t j = 0; j < tensors[i].rank; j++) n *= tensors[i].shape[j];
-        h = fwn_hash(h, tensors[i].data, n);
+        for (const char *c = t->name; *c; c++) name = name * 31 + (unsigned char)*c;
+        for (uint32_t j = 0; j < t->rank; j++) n *= t->shape[j];
+        h += fwn_hash(name, t->data, n);
     }
     return h;
 }
 
-static int build(fwn_model *m, const fwn_spec *spec, const fwn_tensor *tensors, size_t count)
+FWN_IN_OUR_MODE static int build(fwn_model *m, const fwn_spec *spec, const fwn_tensor *tensors,
+                                 size_t count)
 {
     fwn_arena head = {NULL, 0}, weights = {NULL, 0}, apart = {NULL, 0};
     source src = {tensors, count, 0, 0, FWN_OK};

@@ -35,7 +35,7 @@ static float round_up(double x)
 }
 
 /* Levels lie at m = 0, 1, ... or, where their number is even, halfway between those. */
-static void fill_tables(fwn_mulaw *c, uint32_t steps)
+FWN_IN_OUR_MODE static void fill_tables(fwn_mulaw *c, uint32_t steps)
 {
     const uint32_t levels = c->levels;
     const double mu = levels - 1.0, log_range = ln(1.0 + mu), centre = mu / 2.0;
@@ -86,18 +86,22 @@ void fwn_mulaw_destroy(fwn_mulaw *codec) { free(codec); }
 int fwn_mulaw_encode_f32(const fwn_mulaw *c, int isa, const float *x, size_t n, void *codes, size_t *bad)
 {
     const fwn_kernels *k = fwn_kernels_of(isa);
+    if (!c || (n && (!x || !codes))) return FWN_BAD_ARGUMENT;
     if (!k) return FWN_BAD_ISA;
     const fwn_float_mode host = fwn_set_mode();
     const int finite = k->encode_f32(c, x, n, codes);
     fwn_restore_mode(host);
     if (finite) return FWN_OK;
-    for (*bad = 0; x[*bad] - x[*bad] == 0.0f;) ++*bad;
+    size_t first = 0;
+    while (x[first] - x[first] == 0.0f) first++;
+    if (bad) *bad = first;
     return FWN_BAD_AUDIO;
 }
 
 int fwn_mulaw_encode_i16(const fwn_mulaw *c, int isa, const int16_t *x, size_t n, void *codes)
 {
     const fwn_kernels *k = fwn_kernels_of(isa);
+    if (!c || (n && (!x || !codes))) return FWN_BAD_ARGUMENT;
     if (!k) return FWN_BAD_ISA;
     const fwn_float_mode host = fwn_set_mode();
     k->encode_i16(c, x, n, codes);
@@ -133,16 +137,22 @@ static size_t first_bad(const fwn_mulaw *c, const void *codes, size_t n)
 
 int fwn_mulaw_decode_f32(const fwn_mulaw *c, int isa, const void *codes, size_t n, float *x, size_t *bad)
 {
+    if (!c || (n && (!x || !codes))) return FWN_BAD_ARGUMENT;
     if (!fwn_kernels_of(isa)) return FWN_BAD_ISA;
-    if ((*bad = first_bad(c, codes, n)) < n) return FWN_BAD_CODE;
+    const size_t first = first_bad(c, codes, n);
+    if (bad) *bad = first;
+    if (first < n) return FWN_BAD_CODE;
     FWN_LOOK_UP(c->amplitude);
     return FWN_OK;
 }
 
 int fwn_mulaw_decode_i16(const fwn_mulaw *c, int isa, const void *codes, size_t n, int16_t *x, size_t *bad)
 {
+    if (!c || (n && (!x || !codes))) return FWN_BAD_ARGUMENT;
     if (!fwn_kernels_of(isa)) return FWN_BAD_ISA;
-    if ((*bad = first_bad(c, codes, n)) < n) return FWN_BAD_CODE;
+    const size_t first = first_bad(c, codes, n);
+    if (bad) *bad = first;
+    if (first < n) return FWN_BAD_CODE;
     FWN_LOOK_UP(c->sample);
     return FWN_OK;
 }

@@ -87,8 +87,8 @@ int fwn_run(fwn_stream *s, const fwn_io *io)
 {
     if (!s || !io) return FWN_BAD_ARGUMENT;
     if (enter(s)) return FWN_BUSY;
-    int error = check_io(s, io);
     const fwn_float_mode host = fwn_set_mode();
+    int error = check_io(s, io);
     for (uint32_t done = 0, n; done < io->n && !error; done += n) {
         n = io->forced && io->n - done < s->block ? io->n - done : io->forced ? s->block : 1;
         error = s->kernels->block(s, io, done, n);

@@ -6,6 +6,7 @@ In `prime`, `score` and `outputs` integer arrays are codes and float arrays are 
 
 from __future__ import annotations
 
+import numbers
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -98,12 +99,31 @@ class Generator:
         self.model = model
         self.batch = batch
         self.isa = resolve_isa(isa)
-        self.temperature = _temperature(temperature)
-        self.top_k = None if top_k is None else _whole("top_k", top_k, 1, model.spec.levels)
+        self.temperature = temperature
+        self.top_k = top_k
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
         self._rows = _engine.Stream(model._network, self.isa, rows)
         self._chunk = min(4096, max(1, CHUNK_MACS // (model.spec.macs_per_sample * rows)))
         self.reset(seed)
+
+    @property
+    def temperature(self) -> float:
+        """May be changed between two calls."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._temperature = _temperature(value)
+
+    @property
+    def top_k(self) -> int | None:
+        """May be changed between two calls."""
+        return self._top_k
+
+    @top_k.setter
+    def top_k(self, value: int | None) -> None:
+        levels = self.model.spec.levels
+        self._top_k = None if value is None else _whole("top_k", value, 1, levels)
 
     @property
     def seed(self) -> int:
@@ -199,6 +219,8 @@ class Generator:
         before = self.get_state()
         try:
             self._load_rows(state, size)
+            if len({self._rows.info(row)["begun"] for row in range(rows)}) > 1:
+                raise _engine.StateError("some rows have begun and some have not")
         except _engine.StateError:
             self._load_rows(before, size)
             raise
@@ -388,12 +410,16 @@ def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:
         raise ValueError("give either seconds or n_samples")
     if n_samples is not None:
         return _whole("n_samples", n_samples, 0, MAX_SAMPLES)
+    if not isinstance(seconds, numbers.Real):
+        raise TypeError(f"seconds must be a number, not {seconds!r}")
     if not 0 <= seconds * model.sample_rate <= MAX_SAMPLES:  # not NaN either
         raise ValueError(f"seconds must be a number from 0, not {seconds!r}")
     return round(seconds * model.sample_rate)
 
 
 def _temperature(value: float) -> float:
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"temperature must be a number, not {value!r}")
     if not (value == 0 or 1e-3 <= value <= 1e3):
         raise ValueError(
             f"temperature must be 0 (always the most probable) or from 0.001 to 1000, not {value!r}"

@@ -17,9 +17,10 @@ from .isa import isa as resolve_isa
 
 @functools.lru_cache(maxsize=16)
 def _codec(levels: int) -> _engine.MuLaw:
-    if isinstance(levels, bool) or not isinstance(levels, int) or not 2 <= levels <= 65536:
+    whole = isinstance(levels, (int, np.integer)) and not isinstance(levels, bool)
+    if not whole or not 2 <= levels <= 65536:
         raise ValueError(f"levels must be a whole number from 2 to 65536, not {levels!r}")
-    return _engine.MuLaw(levels)
+    return _engine.MuLaw(int(levels))
 
 
 def code_dtype(levels: int) -> type[np.unsignedinteger]:

@@ -231,6 +231,21 @@ def test_a_generator_goes_back_to_a_state_as_often_as_it_likes():
         assert gen.get_state() == state
 
 
+@pytest.mark.parametrize("before", [[], [3], [3, 4, 5]])
+def test_a_loaded_state_is_primed_like_the_one_that_was_saved(before):
+    saved, fresh, used = generator(), generator(seed=1), generator(seed=2)
+    saved.prime(before)
+    used.generate(9)
+    state = saved.get_state()
+    saved.prime([6, 7])
+    for gen in (fresh, used):
+        gen.set_state(state)
+        assert gen.get_state() == state
+        gen.prime([6, 7])
+        assert gen.position == saved.position == len(before) + 1
+        assert gen.get_state() == saved.get_state()
+
+
 def state_hash(words: bytes) -> bytes:
     """What csrc/model.c computes over a state."""
     h = 1
@@ -368,6 +383,17 @@ def test_a_mutated_state_is_refused_or_taken_whole(edits, rehashed, cut):
         assert np.array_equal(gen.generate(20), generator().generate(20))
 
 
+def test_a_batch_state_of_rows_that_have_begun_and_not_is_refused():
+    used, fresh = generator(), generator(seed=1)
+    used.generate(3)
+    gen = generator(seed=2, batch=2)
+    before = gen.get_state()
+    for mixed in (used.get_state() + fresh.get_state(), fresh.get_state() + used.get_state()):
+        with pytest.raises(fw.StateError, match="some rows have begun and some have not"):
+            gen.set_state(mixed)
+        assert gen.get_state() == before
+
+
 # ---- overflow ----------------------------------------------------------------------------------
 
 
@@ -406,6 +432,29 @@ def test_a_generator_that_generates_can_be_cloned_whatever_its_weights(tensor, w
     except fw.NotFiniteError:
         return
     assert np.array_equal(gen.clone().generate(20), gen.generate(20))
+
+
+# ---- temperature and top_k between calls -----------------------------------------------------
+
+
+def test_temperature_and_top_k_may_change_between_two_calls():
+    gen, twin = generator(), generator(temperature=0.5, top_k=3)
+    gen.generate(20)
+    twin.set_state(gen.get_state())
+    gen.temperature, gen.top_k = 0.5, 3
+    assert np.array_equal(gen.generate(50), twin.generate(50))
+    with pytest.raises(ValueError, match="temperature must be 0"):
+        gen.temperature = -1
+    with pytest.raises(TypeError, match="temperature must be a number, not 'hot'"):
+        gen.temperature = "hot"
+    with pytest.raises(ValueError, match="top_k must be from 1 to 32, not 0"):
+        gen.top_k = 0
+    assert (gen.temperature, gen.top_k) == (0.5, 3)
+
+
+def test_seconds_must_be_a_number():
+    with pytest.raises(TypeError, match="seconds must be a number, not '3'"):
+        fw.generate(model_of(SPEC), seconds="3")
 
 
 # ---- wrong arguments ---------------------------------------------------------------------------
