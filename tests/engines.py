@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from networks import random_cond, random_weights
+from networks import random_cond, random_weights, small_spec
 
 import fastwavenet as fw
 from fastwavenet.spec import WaveNetSpec
@@ -133,3 +133,16 @@ def _libm() -> ctypes.CDLL:
     if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
         pytest.skip("the layout of fenv_t is known here for glibc on x86-64 only")
     return ctypes.CDLL(ctypes.util.find_library("m"))
+
+
+SPEC = small_spec(levels=32)
+
+
+def generator(spec: WaveNetSpec = SPEC, **arguments) -> fw.Generator:
+    return fw.Generator(model_of(spec), **{"seed": 5} | arguments)
+
+
+def dice(logits) -> fw.Model:
+    """A model whose logits are these at every step."""
+    spec = small_spec(levels=len(logits))
+    return changed_model(spec, head_output_weight=0, head_output_bias=logits)

@@ -1,0 +1,243 @@
+"""Saved states: copies, damage, and what a row remembers."""
+
+import contextlib
+import struct
+
+import numpy as np
+import pytest
+from engines import SPEC, changed_model, generator, model_of, run
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import every_network, random_codes, small_spec, widths
+
+import fastwavenet as fw
+from fastwavenet import reference
+
+# ---- copies and states -------------------------------------------------------------------------
+
+
+@every_network
+def test_a_clone_continues_alike_and_apart(spec):
+    gen = generator(spec, batch=2, stream=4, temperature=0.8, top_k=2)
+    run(gen, 30)
+    twin = gen.clone()
+    expected = run(gen, 30).bits()
+    run(gen, 30)
+    assert run(twin, 30).bits() == expected
+
+
+def test_a_generator_goes_back_to_a_state_as_often_as_it_likes():
+    gen = generator(batch=3)
+    gen.generate(40)
+    state = gen.get_state()
+    blocks = []
+    for _ in range(3):
+        gen.set_state(state)
+        blocks.append(gen.generate(40).tobytes())
+    assert len(set(blocks)) == 1
+    for kind in (bytearray, memoryview):
+        gen.set_state(kind(state))
+        assert gen.get_state() == state
+
+
+@pytest.mark.parametrize("before", [[], [3], [3, 4, 5]])
+def test_a_loaded_state_is_primed_like_the_one_that_was_saved(before):
+    saved, fresh, used = generator(), generator(seed=1), generator(seed=2)
+    saved.prime(before)
+    used.generate(9)
+    state = saved.get_state()
+    saved.prime([6, 7])
+    for gen in (fresh, used):
+        gen.set_state(state)
+        assert gen.get_state() == state
+        gen.prime([6, 7])
+        assert gen.position == saved.position == len(before) + 1
+        assert gen.get_state() == saved.get_state()
+
+
+def state_hash(words: bytes) -> bytes:
+    """What csrc/model.c computes over a state."""
+    h = 1
+    for (word,) in struct.iter_unpack("<I", words):
+        h = (h ^ word) * 0x9E3779B97F4A7C15 % 2**64
+        h ^= h >> 32
+    return struct.pack("<Q", h)
+
+
+def forged(state: bytes, at: int, new: bytes) -> bytes:
+    """Other bytes at a place, and a hash that fits."""
+    body = state[:at] + new + state[at + len(new) : -8]
+    return body + state_hash(body)
+
+
+# Offsets of the state's head: magic, version, model, seed, step, id, next, begun, reserved.
+MAGIC, VERSION, MODEL, SEED, STEP, ID, NEXT, BEGUN, RESERVED, HISTORY = (
+    0, 4, 8, 16, 24, 32, 36, 40, 44, 48)  # fmt: skip
+
+
+@pytest.fixture
+def used() -> fw.Generator:
+    gen = generator()
+    gen.generate(40)
+    return gen
+
+
+def assert_refused(gen: fw.Generator, state: bytes) -> None:
+    before = gen.get_state()
+    with pytest.raises(fw.StateError):
+        gen.set_state(state)
+    assert gen.get_state() == before
+
+
+def test_the_hash_of_a_state_is_known_here(used):
+    state = used.get_state()
+    assert forged(state, SEED, state[SEED:STEP]) == state
+
+
+def test_every_flipped_bit_of_a_state_is_found(used):
+    state = used.get_state()
+    for bit in range(8 * len(state)):
+        damaged = bytearray(state)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert_refused(used, bytes(damaged))
+
+
+def test_a_state_of_another_length_is_refused(used):
+    state = used.get_state()
+    for n in [*range(len(state)), len(state) + 1, 2 * len(state)]:
+        assert_refused(used, (state * 2)[:n])
+
+
+def test_the_state_of_another_model_is_refused(used):
+    other = fw.Generator(model_of(SPEC, seed=2), seed=1)
+    assert len(other.get_state()) == len(used.get_state())
+    assert_refused(used, other.get_state())
+
+
+def test_models_that_differ_in_anything_do_not_share_states():
+    specs = [small_spec(**w) for w in ({}, {"start_code": 3}, {"dilations": (4, 2, 1)})]
+    models = [model_of(spec) for spec in specs]
+    models += [changed_model(small_spec(), **{"head_output_bias": value}) for value in (0, 1e-45)]
+    assert len({model.info()["fingerprint"] for model in models}) == len(models)
+
+
+FORGERIES = {
+    "magic": (MAGIC, b"RIFF"),
+    "version": (VERSION, struct.pack("<I", 2)),
+    "model": (MODEL, bytes(8)),
+    "next": (NEXT, struct.pack("<I", SPEC.levels)),
+    "next_huge": (NEXT, b"\xff" * 4),
+    "begun": (BEGUN, struct.pack("<I", 2)),
+    "not_begun_after_steps": (BEGUN, bytes(4)),
+    "reserved": (RESERVED, b"\1"),
+    "history": (HISTORY, struct.pack("<I", SPEC.levels + 1)),
+}
+
+
+@pytest.mark.parametrize(("at", "new"), FORGERIES.values(), ids=FORGERIES)
+def test_a_state_with_a_right_hash_and_wrong_content_is_refused(used, at, new):
+    assert_refused(used, forged(used.get_state(), at, new))
+
+
+def test_a_wrong_row_in_the_state_of_a_batch_leaves_all_rows_as_they_were():
+    gen, other = generator(batch=3), generator(batch=3, seed=6)
+    gen.generate(40)
+    other.generate(20)
+    state = other.get_state()
+    size = len(state) // 3
+    for row in range(3):
+        damaged = bytearray(state)
+        damaged[row * size + 60] ^= 1
+        assert_refused(gen, bytes(damaged))
+
+
+@pytest.mark.parametrize("step", [2**32 - 5, 2**32, 2**32 + 1, 2**63])
+def test_steps_beyond_32_bits_draw_their_own_numbers(step):
+    gen = generator(temperature=10)
+    gen.generate(1)
+    gen.set_state(forged(gen.get_state(), STEP, struct.pack("<Q", step)))
+    assert gen.position == step
+    steps = run(gen, 20)
+    for i, code in enumerate(steps.codes[0]):
+        u = reference.uniform(5, step + i, 0)
+        assert code == reference.draw(steps.logits[0, i], u, temperature=10)
+
+
+EDITS = st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=8)), max_size=6)
+
+
+@given(edits=EDITS, rehashed=st.booleans(), cut=st.integers(-3, 3) | st.none())
+def test_a_mutated_state_is_refused_or_taken_whole(edits, rehashed, cut):
+    gen = generator()
+    gen.generate(40)
+    before = gen.get_state()
+    state = bytearray(before)
+    for at, new in edits:
+        at %= len(state)
+        state[at : at + len(new)] = new[: len(state) - at]
+    if rehashed:
+        state[-8:] = state_hash(bytes(state[:-8]))
+    if cut:
+        state = state[:cut] if cut < 0 else state + bytes(cut)
+    try:
+        gen.set_state(bytes(state))
+    except fw.StateError:
+        assert gen.get_state() == before
+        return
+    assert gen.get_state() == state
+    try:
+        gen.generate(20)
+    except fw.NotFiniteError:  # floats beyond what the network can bear
+        gen.reset(5)
+        assert np.array_equal(gen.generate(20), generator().generate(20))
+
+
+def test_a_batch_state_of_rows_that_have_begun_and_not_is_refused():
+    used, fresh = generator(), generator(seed=1)
+    used.generate(3)
+    gen = generator(seed=2, batch=2)
+    before = gen.get_state()
+    for mixed in (used.get_state() + fresh.get_state(), fresh.get_state() + used.get_state()):
+        with pytest.raises(fw.StateError, match="some rows have begun and some have not"):
+            gen.set_state(mixed)
+        assert gen.get_state() == before
+
+
+# ---- overflow ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tensor", ["head_output_weight", "head_hidden_weight"])
+@pytest.mark.parametrize("forced", [False, True])
+def test_outputs_that_overflow_are_an_error(tensor, forced, isa):
+    gen = fw.Generator(changed_model(SPEC, **{tensor: 3e38}), seed=1, batch=2, isa=isa)
+    for _ in range(2):
+        with pytest.raises(fw.NotFiniteError, match="overflow"):
+            run(gen, 20, forced=random_codes(SPEC, 20, 1) if forced else None)
+        gen.reset(1)
+
+
+@pytest.mark.parametrize("huge", [1e38, 3e38, -3e38])
+def test_a_generator_whose_past_overflowed_is_as_new_after_reset(huge, isa):
+    gen = generator(isa=isa)
+    gen.generate(40)
+    state = gen.get_state()
+    past = HISTORY + 4 * (SPEC.first_kernel - 1)
+    floats = (len(state) - past - 8) // 4
+    gen.set_state(forged(state, past, struct.pack("<f", huge) * floats))
+    with contextlib.suppress(fw.NotFiniteError):
+        gen.generate(3)
+    gen.reset(5)
+    assert gen.get_state() == generator().get_state()
+    assert run(gen, 50).bits() == run(generator(), 50).bits()
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("tensor", small_spec().tensors())
+def test_a_generator_that_generates_can_be_cloned_whatever_its_weights(tensor, width):
+    spec = small_spec(**widths(width))
+    gen = fw.Generator(changed_model(spec, **{tensor.replace(".", "_"): 3e38}), seed=1)
+    try:
+        gen.generate(20)
+    except fw.NotFiniteError:
+        return
+    assert np.array_equal(gen.clone().generate(20), gen.generate(20))
