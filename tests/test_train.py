@@ -154,6 +154,15 @@ def test_the_learning_rate_warms_up_then_decays_to_zero():
     assert (np.diff(factors[spent > WARM_UP]) <= 0).all()
 
 
+def test_weight_decay_shrinks_the_weights(source, tmp_path):
+    sizes = []
+    for decay in (0, 10):
+        quick(source, tmp_path / str(decay), learning_rate=0.01, weight_decay=decay)
+        tensors = weights(tmp_path / str(decay) / "latest.safetensors")
+        sizes.append(np.square(tensors["head.output.weight"]).sum())
+    assert sizes[1] < 0.95 * sizes[0]
+
+
 def test_the_learning_rate_that_is_logged_is_the_one_used(source, tmp_path):
     quick(source, tmp_path / "run", steps=4, learning_rate=0.5)
     rates = [line["learning_rate"] for line in log(tmp_path / "run")]
@@ -261,7 +270,7 @@ def test_divergence_is_an_error_that_keeps_the_last_good_model(source, tmp_path,
 
 @pytest.mark.parametrize("act", [lambda learner: learner.step(1), Learner.validate])
 def test_a_loss_that_is_nan_is_divergence(source, act):
-    learner = Learner(SPEC, load_corpus(source, SPEC), 0, 2, 200, 0.01)
+    learner = Learner(SPEC, load_corpus(source, SPEC), 0, 2, 200, 0.01, 0.01)
     with torch.no_grad():
         learner.model.head.output.bias[3] = math.nan
     with pytest.raises(TrainingError, match=r"diverged at step 0 \(loss nan\): lower the learning"):
@@ -315,6 +324,7 @@ def test_training_runs_in_another_thread(source, tmp_path):
         ({"spec": small_spec(conditioning="rows")}, "conditioning 'rows' cannot be trained"),
         ({"batch": 0}, "batch and window must be positive, not 0 and 200"),
         ({"window": 0}, "batch and window must be positive, not 2 and 0"),
+        ({"weight_decay": -1}, "weight_decay must be a number from 0, not -1"),
         ({"learning_rate": math.nan}, "learning_rate must be a positive number, not nan"),
         ({"seed": -1}, "seed must be from 0 to 18446744073709551615, not -1"),
         ({"seed": 2**64}, "seed must be from 0 to 18446744073709551615"),
