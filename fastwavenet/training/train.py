@@ -96,7 +96,7 @@ def train(
     `steps`, whichever ends first; 10 minutes if neither is given.  convert mixes down and
     resamples, validation is a file or folder to hold out; see `load_corpus`.  A step learns from
     `batch` windows of `window` samples.  weight_decay is AdamW's: about 1 keeps seconds of audio
-    from being learnt by heart, and costs 0.2 nats on an hour.  progress prints, and draws a bar
+    from being learnt by heart, but cost 0.2 nats on half an hour.  progress prints, and draws a bar
     on a terminal.
 
     Ctrl-C ends training early, with everything saved; a second one interrupts at once.
