@@ -228,7 +228,9 @@ cdef class MuLaw:
         out = writable_codes(codes, self.levels, n)
         with nogil:
             code = fwn_mulaw_encode_f32(self.codec, number, &x[0], n, out, &bad)
-        return found(code, FWN_BAD_AUDIO, bad)
+        if code == FWN_BAD_AUDIO:
+            return bad
+        check(code)
 
     def encode_i16(self, str isa, const int16_t[::1] x, codes):
         cdef size_t n = x.shape[0]
@@ -242,35 +244,26 @@ cdef class MuLaw:
         check(code)
 
     def decode_f32(self, str isa, codes, float[::1] x):
-        """Returns the index of the first code that is not below `levels`, or None."""
-        cdef size_t bad = 0, n = x.shape[0]
+        cdef size_t n = x.shape[0]
         cdef int number = isa_number(isa), code
         cdef const void *at
         if n == 0:
-            return None
+            return
         at = readable_codes(codes, self.levels, n)
         with nogil:
-            code = fwn_mulaw_decode_f32(self.codec, number, at, n, &x[0], &bad)
-        return found(code, FWN_BAD_CODE, bad)
+            code = fwn_mulaw_decode_f32(self.codec, number, at, n, &x[0], NULL)
+        check(code)
 
     def decode_i16(self, str isa, codes, int16_t[::1] x):
-        """Returns the index of the first code that is not below `levels`, or None."""
-        cdef size_t bad = 0, n = x.shape[0]
+        cdef size_t n = x.shape[0]
         cdef int number = isa_number(isa), code
         cdef const void *at
         if n == 0:
-            return None
+            return
         at = readable_codes(codes, self.levels, n)
         with nogil:
-            code = fwn_mulaw_decode_i16(self.codec, number, at, n, &x[0], &bad)
-        return found(code, FWN_BAD_CODE, bad)
-
-
-cdef object found(int code, int refusal, size_t bad):
-    if code == refusal:
-        return bad
-    check(code)
-    return None
+            code = fwn_mulaw_decode_i16(self.codec, number, at, n, &x[0], NULL)
+        check(code)
 
 
 cdef void *writable_codes(codes, uint32_t levels, size_t n) except NULL:

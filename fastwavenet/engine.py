@@ -400,8 +400,6 @@ def _to_codes(samples: npt.ArrayLike, levels: int, isa: str) -> np.ndarray:
         codes = mu_law_encode(samples, levels, isa=isa)
     else:
         codes = check_codes(samples, levels).reshape(samples.shape)
-        if codes.size and codes.max() >= levels:
-            check_codes(codes.astype(np.int64), levels)  # names the index
     return codes.astype(np.uint16)
 
 

@@ -74,41 +74,35 @@ def mu_law_decode(
     """
     codec, isa = _codec(levels), resolve_isa(isa)
     flat = check_codes(codes, levels)
-    shape = np.shape(codes)
     if np.dtype(dtype) == np.float32:
         audio = np.empty(flat.size, np.float32)
-        bad = codec.decode_f32(isa, flat, audio)
+        codec.decode_f32(isa, flat, audio)
     elif np.dtype(dtype) == np.int16:
         audio = np.empty(flat.size, np.int16)
-        bad = codec.decode_i16(isa, flat, audio)
+        codec.decode_i16(isa, flat, audio)
     else:
         raise TypeError(f"dtype must be float32 or int16, not {np.dtype(dtype)}")
-    if bad is not None:
-        _refuse_code(int(flat[bad]), bad, shape, levels)
-    return _deliver(audio.reshape(shape), out)
+    return _deliver(audio.reshape(np.shape(codes)), out)
 
 
 def check_codes(codes: npt.ArrayLike, levels: int) -> np.ndarray:
     """Codes as a flat, contiguous array of `code_dtype(levels)`.
 
-    Raises ValueError naming the first index at which a code does not fit that dtype or, below the
-    dtype's own range, `levels`; TypeError if they are not integers.
+    Raises ValueError naming the first index of a code out of range, TypeError if they are not
+    integers.
     """
     codes = np.asarray(codes)
     if not np.issubdtype(codes.dtype, np.integer):
         raise TypeError(f"codes must be integers, not {codes.dtype}")
     narrow = code_dtype(levels)
-    if codes.dtype != narrow:
+    if codes.dtype != narrow or levels <= np.iinfo(narrow).max:
         outside = (codes < 0) | (codes >= levels)
         if outside.any():
             bad = int(np.argmax(outside))
-            _refuse_code(int(codes.reshape(-1)[bad]), bad, codes.shape, levels)
+            where = _shown(_index(bad, codes.shape))
+            found = int(codes.reshape(-1)[bad])
+            raise ValueError(f"codes must be from 0 to {levels - 1}: {found} at index {where}")
     return np.ascontiguousarray(codes, narrow).reshape(-1)
-
-
-def _refuse_code(code: int, at: int, shape: tuple[int, ...], levels: int) -> None:
-    where = _shown(_index(at, shape))
-    raise ValueError(f"codes must be from 0 to {levels - 1}: {code} at index {where}")
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

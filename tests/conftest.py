@@ -25,6 +25,17 @@ def isa(request) -> str:
     return request.param
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """PyTorch on one thread; afterwards as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def _version(name: str) -> str:
     try:
         return metadata.version(name)

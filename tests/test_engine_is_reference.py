@@ -16,12 +16,7 @@ PROMISED = 1e-4  # of max(1, the largest logit) ...
 REACHED = 2e-6  # ... and what these small networks stay within
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @functools.cache

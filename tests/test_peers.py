@@ -33,12 +33,7 @@ def load_peers():
 peers = load_peers()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def float64_net(spec, seed: int) -> tuple[WaveNet, dict[str, np.ndarray]]:

@@ -10,13 +10,7 @@ from fastwavenet.spec import WaveNetSpec
 from fastwavenet.training.export import export_model
 from fastwavenet.training.model import DilatedConv, WaveNet
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def torch_net(spec: WaveNetSpec, weights: dict[str, np.ndarray], dtype=torch.float64) -> WaveNet:
