@@ -9,6 +9,7 @@ from __future__ import annotations
 import numbers
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -19,7 +20,9 @@ from .isa import isa as resolve_isa
 from .mulaw import check_codes, mu_law_encode
 from .spec import WaveNetSpec
 
-CHUNK_MACS = 2**26  # work between two looks at Ctrl-C, well below 100 ms on any CPU
+LOOK_SECONDS = 0.02  # between two looks at Ctrl-C, about
+FIRST_MACS = 2**21  # before the first look, when nothing is known about the machine's speed
+MAX_CHUNK = 2**14  # steps
 MAX_SAMPLES = 2**40
 
 Progress = Callable[[int, int], object]
@@ -103,7 +106,7 @@ class Generator:
         self.top_k = top_k
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
         self._rows = _engine.Stream(model._network, self.isa, rows)
-        self._chunk = min(4096, max(1, CHUNK_MACS // (model.spec.macs_per_sample * rows)))
+        self._chunk = min(MAX_CHUNK, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
         self.reset(seed)
 
     @property
@@ -247,6 +250,7 @@ class Generator:
         """n steps, `start` steps into a call; arrays as in _engine.Stream.run."""
         if cond is not None:
             cond = cond[min(start // hop, len(cond) - 1) :]
+        began = time.perf_counter()
         self._rows.run(
             n,
             cond=cond,
@@ -255,9 +259,20 @@ class Generator:
             top_k=self.top_k or 0,
             **arrays,
         )
+        self._pace(n, time.perf_counter() - began)
+
+    def _pace(self, steps: int, seconds: float) -> None:
+        """Chooses the next chunk from how long this one took."""
+        if seconds > 2 * LOOK_SECONDS:
+            self._chunk = max(1, int(steps * LOOK_SECONDS / seconds))
+        elif seconds < LOOK_SECONDS / 2 and steps == self._chunk:
+            self._chunk = min(2 * steps, MAX_CHUNK)
 
     def _chunks(self, n: int, hop: int) -> Iterator[tuple[int, int]]:
-        """(start, length) of the calls for n steps: each begins with a frame or lies within one."""
+        """(start, length) of the calls for n steps: each begins with a frame or lies within one.
+
+        Between two of them Python looks at Ctrl-C, so they are made to last LOOK_SECONDS each.
+        """
         start = 0
         while start < n:
             end = min(start + self._chunk, n)
@@ -311,6 +326,7 @@ def generate(
     *,
     n_samples: int | None = None,
     seed: int | None = None,
+    stream: int = 0,
     batch: int | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -323,12 +339,21 @@ def generate(
     """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
 
     seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of
-    the result.  progress(done, total) is called now and then.  cond, hop: as in
-    `Generator.generate`, for the samples generated.  The rest as in `Generator`.
+    the result.  progress(done, total) is called now and then, in samples of one row; what it
+    raises ends the call.  cond, hop: as in `Generator.generate`, for the samples generated.  The
+    rest as in `Generator`.
     The same arguments give the same samples on every CPU.
     """
     n = _length(model, seconds, n_samples)
-    gen = Generator(model, seed=seed, batch=batch, temperature=temperature, top_k=top_k, isa=isa)
+    gen = Generator(
+        model,
+        seed=seed,
+        stream=stream,
+        batch=batch,
+        temperature=temperature,
+        top_k=top_k,
+        isa=isa,
+    )
     if prime is not None:
         gen.prime(prime)
     return gen._generate(n, cond, hop, progress)
@@ -341,21 +366,24 @@ def score(
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
     isa: str | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """How surprising each sample after the first is to the model: float32 (n - 1,), in nats.
 
     samples: (n,), codes or audio.  Row t is -ln p(sample t + 1 | samples up to t); ln(levels) is
-    what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.
+    what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.  progress: as in
+    `generate`.
     """
     gen, codes = _listener(model, samples, isa)
     steps = max(codes.shape[1] - 1, 0)
     rows = gen._cond(cond, steps, hop)
-    logp = np.empty(steps, np.float32)
+    logp = np.empty((1, steps), np.float32)
     for start, n in gen._chunks(steps, hop):
-        chunk = np.empty((1, n), np.float32)
-        gen._run(start, n, rows, hop, forced=codes[:, start + 1 : start + 1 + n].copy(), logp=chunk)
-        logp[start : start + n] = chunk[0]
-    return -logp
+        end = start + n
+        gen._run(start, n, rows, hop, forced=codes[:, start + 1 : end + 1], logp=logp[:, start:end])
+        if progress is not None:
+            progress(end, steps)
+    return -logp[0]
 
 
 def outputs(
@@ -376,9 +404,8 @@ def outputs(
     following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
     logits = np.empty((1, steps, model.spec.levels), np.float32)
     for start, n in gen._chunks(steps, hop):
-        chunk = np.empty((1, n, model.spec.levels), np.float32)
-        gen._run(start, n, rows, hop, forced=following[:, start : start + n].copy(), logits=chunk)
-        logits[:, start : start + n] = chunk
+        now = slice(start, start + n)
+        gen._run(start, n, rows, hop, forced=following[:, now], logits=logits[:, now])
     return logits[0]
 
 
