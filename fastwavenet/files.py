@@ -5,45 +5,75 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
-from collections.abc import Iterator
+import secrets
 from pathlib import Path
 
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; what was written there replaces `path` at the end.
-
-    On any exception the temporary file is removed and an existing `path` is left as it was.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder, expected a file name")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem[:32]}-", suffix=target.suffix[-16:]
-    )
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+OPENED_FOLDERS = ("/dev", "/dev/fd", "/proc/self/fd")  # names there stand for what is open already
 
 
 def replace_atomically(path: str | os.PathLike, data: bytes) -> None:
-    """Writes `data` to `path`.  Raises OSError, with any existing file intact."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    """Writes `data` to `path`, whose file is replaced whole or not at all.
+
+    A file keeps its permissions, a symbolic link stays and what it points to is replaced, and what
+    is no regular file (a device, a pipe, /dev/stdout) is written to.  A process that is killed may
+    leave a hidden `.NAME-*.tmp` beside the file; an error or Ctrl-C does not.
+    Raises OSError naming `path`, with any existing file intact.
+    """
+    check_target(path)
+    try:
+        if is_stream(path):
+            with open(path, "ab") as stream:  # appends, for stdout may be a log
+                stream.write(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def check_target(path: str | os.PathLike) -> None:
+    """Raises OSError if it is known already that `path` cannot be written."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, expected a file name")
+    if is_stream(path):
+        return
+    if target.is_symlink():  # what realpath leaves of a loop
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {target.parent} does not exist")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path}: the folder {target.parent} cannot be written to")
+
+
+def is_stream(path: str | os.PathLike) -> bool:
+    """Whether there is something at `path` to be written to, not replaced: no file, no folder."""
+    path = Path(path)
+    if not path.exists() or path.is_dir():
+        return False
+    return not path.is_file() or str(path.parent) in OPENED_FOLDERS
+
+
+def _replace(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".{target.name[:32]}-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o777)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:  # Ctrl-C too
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that the new name outlives a power cut; where folders cannot be synced, it may not."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

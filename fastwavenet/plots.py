@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .files import replacing
+from .files import replace_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,5 +74,6 @@ def save_comparison(
         draw_waveform(figure.add_subplot(grid[0, column]), audio, sample_rate, title)
         draw_spectrogram(figure.add_subplot(grid[1, column]), audio, sample_rate)
     draw_loss(figure.add_subplot(grid[:, -1]), log)
-    with replacing(Path(path)) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    replace_atomically(path, picture.getvalue())

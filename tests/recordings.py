@@ -1,9 +1,13 @@
-"""Sound to read, write and train on, and a disk that is full."""
+"""Sound to read, write and train on, and disks that are full or cannot be written."""
 
 import contextlib
+import os
 import resource
+import shutil
+import subprocess
 
 import numpy as np
+import pytest
 import soundfile
 
 RATE = 16000
@@ -30,3 +34,27 @@ def full_disk(room: int):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextlib.contextmanager
+def mounted(folder, options: str):
+    """A file system in memory; skips the test where it cannot be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a file system in memory cannot be mounted: needs root and mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@contextlib.contextmanager
+def nobody():
+    """Within it root is an ordinary user, whom permissions concern; others are that already."""
+    before = os.geteuid()
+    os.seteuid(before or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
