@@ -5,6 +5,8 @@ import os
 import resource
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,3 +60,11 @@ def nobody():
         yield
     finally:
         os.seteuid(before)
+
+
+@contextlib.contextmanager
+def public_folder():
+    """A folder that nobody may enter too, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)

@@ -18,18 +18,6 @@ def test_every_listed_suffix_is_read(tmp_path, suffix):
     assert np.corrcoef(audio, tone())[0, 1] > 0.99
 
 
-@pytest.mark.parametrize(
-    ("name", "subtype"), [("a.wav", "ULAW"), ("a.wav", "DOUBLE"), ("a.flac", "PCM_24")]
-)
-def test_other_sample_formats_are_read(tmp_path, name, subtype):
-    audio, _ = read_audio(record(tmp_path / name, subtype=subtype))
-    np.testing.assert_allclose(audio, tone(), atol=0.02)
-
-
-def test_names_with_spaces_and_other_letters_are_read(tmp_path):
-    assert len(read_audio(record(tmp_path / "звук und Ton.wav"))[0]) == RATE
-
-
 def test_expected_rate_is_accepted(tmp_path):
     assert read_audio(record(tmp_path / "a.wav"), sample_rate=RATE)[1] == RATE
 
@@ -63,58 +51,11 @@ def test_conversion_keeps_pitch_loudness_and_length(tmp_path, rate):
     np.testing.assert_allclose(audio[inner], tone()[inner], atol=1e-3)
 
 
-def test_conversion_leaves_clipping_to_the_coder(tmp_path):
-    path = record(tmp_path / "a.wav", audio=3 * tone(), subtype="FLOAT")
-    assert read_audio(path, sample_rate=RATE, convert=True)[0].max() == pytest.approx(1.5, 1e-3)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"hello, I am not audio\n" * 9, bytes(range(256)) * 40], ids=len
-)
-def test_what_is_not_audio_is_refused(tmp_path, content):
-    path = tmp_path / "text.wav"
-    path.write_bytes(content)
-    with pytest.raises(AudioError, match=r"text\.wav: not a readable audio file .*expected"):
-        read_audio(path)
-
-
-def test_a_header_without_samples_is_refused(tmp_path):
-    path = record(tmp_path / "a.wav", audio=np.zeros(0, np.float32))
-    assert path.stat().st_size == 44
-    with pytest.raises(AudioError, match="no samples"):
-        read_audio(path)
-
-
 def test_audio_too_short_to_resample_is_refused(tmp_path):
     path = record(tmp_path / "a.wav", audio=tone(1), rate=48000)
-    with pytest.raises(AudioError, match="no samples"):
+    expected = "no samples at 8000 Hz: 1 at 48000 Hz are too short"
+    with pytest.raises(AudioError, match=expected):
         read_audio(path, sample_rate=8000, convert=True)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_refused_with_their_place(tmp_path, value):
-    data = tone()
-    data[17] = value
-    path = record(tmp_path / "a.wav", audio=data, subtype="FLOAT")
-    with pytest.raises(AudioError, match=rf"a\.wav: sample 17 is {value}, expected finite"):
-        read_audio(path, sample_rate=8000, convert=True)
-
-
-def test_a_truncated_flac_is_refused(tmp_path):
-    path = record(tmp_path / "a.flac")
-    path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(AudioError, match=r"a\.flac: not a readable audio file"):
-        read_audio(path)
-
-
-def test_a_header_that_claims_more_than_memory_is_refused(tmp_path, monkeypatch):
-    def exhausted(*_args, **_kwargs):
-        raise MemoryError
-
-    path = record(tmp_path / "a.wav")
-    monkeypatch.setattr(soundfile, "read", exhausted)
-    with pytest.raises(AudioError, match=r"a\.wav: the header claims more samples than memory"):
-        read_audio(path)
 
 
 def test_an_absurd_rate_is_not_resampled(tmp_path):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from recordings import full_disk, mounted, nobody
+from recordings import full_disk, mounted, nobody, public_folder
 
 from fastwavenet import files
 from fastwavenet.files import check_target, replace_atomically
@@ -182,14 +182,14 @@ def test_a_disk_for_reading_only_is_refused_beforehand(tmp_path):
                 attempt(disk / "file")
 
 
-def test_a_folder_for_reading_only_is_an_error(target):
-    target.parent.chmod(0o555)
-    try:
+def test_a_folder_for_reading_only_is_an_error():
+    with public_folder() as folder:
+        target = folder / "file"
+        target.write_bytes(OLD)
+        folder.chmod(0o555)
         with nobody(), pytest.raises(PermissionError, match=str(target)):
             replace_atomically(target, NEW)
-    finally:
-        target.parent.chmod(0o755)
-    assert_untouched(target)
+        assert_untouched(target)
 
 
 # ---- faults and signals at every system call -------------------------------------------------
