@@ -1,4 +1,4 @@
-"""Audio files: found, read as float32 mono, written as 16-bit PCM.
+"""Audio files: found, read as float32 mono, written as WAV or FLAC.
 
 Nothing is resampled or mixed down unless the caller asks for it: a network trained on audio at a
 rate that nobody chose is a silent, expensive mistake.  Nor is a damaged file taken for a short one.
@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from .files import replace_atomically
+from . import files
 
 READ_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3", "AIFF")  # their contents, in libsndfile's words
@@ -29,6 +29,13 @@ STREAMED = 0x7FFFF000  # as a size and above it: the writer could not know how l
 REPAIR = "copy it again, or re-encode it to keep what is there"
 
 WRITE_SUFFIXES = (".wav", ".flac")
+# soundfile's names -> bytes per sample
+SUBTYPES = {
+    "WAV": {"PCM_16": 2, "PCM_24": 3, "PCM_U8": 1, "FLOAT": 4, "ULAW": 1},
+    "FLAC": {"PCM_16": 2, "PCM_24": 3},
+}
+HEADER_BYTES = 128  # at most, for each channel
+BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "ULAW": 16}  # what a sample is rounded to
 
 
 class AudioError(ValueError):
@@ -215,37 +222,119 @@ def _ogg_has_end(data: bytes) -> bool:
 # ---- writing ---------------------------------------------------------------------------------
 
 
-def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
-    """Writes 16-bit PCM as the suffix says, .wav or .flac, whole or not at all.
+def write_audio(
+    path: str | os.PathLike, audio: np.ndarray, sample_rate: int, subtype: str = "PCM_16"
+) -> None:
+    """Writes a file as its suffix says, .wav or .flac, whole or not at all.
 
-    audio: float (n,) or (n, channels); 1.0 is full scale, louder samples are clipped.
-    Raises AudioError for another suffix, shape or rate or for values that are not finite, and
-    OSError, with any existing file intact, if the file cannot be written.
+    A device or pipe (/dev/stdout) is written to, as WAV.  Arguments as in `encode_audio`.
+    Raises AudioError as `encode_audio` does and for another suffix, and OSError, with any existing
+    file intact, if the file cannot be written.
     """
-    check_output(path)
+    check_output(path, subtype)
+    try:
+        data = encode_audio(audio, sample_rate, _container(path), subtype)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from None
+    files.replace_atomically(path, data)
+
+
+def encode_audio(
+    audio: np.ndarray, sample_rate: int, container: str = "WAV", subtype: str = "PCM_16"
+) -> bytes:
+    """The bytes of an audio file; the same for the same arguments.
+
+    audio: float (n,) or (n, channels), n > 0; 1.0 is full scale.  container: WAV or FLAC.
+    subtype: PCM_16, PCM_24, and in WAV also PCM_U8 and ULAW (G.711), which round to the nearest
+    of 2**b steps and clip, clip(rint(2**(b - 1) x)), where ULAW codes 16 bits; or FLOAT, which
+    keeps float32 as it is.
+    Raises AudioError for another container, subtype, shape or rate, for values that are not finite
+    and for more than the container holds.
+    """
+    _check_subtype(container, subtype)
     audio = np.asarray(audio)
     if audio.dtype.kind != "f" or audio.ndim not in (1, 2) or not audio.size:
         raise AudioError(
             f"audio must be floats of shape (n,) or (n, channels), n > 0, "
             f"not {audio.dtype} {audio.shape}"
         )
+    _check_size(audio.size, 1 if audio.ndim == 1 else audio.shape[1], container, subtype)
     _check_finite(audio)
-    pcm = np.clip(np.rint(audio * 32768.0), -32768, 32767).astype(np.int16)
-    buffer = io.BytesIO()  # encoded in memory, because libsndfile does not report a full disk
+    samples = _to_float32(audio) if subtype == "FLOAT" else _round(audio, BITS[subtype])
+    if subtype == "ULAW":  # libsndfile gives the lowest int32 the wrong sign
+        samples = np.maximum(samples, 1 - 2**31)
+    return _encode(samples, sample_rate, container, subtype)
+
+
+def check_output(path: str | os.PathLike, subtype: str = "PCM_16", n_samples: int = 1) -> None:
+    """Ask before long work: could `write_audio` write so many samples of mono there?
+
+    Raises AudioError or OSError if it could not.
+    """
     try:
-        container = Path(path).suffix[1:].upper()
-        soundfile.write(buffer, pcm, sample_rate, format=container, subtype="PCM_16")
-    except (soundfile.LibsndfileError, OverflowError, TypeError) as error:
-        raise AudioError(f"{path}: cannot be written at {sample_rate} Hz: {error}") from None
-    replace_atomically(path, buffer.getvalue())
+        container = _container(path)
+        _check_subtype(container, subtype)
+        _check_size(n_samples, 1, container, subtype)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from None
+    files.check_target(path)
 
 
-def check_output(path: str | os.PathLike) -> None:
-    """Raises AudioError or OSError if `write_audio` could not write there: ask before long work."""
-    path = Path(path)
-    if path.suffix.lower() not in WRITE_SUFFIXES:
-        raise AudioError(f"{path}: the name must end in {' or '.join(WRITE_SUFFIXES)}")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, expected a file name")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+def _container(path: str | os.PathLike) -> str:
+    suffix = Path(path).suffix.lower()
+    if suffix in WRITE_SUFFIXES:
+        return suffix[1:].upper()
+    if files.is_stream(path):
+        return "WAV"
+    raise AudioError(f"the name must end in {' or '.join(WRITE_SUFFIXES)}")
+
+
+def _check_subtype(container: str, subtype: str) -> None:
+    if container not in SUBTYPES:
+        raise AudioError(f"container must be {' or '.join(SUBTYPES)}, not {container!r}")
+    if subtype not in SUBTYPES[container]:
+        names = ", ".join(SUBTYPES[container])
+        raise AudioError(f"the subtype of a {container} must be one of {names}, not {subtype!r}")
+
+
+def _to_float32(audio: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        samples = audio.astype(np.float32)
+    _check_finite(samples)
+    return samples
+
+
+def _check_size(samples: int, channels: int, container: str, subtype: str) -> None:
+    most = (MAX_BYTES - HEADER_BYTES * channels) // SUBTYPES[container][subtype]
+    if samples > most:
+        raise AudioError(f"{samples} samples are too many, a {container} of {subtype} holds {most}")
+
+
+def _round(audio: np.ndarray, bits: int) -> np.ndarray:
+    """To signed steps in the upper bits of int32, which libsndfile takes over exactly."""
+    scale = 2.0 ** (bits - 1)
+    clipped = np.clip(audio, -1, 1).astype(np.promote_types(audio.dtype, np.float32))
+    steps = np.minimum(np.rint(clipped * scale), scale - 1)
+    return steps.astype(np.int32) << (32 - bits)
+
+
+def _encode(samples: np.ndarray, sample_rate: int, container: str, subtype: str) -> bytes:
+    buffer = io.BytesIO()  # in memory, because libsndfile does not report a full disk
+    try:
+        soundfile.write(buffer, samples, sample_rate, format=container, subtype=subtype)
+    except (soundfile.LibsndfileError, OverflowError, TypeError):
+        channels = 1 if samples.ndim == 1 else samples.shape[1]
+        raise AudioError(
+            f"cannot be written at {sample_rate} Hz with {channels} channel(s), "
+            f"expected a whole number of Hz and what a {container} can hold"
+        ) from None
+    if subtype == "FLOAT":
+        _forget_time(buffer.getbuffer())
+    return buffer.getvalue()
+
+
+def _forget_time(wav: memoryview) -> None:
+    """The same audio is to give the same file, but libsndfile notes when a peak was measured."""
+    at = wav[:HEADER_BYTES].tobytes().find(b"PEAK")
+    if at >= 0:
+        wav[at + 12 : at + 16] = bytes(4)
