@@ -1,6 +1,7 @@
 """Builds the extension: one module that holds the engine compiled for every instruction set."""
 
 import glob
+import json
 import os
 import platform
 
@@ -42,6 +43,11 @@ class BuildExtension(build_ext):
             ext.extra_objects = saved
 
 
+def used_flags() -> list[str]:
+    """Flags of the engine's common files, those of the environment first, as the compiler sees."""
+    return [*os.environ.get("CFLAGS", "").split(), *FLAGS]
+
+
 setup(
     ext_modules=[
         Extension(
@@ -49,6 +55,7 @@ setup(
             ["fastwavenet/_engine.pyx"]
             + [f"csrc/{name}.c" for name in ("model", "stream", "mulaw", "dispatch")],
             include_dirs=["csrc"],
+            define_macros=[("FWN_FLAGS", json.dumps(" ".join(used_flags())))],  # for `info`
             depends=sorted(glob.glob("csrc/*.[ch]")) + ["fastwavenet/_engine.pxd"],
             libraries=["m"],
             extra_compile_args=FLAGS,

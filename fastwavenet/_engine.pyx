@@ -12,6 +12,18 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 
+cdef extern from *:
+    """
+    #ifdef __clang__
+    #define FWN_COMPILER "clang " __clang_version__
+    #else
+    #define FWN_COMPILER "gcc " __VERSION__
+    #endif
+    """
+    const char *FWN_COMPILER
+    const char *FWN_FLAGS  # from setup.py
+
+
 class NotFiniteError(ArithmeticError):
     """The network's outputs overflowed; the generator must be reset."""
 
@@ -37,6 +49,11 @@ cdef int check(int code) except -1:
     if code == FWN_OK:
         return 0
     raise _EXCEPTIONS.get(code, ValueError)(fwn_strerror(code).decode())
+
+
+def build_info():
+    """Compiler and flags of this build."""
+    return f"{FWN_COMPILER.decode().strip()}, {FWN_FLAGS.decode()}"
 
 
 def isa_names():

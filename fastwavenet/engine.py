@@ -164,18 +164,22 @@ class Generator:
             chunk = codes[:, start + begin : start + begin + n]
             self._run(start, n, rows, hop, forced=np.ascontiguousarray(chunk))
 
-    def generate(self, n: int, *, cond: npt.ArrayLike | None = None, hop: int = 1) -> np.ndarray:
+    def generate(
+        self,
+        n: int,
+        *,
+        cond: npt.ArrayLike | None = None,
+        hop: int = 1,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
         """The next n samples: float32 (n,), or (batch, n), in [-1, 1].
 
         cond: for models with conditioning="rows": float32 (frames, layers, 2 D), or
         (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
         single frame holds for all steps.
+        progress(done, total) is called now and then, in samples of one row; what it raises ends
+        the call.
         """
-        return self._generate(n, cond, hop, None)
-
-    def _generate(
-        self, n: int, cond: npt.ArrayLike | None, hop: int, progress: Progress | None
-    ) -> np.ndarray:
         _whole("n", n, 0, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32)
@@ -339,10 +343,8 @@ def generate(
     """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
 
     seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of
-    the result.  progress(done, total) is called now and then, in samples of one row; what it
-    raises ends the call.  cond, hop: as in `Generator.generate`, for the samples generated.  The
-    rest as in `Generator`.
-    The same arguments give the same samples on every CPU.
+    the result.  cond, hop, progress: as in `Generator.generate`, for the samples generated.  The
+    rest as in `Generator`.  The same arguments give the same samples on every CPU.
     """
     n = _length(model, seconds, n_samples)
     gen = Generator(
@@ -356,7 +358,7 @@ def generate(
     )
     if prime is not None:
         gen.prime(prime)
-    return gen._generate(n, cond, hop, progress)
+    return gen.generate(n, cond=cond, hop=hop, progress=progress)
 
 
 def score(
@@ -371,8 +373,7 @@ def score(
     """How surprising each sample after the first is to the model: float32 (n - 1,), in nats.
 
     samples: (n,), codes or audio.  Row t is -ln p(sample t + 1 | samples up to t); ln(levels) is
-    what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.  progress: as in
-    `generate`.
+    what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.  progress: likewise.
     """
     gen, codes = _listener(model, samples, isa)
     steps = max(codes.shape[1] - 1, 0)

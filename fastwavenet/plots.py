@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,8 @@ from .files import replace_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import GridSpec
 
 FLOOR_DB = -90.0
 
@@ -57,23 +59,46 @@ def draw_loss(axes: Axes, log: Sequence[dict]) -> None:
     axes.legend()
 
 
+def save_sounds(
+    path: str | os.PathLike, sounds: Mapping[str, np.ndarray], sample_rate: int
+) -> None:
+    """A PNG with waveform and spectrogram of each named sound, float (n,), side by side."""
+    figure, grid = _figure(columns=len(sounds))
+    _draw_sounds(figure, grid, sounds, sample_rate)
+    _save(figure, path)
+
+
 def save_comparison(
     path: str | os.PathLike,
-    sounds: dict[str, np.ndarray],
+    sounds: Mapping[str, np.ndarray],
     sample_rate: int,
     log: Sequence[dict],
 ) -> None:
-    """A PNG with waveform and spectrogram of each named sound, and the loss of a training run."""
+    """`save_sounds`, and beside them the loss of a training run (lines of its log.jsonl)."""
+    figure, grid = _figure(columns=len(sounds) + 1)
+    _draw_sounds(figure, grid, sounds, sample_rate)
+    draw_loss(figure.add_subplot(grid[:, -1]), log)
+    _save(figure, path)
+
+
+def _figure(columns: int) -> tuple[Figure, GridSpec]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * (len(sounds) + 1), 5.5), layout="constrained")
+    figure = Figure(figsize=(max(7, 5 * columns), 5.5), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, len(sounds) + 1)
+    return figure, figure.add_gridspec(2, columns)
+
+
+def _draw_sounds(
+    figure: Figure, grid: GridSpec, sounds: Mapping[str, np.ndarray], sample_rate: int
+) -> None:
     for column, (title, audio) in enumerate(sounds.items()):
         draw_waveform(figure.add_subplot(grid[0, column]), audio, sample_rate, title)
         draw_spectrogram(figure.add_subplot(grid[1, column]), audio, sample_rate)
-    draw_loss(figure.add_subplot(grid[:, -1]), log)
+
+
+def _save(figure: Figure, path: str | os.PathLike) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
     replace_atomically(path, picture.getvalue())

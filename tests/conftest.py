@@ -36,6 +36,51 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+# ---- the command line --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command line; returns exit code, standard output and standard error."""
+    from fastwavenet import cli
+
+    def main(*argv):
+        try:
+            code = cli.main([str(argument) for argument in argv])
+        except SystemExit as error:
+            code = error.code
+        return code, *capsys.readouterr()
+
+    return main
+
+
+@pytest.fixture
+def refused(run):
+    """Runs a command line that must fail; returns its one line."""
+
+    def main(*argv):
+        code, _, said = run(*argv)
+        assert code == 2
+        assert said.startswith("fastwavenet: error: ")
+        assert said.count("\n") == 1
+        assert said.endswith("\n")
+        return said.removeprefix("fastwavenet: error: ").rstrip("\n")
+
+    return main
+
+
+@pytest.fixture
+def voice(tmp_path):
+    """The file of a small model of 8 kHz."""
+    from networks import random_weights, small_spec
+
+    from fastwavenet import modelfile
+
+    path = tmp_path / "voice.safetensors"
+    modelfile.save(path, small_spec(), random_weights(small_spec(), seed=1))
+    return path
+
+
 def _version(name: str) -> str:
     try:
         return metadata.version(name)

@@ -1,0 +1,39 @@
+"""Parsers that are alike: errors in one line, an example in every help, --quiet and --json."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line and exit code 2; options must be written out."""
+
+    def __init__(self, **options: Any):
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"fastwavenet: error: {message} (see {self.prog} --help)\n")
+
+
+def add_command(
+    commands: argparse._SubParsersAction,
+    run: Callable[[argparse.Namespace], int],
+    description: str,
+    example: str,
+    json: bool = True,
+) -> Callable[..., argparse.Action]:
+    """Adds the command that the example calls; returns the `add_argument` of its parser."""
+    parser = commands.add_parser(
+        example.split()[1],
+        help=description,
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the example in one line
+    )
+    parser.set_defaults(run=run, json=False)
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    if json:
+        parser.add_argument("--json", action="store_true", help="say the result as JSON")
+    return parser.add_argument

@@ -1,0 +1,118 @@
+"""fastwavenet info: what a model is and costs; without one, what this installation is."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import soundfile
+
+from .. import __version__, _engine
+from ..engine import Model, load
+from ..isa import available_isas, isa
+from ..spec import WaveNetSpec
+from .arguments import add_command
+from .report import Report
+
+PACKAGES = ("numpy", "soundfile", "soxr", "safetensors", "torch")
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    option = add_command(
+        commands,
+        run,
+        "describe a model file, or this installation",
+        "fastwavenet info voice.safetensors",
+    )
+    option("model", type=Path, nargs="?", help="model file; without it: versions and CPU")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    report = Report(arguments)
+    if arguments.model is None:
+        facts = _installation()
+        report.result(facts, *_lines({name: _text(value) for name, value in facts.items()}))
+    else:
+        model = load(arguments.model)
+        facts = _model(model, arguments.model)
+        report.result(facts, *_lines(_described(model.spec, facts)))
+    return 0
+
+
+def _installation() -> dict[str, object]:
+    return {
+        "fastwavenet": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        **{name: _version(name) for name in PACKAGES},
+        "libsndfile": soundfile.__libsndfile_version__,
+        "isa": isa(),
+        "available_isas": available_isas(),
+        "built_with": _engine.build_info(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _model(model: Model, path: Path) -> dict[str, object]:
+    spec, packed = model.spec, model.info()
+    return {
+        "file": str(path),
+        "spec": spec.to_dict(),
+        "receptive_field_samples": spec.receptive_field,
+        "receptive_field_ms": 1000 * spec.receptive_field / spec.sample_rate,
+        "weights": spec.weight_bytes() // 4,
+        "weight_bytes": spec.weight_bytes(),
+        "macs_per_sample": spec.macs_per_sample,
+        "bytes_read_per_sample": packed["step_bytes"],
+        "packed_bytes": packed["arena_bytes"],
+        "past_bytes_per_voice": spec.past_bytes,
+        "fingerprint": f"{packed['fingerprint']:016x}",
+    }
+
+
+def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
+    """For people: name -> text."""
+    kernels = sorted(set(spec.kernel))
+    return {
+        "file": facts["file"],
+        "sample rate": f"{spec.sample_rate} Hz, {spec.levels} mu-law levels",
+        "layers": f"{spec.layers}, kernel {_text(kernels)}, dilations {_runs(spec.dilations)}",
+        "channels": f"residual {spec.residual}, dilation {spec.dilation_channels}, "
+        f"skip {spec.skip}, head {spec.head}",
+        "conditioning": spec.conditioning or "none",
+        "receptive field": f"{spec.receptive_field} samples, {facts['receptive_field_ms']:.1f} ms",
+        "weights": f"{facts['weights']:,} in {facts['weight_bytes']:,} bytes",
+        "per sample": f"{spec.macs_per_sample:,} multiply-adds, "
+        f"{facts['bytes_read_per_sample']:,} bytes read",
+        "per voice": f"{spec.past_bytes:,} bytes of past",
+        "fingerprint": facts["fingerprint"],
+    }
+
+
+def _runs(dilations: tuple[int, ...]) -> str:
+    """1 2 4 1 2 4 as "2 x (1 2 4)"."""
+    n = len(dilations)
+    period = next(
+        p for p in range(1, n + 1) if n % p == 0 and dilations == dilations[:p] * (n // p)
+    )
+    cycle = _text(list(dilations[:period]))
+    return cycle if period == n else f"{n // period} x ({cycle})"
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "not installed"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _lines(facts: dict[str, str]) -> list[str]:
+    width = max(map(len, facts)) + 2
+    return [f"{name.replace('_', ' '):{width}}{text}" for name, text in facts.items()]
