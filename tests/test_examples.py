@@ -1,0 +1,210 @@
+"""examples/: the C program under sanitizers, with good and bad dumps; the Python files as used."""
+
+import importlib.util
+import io
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from engines import model_of, weights_of
+from networks import NETWORKS, small_spec
+from test_c_engine import ROOT, SANITIZE, WARN, build, compile_engine, run, sanitizes  # noqa: F401
+
+import fastwavenet as fw
+from fastwavenet import modelfile
+
+EXAMPLES = ROOT / "examples"
+SPEC = small_spec(levels=256, sample_rate=16000)
+
+
+def example(name: str):
+    """examples/<name>.py as a module."""
+    found = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+dump = example("dump_model").dump
+
+
+# ---- generate.c --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", params=["gcc", "clang"])
+def generate(request, tmp_path_factory) -> Path:
+    compiler, folder = request.param, tmp_path_factory.mktemp(f"example_{request.param}")
+    if not sanitizes(compiler, folder):
+        pytest.skip(f"this machine has no {compiler} with sanitizers")
+    objects = compile_engine(request.getfixturevalue("build"), compiler, folder, *SANITIZE)
+    options = ["-std=c11", "-Wpedantic", *WARN, *SANITIZE, f"-I{ROOT / 'csrc'}"]
+    run(compiler, *options, EXAMPLES / "generate.c", *objects.values(), "-lm",
+        "-o", folder / "generate")  # fmt: skip
+    return folder / "generate"
+
+
+def call(program: Path, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, timeout=60)
+
+
+def sound(program: Path, data: bytes, folder: Path, n: int, seed: int, temperature: float):
+    """int16 (n,) and the sample rate of the WAV file that the program writes."""
+    (folder / "voice.dump").write_bytes(data)
+    done = call(program, folder / "voice.dump", n, seed, temperature)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return soundfile.read(io.BytesIO(done.stdout), dtype="int16")
+
+
+def sixteen_bit(audio: np.ndarray) -> np.ndarray:
+    return fw.mu_law_decode(fw.mu_law_encode(audio), dtype=np.int16)
+
+
+def test_every_code_has_a_16_bit_sample_of_its_own():
+    assert len(set(fw.mu_law_decode(np.arange(256), dtype=np.int16).tolist())) == 256
+
+
+@pytest.mark.parametrize("temperature", [0, 0.7, 1])
+@pytest.mark.parametrize("n", [0, 1, 1023, 1024, 1025])
+def test_the_c_program_generates_what_python_generates(generate, tmp_path, n, temperature):
+    audio, rate = sound(generate, dump(SPEC, weights_of(SPEC)), tmp_path, n, 7, temperature)
+    expected = fw.generate(model_of(SPEC), n_samples=n, seed=7, temperature=temperature)
+    assert rate == SPEC.sample_rate
+    assert np.array_equal(audio, sixteen_bit(expected))
+    assert n < 100 or len(np.unique(audio)) > 1
+
+
+@pytest.mark.parametrize("name", ["kernels_mixed", "first_kernel_3", "no_bias", "one_layer"])
+def test_the_c_program_reads_any_network(generate, tmp_path, name):
+    spec, seed = NETWORKS[name], 2**53
+    audio, rate = sound(generate, dump(spec, weights_of(spec)), tmp_path, 300, seed, 1)
+    expected = fw.generate(model_of(spec), n_samples=300, seed=seed)
+    codes = fw.mu_law_encode(expected, spec.levels)
+    assert rate == spec.sample_rate
+    assert np.array_equal(audio, fw.mu_law_decode(codes, spec.levels, dtype=np.int16))
+
+
+def refusal(program: Path, data: bytes, folder: Path) -> str:
+    """The line with which a dump is refused; a crash or a sanitizer's report is no refusal."""
+    (folder / "bad.dump").write_bytes(data)
+    done = call(program, folder / "bad.dump", 10, 1, 1)
+    message = done.stderr.decode()
+    assert done.returncode == 1, message
+    assert message.startswith("generate: ") and message.count("\n") == 1
+    return message
+
+
+def test_a_truncated_dump_is_refused(generate, tmp_path):
+    data = dump(SPEC, weights_of(SPEC))
+    cuts = [*range(0, 60, 3), 7, 8, *np.linspace(60, len(data) - 1, 20).astype(int).tolist()]
+    for cut in cuts:
+        assert "dump: ends too soon" in refusal(generate, data[:cut], tmp_path)
+
+
+def test_bytes_after_the_last_tensor_are_refused(generate, tmp_path):
+    assert "goes on" in refusal(generate, dump(SPEC, weights_of(SPEC)) + b"\0", tmp_path)
+
+
+HEAD = "sample_rate levels residual dilation_channels skip head first_kernel start_code layers"
+FIELDS = [*HEAD.split(), "tensors", "kernel", *(f"k{i}" for i in (1, 2)), "dilation"]
+FIRST_TENSOR = 8 + 4 * 16  # magic, ten numbers, three kernels, three dilations
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(f, v) for f in FIELDS for v in (0, 2**31, 2**32 - 1) if (f, v) != ("start_code", 0)],
+)
+def test_a_size_that_is_wrong_is_refused(generate, tmp_path, field, value):
+    data = bytearray(dump(SPEC, weights_of(SPEC)))
+    struct.pack_into("<I", data, 8 + 4 * FIELDS.index(field), value)
+    refusal(generate, bytes(data), tmp_path)
+
+
+@pytest.mark.parametrize("value", [0, 1, 5, 2**16, 2**30, 2**32 - 1])
+@pytest.mark.parametrize("field", ["rank", "shape 0", "shape 1", "shape 2"])
+def test_a_shape_that_is_wrong_is_refused(generate, tmp_path, field, value):
+    data = bytearray(dump(SPEC, weights_of(SPEC)))
+    at = FIRST_TENSOR + 64 + 4 * ["rank", "shape 0", "shape 1", "shape 2"].index(field)
+    struct.pack_into("<I", data, at, value)
+    refusal(generate, bytes(data), tmp_path)
+
+
+@pytest.mark.parametrize("name", [b"x" * 64, b"first.weighs", b""])
+def test_a_name_that_is_wrong_is_refused(generate, tmp_path, name):
+    data = bytearray(dump(SPEC, weights_of(SPEC)))
+    struct.pack_into("<64s", data, FIRST_TENSOR, name)
+    refusal(generate, bytes(data), tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"FWNDUMP", b"FWNDUMP2" * 100, b"FWNDUMP1" * 100])
+def test_what_is_no_dump_is_refused(generate, tmp_path, data):
+    refusal(generate, data, tmp_path)
+
+
+def test_a_model_that_overflows_is_an_error(generate, tmp_path):
+    weights = dict(weights_of(SPEC)) | {"head.output.weight": np.full((256, 5, 1), 3e38, "f4")}
+    assert "overflowed" in refusal(generate, dump(SPEC, weights), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("x",), ("voice.dump", -1, 7, 1), ("voice.dump", 1, 7, "hot"), ("voice.dump", 2**31, 7, 1),
+     ("voice.dump", 10, 7, 1001), ("voice.dump", 10, 7, 1e-9), ("absent.dump", 10, 7, 1),
+     (".", 10, 7, 1), ("voice.dump", 10, "", 1), ("voice.dump", "nan", 7, 1)],
+)  # fmt: skip
+def test_wrong_arguments_are_one_line(generate, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    Path("voice.dump").write_bytes(dump(SPEC, weights_of(SPEC)))
+    done = call(generate, *arguments)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert done.stderr.startswith(b"generate: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_an_error(generate, tmp_path):
+    (tmp_path / "voice.dump").write_bytes(dump(SPEC, weights_of(SPEC)))
+    command = [generate, tmp_path / "voice.dump", "10", "7", "1"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr.split(b":")[1]) == (1, b" output")
+
+
+# ---- dump_model.py -----------------------------------------------------------------------------
+
+
+def dump_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, EXAMPLES / "dump_model.py", *arguments]
+    search = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": search}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_a_model_file_is_dumped(tmp_path):
+    modelfile.save(tmp_path / "voice.safetensors", SPEC, weights_of(SPEC))
+    done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "voice.dump").read_bytes() == dump(SPEC, weights_of(SPEC))
+
+
+def test_names_fit_the_dump():
+    longest = small_spec(dilations=(1,) * 512)
+    assert max(len(name) for name in longest.tensors()) < 64
+
+
+def test_a_model_that_needs_conditioning_is_not_dumped(tmp_path):
+    spec = NETWORKS["conditioned"]
+    modelfile.save(tmp_path / "voice.safetensors", spec, weights_of(spec))
+    done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
+    assert done.returncode == 1
+    assert "conditioning='rows'" in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "voice.dump").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("a",), ("absent.safetensors", "b")])
+def test_wrong_arguments_of_dump_model_are_one_line(tmp_path, arguments):
+    done = dump_command(tmp_path, *arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
