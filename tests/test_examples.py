@@ -208,3 +208,47 @@ def test_a_model_that_needs_conditioning_is_not_dumped(tmp_path):
 def test_wrong_arguments_of_dump_model_are_one_line(tmp_path, arguments):
     done = dump_command(tmp_path, *arguments)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+# ---- play.py -----------------------------------------------------------------------------------
+
+play = example("play")
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_a_ring_delivers_what_was_written_in_order(size):
+    ring, rng = play.Ring(size), np.random.default_rng(size)
+    sent, got = np.arange(1000, dtype=np.float32), []
+    while len(got) < len(sent):
+        n = rng.integers(0, ring.room() + 1)
+        ring.write(sent[ring.written : ring.written + n])
+        got += ring.take(rng.integers(0, size + 2)).tolist()
+    assert got == sent.tolist()
+    assert ring.room() == size and len(ring.take(1)) == 0
+
+
+def test_a_player_plays_what_is_generated():
+    player = play.Player(fw.Generator(model_of(SPEC), seed=3), seconds=0.1)
+    frames, played = [1, 100, 512, 1000, 7, 513], []
+    player.thread.start()
+    for n in frames:
+        while player.ring.written - player.ring.taken < n:  # the device is in no hurry here
+            assert player.thread.is_alive()
+        out = np.full((n, 2), np.nan, np.float32)
+        player.callback(out, n, None, None)
+        assert np.array_equal(out[:, 0], out[:, 1])
+        played.append(out[:, 0])
+    player.stop.set()
+    player.thread.join(30)
+    expected = fw.generate(model_of(SPEC), n_samples=sum(frames), seed=3)
+    assert np.array_equal(np.concatenate(played), expected)
+    assert player.gaps == 0 and not player.thread.is_alive()
+
+
+def test_what_is_not_there_yet_is_silence_and_counted():
+    player = play.Player(fw.Generator(model_of(SPEC), seed=3))
+    player.ring.write(np.ones(3, np.float32))
+    out = np.full((5, 1), np.nan, np.float32)
+    player.callback(out, 5, None, None)
+    assert out[:, 0].tolist() == [1, 1, 1, 0, 0]
+    assert player.gaps == 1
