@@ -1,0 +1,62 @@
+"""Promises that are about what the code does not do; the others are listed in docs/promises.md."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from engines import weights_of
+from networks import NETWORKS
+from test_c_engine import ROOT, build, compile_engine, run  # noqa: F401
+from test_examples import dump
+from test_imports import SOURCES, imports, roots
+
+# ---- no system call ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def program(request, tmp_path_factory) -> Path:
+    compiler, folder = shutil.which("gcc") or shutil.which("cc"), tmp_path_factory.mktemp("quiet")
+    if sys.platform != "linux" or not compiler:
+        pytest.skip("this machine has no Linux with a C compiler")
+    objects = compile_engine(request.getfixturevalue("build"), compiler, folder)
+    source = ROOT / "tests" / "c" / "no_system_call.c"
+    options = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
+    run(compiler, *options, f"-I{ROOT / 'csrc'}", source, *objects.values(), "-lm",
+        "-o", folder / "program")  # fmt: skip
+    return folder / "program"
+
+
+def without_system_calls(program: Path, folder: Path, name: str, isa: str, *control: str) -> int:
+    spec = NETWORKS[name]
+    (folder / "model.dump").write_bytes(dump(spec, weights_of(spec)))
+    command = [program, folder / "model.dump", isa, *control]
+    code = subprocess.run(command, timeout=60).returncode
+    if code == 77:
+        pytest.skip("this kernel has no strict seccomp")
+    return code
+
+
+@pytest.mark.parametrize("name", ["kernels_mixed", "wider_than_a_vector", "dilations_around_16"])
+def test_a_step_makes_no_system_call(program, tmp_path, name, isa):
+    assert without_system_calls(program, tmp_path, name, isa) == 0
+
+
+def test_a_system_call_would_be_noticed(program, tmp_path):
+    code = without_system_calls(program, tmp_path, "kernels_mixed", "scalar", "control")
+    assert code == -signal.SIGKILL
+
+
+# ---- no pickle ---------------------------------------------------------------------------------
+
+PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+UNPICKLES = re.compile(r"\b(torch\.load|np\.load|numpy\.load)\(|allow_pickle|safe_globals")
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_nothing_loads_a_pickle(module):
+    assert roots(imports(module)) & PICKLES == set()
+    assert UNPICKLES.findall(SOURCES[module].read_text()) == []
