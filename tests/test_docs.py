@@ -1,0 +1,370 @@
+"""What the documents say is true: links lead somewhere, examples run, promises have their tests."""
+
+import ast
+import doctest
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+from engines import weights_of
+from networks import small_spec
+from test_c_engine import CLAIMS, ROOT, build  # noqa: F401
+
+import fastwavenet as fw
+from fastwavenet import modelfile, spec
+from fastwavenet.spec import WaveNetSpec
+
+DOCUMENTS = sorted(
+    [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    + [*(ROOT / "docs").glob("*.md"), *(ROOT / "bench").glob("*.md")]
+)
+RUN_IN_ORDER = {"python", "pycon"}
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+
+
+# ---- reading Markdown --------------------------------------------------------------------------
+
+
+class Block(NamedTuple):
+    """A fenced block: language, what is in it, its first line's number, why it is not run."""
+
+    language: str
+    text: str
+    line: int
+    reason: str | None
+
+
+FENCE = re.compile(
+    r"^(?:<!--(?P<comment>[^\n]*)-->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
+NOT_RUN = re.compile(r" not run: (\S.{9,}) ")
+IDENTIFIER = re.compile(r"`((?:[A-Za-z_]\w*\.)*)([A-Za-z_]\w*)(?:\(\))?`")
+
+
+def blocks(markdown: str) -> list[Block]:
+    found = []
+    for fence in FENCE.finditer(markdown):
+        comment = NOT_RUN.fullmatch(fence["comment"] or "")
+        line = markdown.count("\n", 0, fence.start("text")) + 1
+        found.append(Block(fence["language"], fence["text"], line, comment and comment[1]))
+    return found
+
+
+def prose(markdown: str) -> str:
+    return FENCE.sub("", markdown)
+
+
+def links(markdown: str) -> list[tuple[str, str]]:
+    """(text, target) of each link and picture that leads to a file of ours."""
+    found = [(link["text"], link["target"]) for link in LINK.finditer(prose(markdown))]
+    return [(text, target) for text, target in found if "://" not in target]
+
+
+def anchors(markdown: str) -> set[str]:
+    """What GitHub makes of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(markdown), re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in kept}
+
+
+def broken(path: Path, markdown: str) -> list[str]:
+    """The targets of links in `markdown`, which stands at `path`, that are not there."""
+    wrong = []
+    for _, target in links(markdown):
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        text = markdown if there == path else there.read_text() if there.is_file() else ""
+        if not there.exists() or (anchor and anchor not in anchors(text)):
+            wrong.append(target)
+    return wrong
+
+
+def undefined(path: Path, markdown: str) -> list[str]:
+    """Names that link to a file of code which does not define them."""
+    wrong = []
+    for text, target in links(markdown):
+        name, file = IDENTIFIER.fullmatch(text), path.parent / target
+        suffixes = (".py", ".pyx", ".c", ".h")
+        if not name or file.suffix not in suffixes or f".{name[2]}" in (*suffixes, ".md"):
+            continue
+        defined = rf"^(\s*(def|class) {name[2]}\b|\w[\w *]*\b{name[2]}\()"
+        if not re.search(defined, file.read_text(), re.MULTILINE):
+            wrong.append(f"{name[2]} in {target}")
+    return wrong
+
+
+SAMPLE = """# A `title`, of 2 words
+
+[good](README.md) [good](#a-title-of-2-words) [bad](nowhere.md) ![bad](no.png) [bad](#not-here)
+[far](https://example.org/x) [`load`](fastwavenet/engine.py) [`block`](csrc/flow.h)
+[`engine.py`](fastwavenet/engine.py) [`Model.nowhere`](fastwavenet/engine.py)
+[`fwn_run`](csrc/flow.h)
+
+<!-- not run: because it cannot be here -->
+```python
+[no link](at-all.md)
+```
+```sh
+ls
+```
+"""
+
+
+def test_the_reader_of_markdown_finds_what_is_wrong():
+    path = ROOT / "CHANGELOG.md"  # where SAMPLE stands for its text
+    assert broken(path, SAMPLE) == ["nowhere.md", "no.png", "#not-here"]
+    assert undefined(path, SAMPLE) == [
+        "nowhere in fastwavenet/engine.py", "fwn_run in csrc/flow.h"
+    ]  # fmt: skip
+    assert blocks(SAMPLE) == [
+        Block("python", "[no link](at-all.md)\n", 9 + 1, "because it cannot be here"),
+        Block("sh", "ls\n", 13, None),
+    ]
+
+
+# ---- links and names ---------------------------------------------------------------------------
+
+
+@every_document
+def test_links_lead_somewhere(path):
+    assert broken(path, path.read_text()) == []
+
+
+@every_document
+def test_names_are_defined_where_their_links_lead(path):
+    assert undefined(path, path.read_text()) == []
+
+
+def test_the_index_names_every_page():
+    targets = {target for _, target in links((ROOT / "docs/README.md").read_text())}
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= targets
+
+
+# ---- examples ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workshop(tmp_path, monkeypatch) -> Path:
+    """The current folder, with what the examples take for granted."""
+    voice = small_spec(levels=256, sample_rate=16000)
+    modelfile.save(tmp_path / "voice.safetensors", voice, weights_of(voice))
+    hello = 0.3 * np.sin(np.arange(16000) / 20)
+    soundfile.write(tmp_path / "hello.wav", hello, 16000, subtype="PCM_16")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Listener:
+    """Plays three blocks, then presses Ctrl-C: examples may play for ever."""
+
+    def __init__(self):
+        self.played = []
+
+    def __call__(self, block: np.ndarray) -> None:
+        self.played.append(block)
+        if len(self.played) == 3:
+            raise KeyboardInterrupt
+
+
+def run_python(block: Block, path: Path, names: dict) -> None:
+    """Statement by statement, since Ctrl-C ends one of them only."""
+    tree = ast.parse(block.text)
+    ast.increment_lineno(tree, block.line - 1)
+    for statement in tree.body:
+        code = compile(ast.Module([statement], []), path, "exec")
+        try:
+            exec(code, names)
+        except KeyboardInterrupt:
+            continue
+
+
+def run_session(block: Block, path: Path, names: dict) -> None:
+    """A session with >>>: what it prints must be what stands there."""
+    test = doctest.DocTestParser().get_doctest(block.text, names, name_of(path), path, block.line)
+    assert test.examples
+    test.globs = names  # shared by the sessions of a document
+    doctest.DebugRunner(verbose=False).run(test, clear_globs=False)
+
+
+WITH_EXAMPLES = [
+    path for path in DOCUMENTS if RUN_IN_ORDER & {b.language for b in blocks(path.read_text())}
+]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=name_of)
+def test_the_examples_of_a_document_run_in_order(path, workshop):
+    names = {"recording": soundfile.read("hello.wav")[0], "play": Listener()}
+    for block in blocks(path.read_text()):
+        if block.language not in RUN_IN_ORDER:
+            continue
+        if block.reason:
+            compile(block.text, path, "exec")
+        elif block.language == "python":
+            run_python(block, path, names)
+        else:
+            run_session(block, path, names)
+
+
+def test_readme_embedding_and_learn_have_examples():
+    assert {"README.md", "docs/embedding.md", "docs/learn.md", "docs/model-file.md"} <= {
+        name_of(path) for path in WITH_EXAMPLES
+    }
+
+
+@every_document
+def test_a_comment_before_a_block_is_a_reason(path):
+    """`<!-- not run -->` without a reason would otherwise be read as no comment at all."""
+    for fence in FENCE.finditer(path.read_text()):
+        assert fence["comment"] is None or NOT_RUN.fullmatch(fence["comment"])
+
+
+# ---- promises.md -------------------------------------------------------------------------------
+
+TEST_NAME = re.compile(r"`(tests/[\w/.]+)::(\w+)`")
+
+
+def promises() -> list[tuple[str, str]]:
+    """(promise, the tests that hold it) of each row of the tables."""
+    text = (ROOT / "docs/promises.md").read_text()
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return [(promise.strip(), tests) for promise, tests in rows if tests.strip() != "held by"]
+
+
+def test_there_are_promises():
+    assert len(promises()) > 30
+
+
+@pytest.mark.parametrize(("promise", "tests"), promises(), ids=[p[:60] for p, _ in promises()])
+def test_a_promise_is_held_by_tests_that_exist(promise, tests):
+    found = TEST_NAME.findall(tests)
+    assert found and TEST_NAME.sub("", tests).strip() == ""
+    for file, name in found:
+        if file.endswith(".c"):
+            assert file == "tests/c/test_engine.c" and name in CLAIMS
+        else:
+            assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE), name
+
+
+# ---- model-file.md -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_file() -> list[Block]:
+    return blocks((ROOT / "docs/model-file.md").read_text())
+
+
+def test_the_spec_in_the_format_is_a_whole_one(model_file):
+    (example,) = (json.loads(b.text) for b in model_file if b.language == "json")
+    assert example["version"] == modelfile.VERSION
+    assert WaveNetSpec.from_dict(example["spec"]).to_dict() == example["spec"]
+    header = f'{{"__metadata__": {json.dumps({"fastwavenet": json.dumps(example)})}}}'.encode()
+    with pytest.raises(fw.ModelFormatError, match="first.weight.*is missing"):
+        modelfile.parse(len(header).to_bytes(8, "little") + header)
+
+
+def test_the_tensors_in_the_format_are_those_of_its_spec(model_file):
+    (example,) = (json.loads(b.text) for b in model_file if b.language == "json")
+    (listed,) = (b.text for b in model_file if b.language == "text")
+    found = {line.split()[0]: tuple(map(int, line.split()[1:])) for line in listed.splitlines()}
+    assert found == WaveNetSpec.from_dict(example["spec"]).tensors()
+
+
+def test_the_format_names_every_field_and_bound():
+    text = (ROOT / "docs/model-file.md").read_text()
+    numbers = {int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", text)}
+    bounds = {name: value for name, value in vars(spec).items() if name.startswith("MAX_")}
+    bounds["MAX_HEADER_BYTES"] = modelfile.MAX_HEADER_BYTES
+    assert len(bounds) > 8 and {n: v for n, v in bounds.items() if v not in numbers} == {}
+    fields = WaveNetSpec.__dataclass_fields__
+    assert [name for name in fields if not re.search(rf"^\|.*`{name}`", text, re.MULTILINE)] == []
+
+
+def test_every_version_of_the_format_is_in_its_log():
+    text = (ROOT / "docs/model-file.md").read_text()
+    log = text.partition("| version | change |")[2]
+    assert [int(n) for n in re.findall(r"^\| (\d+) \|", log, re.MULTILINE)] == list(
+        range(1, modelfile.VERSION + 1)
+    )
+
+
+# ---- training.md -------------------------------------------------------------------------------
+
+
+def test_the_sizes_of_the_presets_are_true():
+    from fastwavenet.training import PRESETS
+
+    text = (ROOT / "docs/training.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \|.*?\| ([\d,]+) \| ([\d,]+) samples, (\d+) ms", text, re.M)
+    sizes = {name: [int(n.replace(",", "")) for n in numbers] for name, *numbers in table}
+    assert PRESETS.keys() <= sizes.keys()
+    for name, preset in PRESETS.items():
+        net = WaveNetSpec(sample_rate=16000, **preset)
+        field = net.receptive_field
+        assert sizes[name] == [net.weight_bytes() // 4, field, round(field / 16)]
+
+
+# ---- c-api.md ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def c_api() -> list[Block]:
+    return blocks((ROOT / "docs/c-api.md").read_text())
+
+
+def test_the_flags_to_build_with_are_those_of_setup(request, c_api):
+    setup = request.getfixturevalue("build")
+    commands = next(b.text for b in c_api if b.language == "sh").splitlines()
+    flags = re.fullmatch(r'FLAGS="(.*)"', commands[1])[1]
+    assert flags.split() == [f for f in setup["FLAGS"] if f != "-fvisibility=hidden"]
+    for isa, own in setup["ISA_FLAGS"].items():
+        assert " ".join(["gcc $FLAGS", *own, f"-c ../csrc/isa_{isa}.c"]) in commands
+
+
+@pytest.fixture(scope="module")
+def built(request, c_api, tmp_path_factory) -> Path:
+    """A folder in which the commands of the page were run."""
+    setup = request.getfixturevalue("build")
+    folder = tmp_path_factory.mktemp("c_api")
+    if set(setup["ISA_FLAGS"]) != {"scalar", "avx2", "avx512"}:
+        pytest.skip("the page's commands are those for x86-64")
+    if subprocess.run(["sh", "-c", "command -v gcc"], capture_output=True).returncode:
+        pytest.skip("this machine has no gcc")
+    for name in ("csrc", "examples"):
+        (folder / name).symlink_to(ROOT / name)
+    commands = next(b.text for b in c_api if b.language == "sh")
+    subprocess.run(["sh", "-ec", commands], cwd=folder, check=True, timeout=300)
+    return folder / "build"
+
+
+def test_the_commands_of_the_page_build_the_program(built):
+    done = subprocess.run([built / "generate"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr[:15]) == (1, "generate: usage")
+
+
+def test_the_c_of_the_page_compiles_and_links(c_api, built, tmp_path):
+    functions = [b.text for b in c_api if b.language == "c"]
+    assert len(functions) >= 5
+    for number, text in enumerate(functions):
+        (tmp_path / f"{number}.c").write_text(text)
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    warn = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}"]
+    objects = built.glob("*.o")
+    command = ["gcc", *warn, *tmp_path.glob("*.c"), *objects, "-lm", "-o", tmp_path / "program"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
