@@ -1,7 +1,8 @@
 """What users call: Model, Generator, generate, score, outputs.
 
 The network itself is csrc/flow.h; here arguments are checked, cut into chunks and handed over.
-In `prime`, `score` and `outputs` integer arrays are codes and float arrays are audio.
+In `prime`, `score` and `outputs` integer arrays are codes and float arrays are audio; int16 may be
+either, and is refused.
 """
 
 from __future__ import annotations
@@ -424,6 +425,10 @@ def _listener(
 def _to_codes(samples: npt.ArrayLike, levels: int, isa: str) -> np.ndarray:
     """uint16 codes of the same shape as the samples."""
     samples = np.asarray(samples)
+    if samples.dtype == np.int16:
+        raise TypeError(
+            "samples of int16 may be audio or codes: divide audio by 32768, make codes uint8"
+        )
     if np.issubdtype(samples.dtype, np.floating):
         codes = mu_law_encode(samples, levels, isa=isa)
     else:

@@ -174,3 +174,10 @@ def test_blocks_of_a_stream_have_the_shape_and_the_sum_that_were_asked_for(batch
     endless = generator(batch=batch).stream(chunk=7)
     joined = np.concatenate([next(endless) for _ in range(3)], axis=-1)
     assert np.array_equal(joined, np.concatenate(blocks, axis=-1))
+
+
+def test_int16_is_refused_because_it_may_be_audio_or_codes():
+    samples = np.zeros(10, np.int16)
+    for listen in (generator().prime, lambda x: fw.score(model_of(SPEC), x)):
+        with pytest.raises(TypeError, match="^samples of int16 may be audio or codes: divide"):
+            listen(samples)
