@@ -25,6 +25,14 @@ def isa(request) -> str:
     return request.param
 
 
+@pytest.fixture(scope="session")
+def build() -> dict:
+    """The names in setup.py, and the arguments it gives to setuptools."""
+    from c_build import setup_names
+
+    return setup_names()
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """PyTorch on one thread; afterwards as before."""

@@ -2,54 +2,19 @@
 
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
+from c_build import CLAIMS, WRAP, compile_engine, compiles, link, run
 
 from fastwavenet import _engine
 
-ROOT = Path(__file__).parents[1]
-PROGRAM = ROOT / "tests" / "c" / "test_engine.c"
-CLAIMS = re.findall(r"^    TEST\((\w+)\),$", PROGRAM.read_text(), re.MULTILINE)
-ALLOCATOR = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 SANITIZE = ["-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-WARN = ["-Wall", "-Wextra", "-Werror"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld, objdump and nm")
-
-
-@pytest.fixture(scope="session")
-def build() -> dict:
-    """The names in setup.py, and the arguments it gives to setuptools."""
-    with mock.patch("setuptools.setup") as setup:
-        names = runpy.run_path(str(ROOT / "setup.py"))
-    return names | {"extension": setup.call_args.kwargs["ext_modules"][0]}
-
-
-def run(*command: object, **arguments) -> str:
-    """A command's output; its errors are the test's."""
-    command = [str(part) for part in command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **arguments)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dict[str, Path]:
-    """Name -> object of each file of the engine, with setup.py's flags and then these."""
-    sources = [source for source in build["extension"].sources if source.endswith(".c")]
-    files = {Path(source).stem: [] for source in sources}
-    files |= {f"isa_{isa}": isa_flags for isa, isa_flags in build["ISA_FLAGS"].items()}
-    objects = {name: folder / f"{name}.o" for name in files}
-    for name, own_flags in files.items():
-        source = ROOT / "csrc" / f"{name}.c"
-        options = [*build["FLAGS"], *own_flags, *WARN, *flags]
-        run(compiler, *options, "-c", source, "-o", objects[name])
-    return objects
 
 
 # ---- the program -------------------------------------------------------------------------------
@@ -58,23 +23,10 @@ def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dic
 @pytest.fixture(scope="session", params=["gcc", "clang"])
 def program(request, build, tmp_path_factory) -> Path:
     compiler, folder = request.param, tmp_path_factory.mktemp(request.param)
-    if not sanitizes(compiler, folder):
+    if not compiles(compiler, folder, *SANITIZE):
         pytest.skip(f"this machine has no {compiler} with sanitizers")
     objects = compile_engine(build, compiler, folder, *SANITIZE)
-    options = ["-std=gnu11", *WARN, *SANITIZE, f"-I{ROOT / 'csrc'}"]
-    wraps = [f"-Wl,--wrap={name}" for name in ALLOCATOR]
-    run(compiler, *options, PROGRAM, *objects.values(), *wraps, "-lm", "-pthread",
-        "-o", folder / "program")  # fmt: skip
-    return folder / "program"
-
-
-def sanitizes(compiler: str, folder: Path) -> bool:
-    source = folder / "empty.c"
-    source.write_text("int main(void) { return 0; }\n")
-    if shutil.which(compiler) is None:
-        return False
-    command = [compiler, *SANITIZE, source, "-o", folder / "empty"]
-    return subprocess.run(command, capture_output=True).returncode == 0
+    return link(compiler, "test_engine", objects, folder, *SANITIZE, *WRAP)
 
 
 def test_the_list_of_claims_is_the_programs(program):

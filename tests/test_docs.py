@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import soundfile
+from c_build import CLAIMS, ROOT
 from engines import weights_of
 from networks import small_spec
-from test_c_engine import CLAIMS, ROOT, build  # noqa: F401
 
 import fastwavenet as fw
 from fastwavenet import modelfile, spec

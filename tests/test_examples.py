@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from c_build import ROOT, SANITIZE, WARN, compile_engine, compiles, run
 from engines import model_of, weights_of
 from networks import NETWORKS, small_spec
-from test_c_engine import ROOT, SANITIZE, WARN, build, compile_engine, run, sanitizes  # noqa: F401
 
 import fastwavenet as fw
 from fastwavenet import modelfile
@@ -39,7 +39,7 @@ dump = example("dump_model").dump
 @pytest.fixture(scope="session", params=["gcc", "clang"])
 def generate(request, tmp_path_factory) -> Path:
     compiler, folder = request.param, tmp_path_factory.mktemp(f"example_{request.param}")
-    if not sanitizes(compiler, folder):
+    if not compiles(compiler, folder, *SANITIZE):
         pytest.skip(f"this machine has no {compiler} with sanitizers")
     objects = compile_engine(request.getfixturevalue("build"), compiler, folder, *SANITIZE)
     options = ["-std=c11", "-Wpedantic", *WARN, *SANITIZE, f"-I{ROOT / 'csrc'}"]

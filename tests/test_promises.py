@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from c_build import ROOT, compile_engine, run
 from engines import weights_of
 from networks import NETWORKS
-from test_c_engine import ROOT, build, compile_engine, run  # noqa: F401
 from test_examples import dump
 from test_imports import SOURCES, imports, roots
 

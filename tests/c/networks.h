@@ -1,0 +1,167 @@
+/* What the programs of this folder share: random numbers, networks, their streams and results: the
+ * same on every machine. */
+#ifndef NETWORKS_H
+#define NETWORKS_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fastwavenet.h"
+#include "philox.h"
+
+#define CHECK(claim)                                                          \
+    do {                                                                      \
+        if (claim) break;                                                     \
+        printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #claim);          \
+        exit(1);                                                              \
+    } while (0)
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* ---- numbers ----------------------------------------------------------------------------------- */
+
+static uint64_t random_step; /* of the next random word */
+static inline uint32_t random_word(void) { return fwn_philox(1, random_step++, 0); }
+static inline float random_float(void) { return (float)(random_word() >> 8) * 0x1p-23f - 1.0f; }
+static inline uint32_t below(uint32_t n) { return random_word() % n; }
+
+/* FNV-1a of bytes, continuing from h; EMPTY of none. */
+#define EMPTY 0xCBF29CE484222325u
+static inline uint64_t digest(uint64_t h, const void *bytes, size_t count)
+{
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < count; i++) h = (h ^ at[i]) * 0x100000001B3u;
+    return h;
+}
+
+/* ---- random networks --------------------------------------------------------------------------- */
+
+typedef struct {
+    fwn_spec spec;
+    uint32_t kernels[4], dilations[4];
+    fwn_tensor tensors[40];
+    size_t count;
+    char names[40][48];
+    float *values; /* of all tensors, one after the other */
+    size_t used;
+} network;
+
+/* {levels, residual, dilation channels, skip, head, first kernel, layers}, kernels, dilations */
+static const struct {
+    uint32_t sizes[7], kernels[4], dilations[4];
+    int bias;
+} NETWORKS[] = {
+    {{16, 4, 3, 6, 5, 2, 3}, {2, 2, 2}, {1, 2, 4}, 1},
+    {{256, 17, 3, 33, 16, 1, 4}, {3, 3, 3, 3}, {1, 5, 16, 17}, 1},
+    {{300, 1, 1, 1, 1, 3, 1}, {4}, {9}, 0},
+    {{2, 32, 16, 1, 48, 2, 2}, {2, 3}, {40, 15}, 1},
+};
+
+static inline void add(network *net, const char *name, uint32_t a, uint32_t b, uint32_t c,
+                       float scale)
+{
+    const size_t size = (size_t)a * (b ? b : 1) * (c ? c : 1);
+    fwn_tensor *t = &net->tensors[net->count];
+    snprintf(net->names[net->count++], sizeof net->names[0], "%s", name);
+    t->name = net->names[net->count - 1];
+    t->data = net->values + net->used;
+    t->rank = b ? 3 : 1;
+    t->shape[0] = a, t->shape[1] = b, t->shape[2] = c;
+    for (size_t i = 0; i < size; i++) net->values[net->used + i] = random_float() * scale;
+    net->used += size;
+}
+
+static inline void add_conv(network *net, const char *name, uint32_t outs, uint32_t ins,
+                            uint32_t taps, int bias)
+{
+    char full[48];
+    snprintf(full, sizeof full, "%s.weight", name);
+    add(net, full, outs, ins, taps, 2.0f / sqrtf((float)(ins * taps)));
+    snprintf(full, sizeof full, "%s.bias", name);
+    if (bias) add(net, full, outs, 0, 0, 0.3f);
+}
+
+static inline network *random_network(size_t which)
+{
+    network *net = calloc(1, sizeof *net);
+    const uint32_t *n = NETWORKS[which].sizes;
+    const int bias = NETWORKS[which].bias;
+    char name[32];
+    net->values = calloc(100000, sizeof(float));
+    memcpy(net->kernels, NETWORKS[which].kernels, sizeof net->kernels);
+    memcpy(net->dilations, NETWORKS[which].dilations, sizeof net->dilations);
+    net->spec = (fwn_spec){n[0], n[1], n[2], n[3], n[4], n[5], n[6], net->kernels, net->dilations, n[0] / 2};
+    add(net, "first.weight", n[5], n[0], n[1], 1.0f);
+    if (bias) add(net, "first.bias", n[1], 0, 0, 0.3f);
+    for (uint32_t l = 0; l < n[6]; l++) {
+        snprintf(name, sizeof name, "layers.%u.dilated", (unsigned)l);
+        add_conv(net, name, 2 * n[2], n[1], net->kernels[l], bias);
+        snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
+        if (l + 1 < n[6]) add_conv(net, name, n[1], n[2], 1, bias);
+        snprintf(name, sizeof name, "layers.%u.skip", (unsigned)l);
+        add_conv(net, name, n[3], n[2], 1, bias);
+    }
+    add_conv(net, "head.hidden", n[4], n[3], 1, bias);
+    add_conv(net, "head.output", n[0], n[4], 1, bias);
+    return net;
+}
+
+static inline void free_network(network *net)
+{
+    free(net->values);
+    free(net);
+}
+
+static inline fwn_model *model_of(const network *net)
+{
+    fwn_model *model = NULL;
+    CHECK(fwn_model_create(&net->spec, net->tensors, net->count, FWN_FLOAT32, &model) == FWN_OK);
+    return model;
+}
+
+static inline fwn_model *random_model(size_t which)
+{
+    network *net = random_network(which);
+    fwn_model *model = model_of(net);
+    free_network(net); /* the model keeps nothing of it */
+    return model;
+}
+
+static inline fwn_stream *stream_of(const fwn_model *model, int isa, uint32_t rows)
+{
+    fwn_stream *stream = NULL;
+    CHECK(fwn_stream_create(model, isa, rows, &stream) == FWN_OK);
+    for (uint32_t row = 0; row < rows; row++) CHECK(!fwn_stream_reset(stream, row, 7, row));
+    return stream;
+}
+
+/* ---- steps ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint16_t *codes; /* [rows][n] */
+    float *audio, *logp; /* [rows][n] */
+    float *logits; /* [rows][n][levels] */
+    size_t steps, levels; /* rows * n */
+} result;
+
+static inline result new_result(size_t steps, size_t levels)
+{
+    return (result){malloc(steps * sizeof(uint16_t)), malloc(steps * sizeof(float)),
+                    malloc(steps * sizeof(float)), malloc(steps * levels * sizeof(float)), steps, levels};
+}
+
+static inline void free_result(result *r)
+{
+    free(r->codes);
+    free(r->audio);
+    free(r->logp);
+    free(r->logits);
+}
+
+static inline fwn_io io_of(result *r, uint32_t n)
+{
+    return (fwn_io){.n = n, .temperature = 1.0f, .hop = 1, .codes = r->codes, .audio = r->audio,
+                    .logp = r->logp, .logits = r->logits};
+}
+
+#endif

@@ -1,0 +1,70 @@
+"""How tests compile csrc/ and the programs of tests/c: with setup.py's flags, and more."""
+
+import functools
+import platform
+import re
+import runpy
+import subprocess
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = ROOT / "tests" / "c"
+WARN = ["-Wall", "-Wextra", "-Werror"]
+SANITIZE = ["-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+TEST_ENGINE = (PROGRAMS / "test_engine.c").read_text()
+CLAIMS = re.findall(r"^    TEST\((\w+)\),$", TEST_ENGINE, re.MULTILINE)
+WRAP = [f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc", "free")]
+
+
+@functools.cache
+def setup_names(machine: str | None = None) -> dict:
+    """The names in setup.py, and the arguments it gives to setuptools, for this CPU or another."""
+    machine = machine or platform.machine()
+    with (
+        mock.patch("setuptools.setup") as setup,
+        mock.patch("platform.machine", return_value=machine),
+    ):
+        names = runpy.run_path(str(ROOT / "setup.py"))
+    return names | {"extension": setup.call_args.kwargs["ext_modules"][0]}
+
+
+def run(*command: object, **arguments) -> str:
+    """A command's output; its errors are the test's."""
+    command = [str(part) for part in command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **arguments)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dict[str, Path]:
+    """Name -> object of each file of the engine, with setup.py's flags and then these."""
+    sources = [source for source in build["extension"].sources if source.endswith(".c")]
+    files = {Path(source).stem: [] for source in sources}
+    files |= {f"isa_{isa}": isa_flags for isa, isa_flags in build["ISA_FLAGS"].items()}
+    objects = {name: folder / f"{name}.o" for name in files}
+    for name, own_flags in files.items():
+        source = ROOT / "csrc" / f"{name}.c"
+        options = [*build["FLAGS"], *own_flags, *WARN, *flags]
+        run(*compiler.split(), *options, "-c", source, "-o", objects[name])
+    return objects
+
+
+def link(compiler: str, name: str, objects: dict[str, Path], folder: Path, *flags: str) -> Path:
+    """The program tests/c/<name>.c with the engine in it."""
+    options = ["-std=gnu11", *WARN, *flags, f"-I{ROOT / 'csrc'}"]
+    program = folder / name
+    run(*compiler.split(), *options, PROGRAMS / f"{name}.c", *objects.values(), "-lm", "-pthread",
+        "-o", program)  # fmt: skip
+    return program
+
+
+def compiles(compiler: str, folder: Path, *flags: str) -> bool:
+    """Whether there is such a compiler, and it makes a program with these flags."""
+    source = folder / "empty.c"
+    source.write_text("#include <math.h>\nint main(void) { return 0; }\n")
+    command = [*compiler.split(), *flags, str(source), "-o", str(folder / "empty")]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
