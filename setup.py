@@ -16,9 +16,12 @@ FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-fast-math", "-fno-math-
 LINK_FLAGS = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
 
 ISA_FLAGS = {"scalar": []}
-if platform.machine().lower() in ("x86_64", "amd64"):
+MACHINE = platform.machine().lower()
+if MACHINE in ("x86_64", "amd64"):
     ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
     ISA_FLAGS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
+elif MACHINE in ("aarch64", "arm64"):
+    ISA_FLAGS["neon"] = []
 
 
 class BuildExtension(build_ext):

@@ -4,6 +4,8 @@
 extern const fwn_kernels fwn_kernels_scalar;
 #ifdef __x86_64__
 extern const fwn_kernels fwn_kernels_avx2, fwn_kernels_avx512;
+#elif defined(__aarch64__)
+extern const fwn_kernels fwn_kernels_neon;
 #endif
 
 /* The compiler's run-time library reads CPUID and, for the wide registers, asks by XGETBV whether
@@ -18,6 +20,8 @@ static int supported(int isa)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("fma");
+#elif defined(__aarch64__)
+    case FWN_NEON: return 1;
 #endif
     default: return 0;
     }
@@ -30,6 +34,8 @@ const fwn_kernels *fwn_kernels_of(int isa)
 #ifdef __x86_64__
     case FWN_AVX2: return &fwn_kernels_avx2;
     case FWN_AVX512: return &fwn_kernels_avx512;
+#elif defined(__aarch64__)
+    case FWN_NEON: return &fwn_kernels_neon;
 #endif
     default: return &fwn_kernels_scalar;
     }
@@ -45,7 +51,7 @@ int fwn_isa_list(int *out, int max)
 
 const char *fwn_isa_name(int isa)
 {
-    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512"};
+    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon"};
     return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
 }
 

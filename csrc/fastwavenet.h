@@ -32,11 +32,11 @@ typedef enum {
 } fwn_error;
 const char *fwn_strerror(int error);
 
-/* Instruction sets, worst to best.  fwn_isa_list writes at most `max` supported ones, in this
- * order, and returns how many there are: what the CPU and the operating system both allow. */
-typedef enum { FWN_SCALAR = 0, FWN_AVX2 = 1, FWN_AVX512 = 2, FWN_ISAS = 3 } fwn_isa;
+/* Instruction sets, of each kind of CPU worst to best.  fwn_isa_list writes at most `max` supported
+ * ones, in this order, and returns how many there are: what CPU and operating system both allow. */
+typedef enum { FWN_SCALAR = 0, FWN_AVX2 = 1, FWN_AVX512 = 2, FWN_NEON = 3, FWN_ISAS = 4 } fwn_isa;
 int fwn_isa_list(int *out, int max);
-const char *fwn_isa_name(int isa); /* "scalar", "avx2", "avx512"; NULL if unknown */
+const char *fwn_isa_name(int isa); /* "scalar", "avx2", "avx512", "neon"; NULL if unknown */
 
 typedef enum { FWN_FLOAT32 = 0 } fwn_precision;
 

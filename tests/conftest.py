@@ -1,5 +1,6 @@
 """Says what was tested, and runs a test on every instruction set that asks for `isa`."""
 
+import platform
 from importlib import metadata
 
 import hypothesis
@@ -15,14 +16,19 @@ def pytest_report_header():
     return [", ".join(versions), _engine()]
 
 
-@pytest.fixture(params=["scalar", "avx2", "avx512"])
+ISAS = ["scalar", "neon"] if platform.machine() == "aarch64" else ["scalar", "avx2", "avx512"]
+
+
+@pytest.fixture(params=ISAS)
 def isa(request) -> str:
     """Each instruction set in turn; the ones that this machine lacks are reported as skipped."""
-    from fastwavenet import available_isas
+    return _available(request.param)
 
-    if request.param not in available_isas():
-        pytest.skip(f"this machine has no {request.param}, only {', '.join(available_isas())}")
-    return request.param
+
+@pytest.fixture(params=ISAS)
+def another_isa(request) -> str:
+    """The same once more, for what passes from one to another."""
+    return _available(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +48,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def _available(isa: str) -> str:
+    from fastwavenet import available_isas
+
+    if isa not in available_isas():
+        pytest.skip(f"this machine has no {isa}, only {', '.join(available_isas())}")
+    return isa
 
 
 # ---- the command line --------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Which instruction set runs is the best there is, the environment's, or the caller's."""
 
 import pytest
+from c_build import setup_names
 from engines import model_of
 from networks import small_spec
 
@@ -41,8 +42,13 @@ def test_an_unknown_isa_is_refused_and_the_available_ones_are_listed(monkeypatch
         fw.mu_law_encode([0.5])
 
 
-def test_an_isa_that_this_machine_lacks_is_refused(monkeypatch):
+@pytest.mark.parametrize("name", ["avx2", "avx512", "neon"])
+def test_an_isa_that_this_machine_lacks_is_refused(name, monkeypatch):
     monkeypatch.setattr("fastwavenet._engine.supported_isas", lambda: ["scalar"])
-    expected = "^isa 'avx512' is not available on this machine; available: scalar$"
+    expected = f"^isa '{name}' is not available on this machine; available: scalar$"
     with pytest.raises(ValueError, match=expected):
-        fw.isa("avx512")
+        fw.isa(name)
+
+
+def test_only_the_instruction_sets_of_this_kind_of_cpu_are_available():
+    assert set(fw.available_isas()) <= set(setup_names()["ISA_FLAGS"])

@@ -1,0 +1,105 @@
+/* The vector vocabulary of simd_scalar.h on aarch64's NEON: four registers of 4. */
+#ifndef FWN_SIMD_H
+#define FWN_SIMD_H
+
+#include <arm_neon.h>
+#include <stdint.h>
+
+/* Of 32 registers the sums of a tile take 16, the weights 4; two panels would leave none. */
+#define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
+#define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
+
+typedef struct { float32x4_t a, b, c, d; } vf;
+typedef struct { int32x4_t a, b, c, d; } vi;
+typedef struct { uint32x4_t a, b, c, d; } vm;
+
+#define FWN_MAP1(type, f, x) ((type){f(x.a), f(x.b), f(x.c), f(x.d)})
+#define FWN_MAP2(type, f, x, y) ((type){f(x.a, y.a), f(x.b, y.b), f(x.c, y.c), f(x.d, y.d)})
+#define FWN_MAP3(type, f, x, y, z) \
+    ((type){f(x.a, y.a, z.a), f(x.b, y.b, z.b), f(x.c, y.c, z.c), f(x.d, y.d, z.d)})
+
+static inline vf vf_load(const float *p)
+{
+    return (vf){vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
+}
+static inline void vf_store(float *p, vf x)
+{
+    vst1q_f32(p, x.a);
+    vst1q_f32(p + 4, x.b);
+    vst1q_f32(p + 8, x.c);
+    vst1q_f32(p + 12, x.d);
+}
+static inline vf vf_set(float x)
+{
+    const float32x4_t q = vdupq_n_f32(x);
+    return (vf){q, q, q, q};
+}
+static inline vf vf_add(vf x, vf y) { return FWN_MAP2(vf, vaddq_f32, x, y); }
+static inline vf vf_sub(vf x, vf y) { return FWN_MAP2(vf, vsubq_f32, x, y); }
+static inline vf vf_mul(vf x, vf y) { return FWN_MAP2(vf, vmulq_f32, x, y); }
+static inline vf vf_div(vf x, vf y) { return FWN_MAP2(vf, vdivq_f32, x, y); }
+static inline vf vf_fma(vf x, vf y, vf z) { return FWN_MAP3(vf, vfmaq_f32, z, x, y); }
+
+static inline vi vf_bits(vf x) { return FWN_MAP1(vi, vreinterpretq_s32_f32, x); }
+static inline vf vi_float(vi x) { return FWN_MAP1(vf, vreinterpretq_f32_s32, x); }
+static inline vi vi_set(int32_t x)
+{
+    const int32x4_t q = vdupq_n_s32(x);
+    return (vi){q, q, q, q};
+}
+static inline vi vi_add(vi x, vi y) { return FWN_MAP2(vi, vaddq_s32, x, y); }
+static inline vi vi_sub(vi x, vi y) { return FWN_MAP2(vi, vsubq_s32, x, y); }
+/* The instruction that shifts by a register shifts to the right where the number is negative. */
+static inline vi vi_shl(vi x, int n)
+{
+    const vi by = vi_set(n);
+    return FWN_MAP2(vi, vshlq_s32, x, by);
+}
+static inline vi vi_sra(vi x, int n) { return vi_shl(x, -n); }
+static inline vf vi_to_float(vi x) { return FWN_MAP1(vf, vcvtq_f32_s32, x); }
+static inline vi vf_trunc(vf x) { return FWN_MAP1(vi, vcvtq_s32_f32, x); }
+
+static inline vm vf_lt(vf x, vf y) { return FWN_MAP2(vm, vcltq_f32, x, y); }
+static inline vf vf_select(vm m, vf x, vf y) { return FWN_MAP3(vf, vbslq_f32, m, x, y); }
+static inline vi vi_select(vm m, vi x, vi y) { return FWN_MAP3(vi, vbslq_s32, m, x, y); }
+/* Not FMAX and FMIN, which return NaN for NaN in either place. */
+static inline vf vf_max(vf x, vf y) { return vf_select(vf_lt(y, x), x, y); }
+static inline vf vf_min(vf x, vf y) { return vf_select(vf_lt(x, y), x, y); }
+
+static inline vf vf_gather(const float *p, vi at)
+{
+    int32_t i[16];
+    float f[16];
+    vst1q_s32(i, at.a);
+    vst1q_s32(i + 4, at.b);
+    vst1q_s32(i + 8, at.c);
+    vst1q_s32(i + 12, at.d);
+    for (int l = 0; l < 16; l++) f[l] = p[i[l]];
+    return vf_load(f);
+}
+
+static inline uint16x8_t fwn_low_halves(int32x4_t x, int32x4_t y)
+{
+    return vreinterpretq_u16_s16(vcombine_s16(vmovn_s32(x), vmovn_s32(y)));
+}
+static inline void vi_store_u16(uint16_t *p, vi x)
+{
+    vst1q_u16(p, fwn_low_halves(x.a, x.b));
+    vst1q_u16(p + 8, fwn_low_halves(x.c, x.d));
+}
+static inline void vi_store_u8(uint8_t *p, vi x)
+{
+    vst1_u8(p, vmovn_u16(fwn_low_halves(x.a, x.b)));
+    vst1_u8(p + 8, vmovn_u16(fwn_low_halves(x.c, x.d)));
+}
+static inline vi vi_load_i16(const int16_t *p)
+{
+    const int16x8_t low = vld1q_s16(p), high = vld1q_s16(p + 8);
+    return (vi){vmovl_s16(vget_low_s16(low)), vmovl_s16(vget_high_s16(low)),
+                vmovl_s16(vget_low_s16(high)), vmovl_s16(vget_high_s16(high))};
+}
+
+#undef FWN_MAP1
+#undef FWN_MAP2
+#undef FWN_MAP3
+#endif

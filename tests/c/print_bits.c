@@ -1,0 +1,118 @@
+/* Prints "isa case digest" for each instruction set that this machine supports: everything that the
+ * engine computes for small random networks, and mu-law.  The same on every machine; run by
+ * tests/test_other_cpus.py. */
+#include "networks.h"
+
+enum { STEPS = 140, ROWS = 3, HOP = 4 };
+
+static void print(int isa, const char *what, size_t which, uint64_t h)
+{
+    printf("%s %s_%zu %016llx\n", fwn_isa_name(isa), what, which, (unsigned long long)h);
+}
+
+static uint64_t digest_of(const result *r)
+{
+    uint64_t h = digest(EMPTY, r->codes, r->steps * sizeof *r->codes);
+    h = digest(h, r->audio, r->steps * sizeof *r->audio);
+    h = digest(h, r->logp, r->steps * sizeof *r->logp);
+    return digest(h, r->logits, r->steps * r->levels * sizeof *r->logits);
+}
+
+static uint64_t digest_state(uint64_t h, fwn_stream *s, uint32_t row)
+{
+    size_t size;
+    CHECK(!fwn_state_save(s, row, NULL, &size));
+    unsigned char *bytes = malloc(size);
+    CHECK(!fwn_state_save(s, row, bytes, &size));
+    h = digest(h, bytes, size);
+    free(bytes);
+    return h;
+}
+
+/* STEPS steps of all rows, as `io` says; prints what they yield and the state of the last row. */
+static void steps(fwn_stream *s, int isa, const char *what, size_t which, uint32_t rows, fwn_io io)
+{
+    result r = new_result((size_t)rows * STEPS, NETWORKS[which].sizes[0]);
+    io.n = STEPS, io.codes = r.codes, io.audio = r.audio, io.logp = r.logp, io.logits = r.logits;
+    CHECK(fwn_run(s, &io) == FWN_OK);
+    print(isa, what, which, digest_state(digest_of(&r), s, rows - 1));
+    free_result(&r);
+}
+
+static void single(const fwn_model *model, int isa, size_t which)
+{
+    fwn_stream *s = stream_of(model, isa, 1);
+    uint16_t forced[STEPS];
+    for (size_t i = 0; i < STEPS; i++) forced[i] = (uint16_t)below(NETWORKS[which].sizes[0]);
+    steps(s, isa, "drawn", which, 1, (fwn_io){.temperature = 1.0f});
+    steps(s, isa, "primed_and_scored", which, 1, (fwn_io){.temperature = 1.0f, .forced = forced});
+    steps(s, isa, "most_probable", which, 1, (fwn_io){.temperature = 0.0f});
+    fwn_stream_destroy(s);
+}
+
+/* A batch, conditioned, drawn from the 5 most probable; the last row of `cond` holds to the end. */
+static void batch(const fwn_model *model, int isa, size_t which)
+{
+    const uint32_t *sizes = NETWORKS[which].sizes, frames = 20;
+    const size_t count = (size_t)frames * ROWS * sizes[6] * 2 * sizes[2];
+    float *cond = malloc(count * sizeof *cond);
+    for (size_t i = 0; i < count; i++) cond[i] = random_float();
+    fwn_stream *s = stream_of(model, isa, ROWS);
+    const fwn_io io = {.temperature = 0.7f, .top_k = 5, .cond = cond, .cond_rows = frames, .hop = HOP};
+    steps(s, isa, "conditioned_batch", which, ROWS, io);
+    fwn_stream_destroy(s);
+    free(cond);
+}
+
+static void network_bits(int isa, size_t which)
+{
+    random_step = 1000000 * which; /* each case has its own numbers, whatever ran before */
+    fwn_model *model = random_model(which);
+    single(model, isa, which);
+    batch(model, isa, which);
+    fwn_model_destroy(model);
+}
+
+enum { SAMPLES = 65536 };
+static float x[SAMPLES], amplitudes[SAMPLES];
+static int16_t samples[SAMPLES], decoded[SAMPLES];
+static uint16_t codes[SAMPLES]; /* or bytes, up to 256 levels */
+
+/* `n` codes, and what they decode to. */
+static uint64_t coded(uint64_t h, const fwn_mulaw *codec, int isa, uint32_t levels, size_t n)
+{
+    h = digest(h, codes, n * (levels <= 256 ? 1 : 2));
+    CHECK(!fwn_mulaw_decode_f32(codec, isa, codes, n, amplitudes, NULL));
+    CHECK(!fwn_mulaw_decode_i16(codec, isa, codes, n, decoded, NULL));
+    return digest(digest(h, amplitudes, n * sizeof *amplitudes), decoded, n * sizeof *decoded);
+}
+
+static void mulaw_bits(int isa, uint32_t levels)
+{
+    static const float edges[] = {0.0f, -0.0f, 1e-45f, -1e-45f, 1.0f, -1.0f, 3e38f, -3e38f, 1e-39f};
+    const size_t n = SAMPLES - 5; /* no multiple of 16 */
+    fwn_mulaw *codec;
+    random_step = levels;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = i < COUNT(edges) ? edges[i] : random_float() * (i % 2 ? 1.1f : 0.01f);
+        samples[i] = (int16_t)(i - 32768);
+    }
+    CHECK(!fwn_mulaw_create(levels, &codec));
+    CHECK(!fwn_mulaw_encode_f32(codec, isa, x, n, codes, NULL));
+    uint64_t h = coded(EMPTY, codec, isa, levels, n);
+    CHECK(!fwn_mulaw_encode_i16(codec, isa, samples, n, codes));
+    print(isa, "mulaw", levels, coded(h, codec, isa, levels, n));
+    fwn_mulaw_destroy(codec);
+}
+
+int main(void)
+{
+    static const uint32_t levels[] = {2, 3, 255, 256, 257, 1000, 65536};
+    int isas[FWN_ISAS];
+    const int count = fwn_isa_list(isas, FWN_ISAS);
+    for (int i = 0; i < count; i++) {
+        for (size_t which = 0; which < COUNT(NETWORKS); which++) network_bits(isas[i], which);
+        for (size_t l = 0; l < COUNT(levels); l++) mulaw_bits(isas[i], levels[l]);
+    }
+    return 0;
+}
