@@ -26,7 +26,34 @@ static inline vf vf_div(vf a, vf b) { LANES a.f[l] /= b.f[l]; return a; }
 static inline vf vf_max(vf a, vf b) { LANES a.f[l] = a.f[l] > b.f[l] ? a.f[l] : b.f[l]; return a; }
 static inline vf vf_min(vf a, vf b) { LANES a.f[l] = a.f[l] < b.f[l] ? a.f[l] : b.f[l]; return a; }
 /* a * b + c with one rounding */
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__aarch64__)
 static inline vf vf_fma(vf a, vf b, vf c) { LANES c.f[l] = fmaf(a.f[l], b.f[l], c.f[l]); return c; }
+#else
+/* Without an instruction for it the C library takes a hundred times as long as this, which is exact
+ * too (docs/arithmetic.md, "Fused without the instruction"): the sum in double, rounded to odd. */
+typedef float fwn_float2 __attribute__((vector_size(8)));
+typedef double fwn_double2 __attribute__((vector_size(16)));
+typedef uint64_t fwn_bits2 __attribute__((vector_size(16)));
+
+static inline fwn_double2 fwn_widen(const float *p)
+{
+    fwn_float2 x;
+    memcpy(&x, p, sizeof x);
+    return __builtin_convertvector(x, fwn_double2);
+}
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    for (int l = 0; l < 16; l += 2) {
+        const fwn_double2 p = fwn_widen(a.f + l) * fwn_widen(b.f + l), z = fwn_widen(c.f + l);
+        const fwn_double2 s = p + z, t = s - p, error = (p - (s - t)) + (z - t);
+        const fwn_bits2 inexact = (fwn_bits2)((error < 0.0) | (error > 0.0)) >> 63;
+        const fwn_bits2 zeroward = (fwn_bits2)s - (inexact & (((fwn_bits2)s ^ (fwn_bits2)error) >> 63));
+        const fwn_float2 r = __builtin_convertvector((fwn_double2)(zeroward | inexact), fwn_float2);
+        memcpy(c.f + l, &r, sizeof r);
+    }
+    return c;
+}
+#endif
 
 static inline vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 static inline vf vi_float(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; } /* the bits as floats */

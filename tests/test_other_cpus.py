@@ -145,6 +145,18 @@ def test_every_instruction_set_has_the_vocabulary_of_the_portable_code(built, bu
         assert built.vocabulary(isa) == expected, isa
 
 
+@pytest.mark.parametrize(
+    "operands", [10_000_000, pytest.param(1_000_000_000, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_portable_fused_multiply_add_is_the_c_librarys(compiler, operands, build_for):
+    built = build_for(compiler)
+    program = built.folder / "check_fma"
+    run(compiler, *built.setup["FLAGS"], *WARN, f"-I{ROOT / 'csrc'}", PROGRAMS / "check_fma.c",
+        "-lm", "-o", program)  # fmt: skip
+    built.run(program, str(operands))
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_in_c_on_aarch64(claim, build_for):
     built = build_for("aarch64_gcc")
