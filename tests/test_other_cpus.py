@@ -3,6 +3,7 @@ run under qemu, by gcc and by clang."""
 
 import functools
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -31,6 +32,8 @@ MACHINES = {
     "aarch64": {"scalar", "neon"},
     "arm64": {"scalar", "neon"},
 }
+
+VOCABULARY = re.compile(r"^static inline \w+ (v[fi]_\w+)\(", re.MULTILINE)
 
 # What tests/c/print_bits.c prints on every instruction set.  Another digest means that models
 # sound different in this version than in the last.
@@ -143,6 +146,16 @@ def test_every_instruction_set_has_the_vocabulary_of_the_portable_code(built, bu
     assert len(expected) > 20
     for isa in built.bits():
         assert built.vocabulary(isa) == expected, isa
+
+
+def test_every_name_of_the_vocabulary_is_defined_by_all_and_compared():
+    headers = {path.stem: path.read_text() for path in (ROOT / "csrc").glob("simd_*.h")}
+    names = {name: set(VOCABULARY.findall(text)) for name, text in headers.items()}
+    assert set(names) == {f"simd_{isa}" for isas in MACHINES.values() for isa in isas}
+    for header, found in names.items():
+        assert found == names["simd_scalar"], header
+    program = (PROGRAMS / "print_vocabulary.c").read_text()
+    assert set(re.findall(r"\bv[fi]_\w+", program)) == names["simd_scalar"]
 
 
 @pytest.mark.parametrize(
