@@ -89,6 +89,7 @@ struct fwn_kernels {
     int (*block)(fwn_stream *, const fwn_io *, uint32_t done, uint32_t n);
     int (*encode_f32)(const fwn_mulaw *, const float *x, size_t n, void *codes);
     void (*encode_i16)(const fwn_mulaw *, const int16_t *x, size_t n, void *codes);
+    void (*decode_f32)(const fwn_mulaw *, const void *codes, size_t n, float *x);
 };
 const fwn_kernels *fwn_kernels_of(int isa); /* NULL if unknown or not supported here */
 

@@ -1,20 +1,22 @@
-/* mu-law encoding on 16 lanes: guess the number of thresholds below |x| from its logarithm, one
- * too low at most, and correct the guess by one comparison (docs/arithmetic.md, "mu-law"). */
+/* mu-law coding on 16 lanes (docs/arithmetic.md, "mu-law"): a look-up of the one threshold that
+ * may matter, and one comparison. */
 #ifndef FWN_MULAW_H
 #define FWN_MULAW_H
 
 #include "mulaw_tables.h"
 
+#define FWN_FETCH_AHEAD 4096 /* bytes: look-ups keep the CPU from running ahead by itself */
+
 static inline vi mulaw_code(const fwn_mulaw *c, vf x)
 {
     const vf zero = vf_set(0.0f);
-    const vm negative = vf_lt(x, zero);
-    const vf size = vf_min(vf_select(negative, vf_sub(zero, x), x), vf_set(1.0f));
-    const vf log = vf_log(vf_fma(size, vf_set(c->mu), vf_set(1.0f)));
-    const vi guess = vf_trunc(vf_max(vf_fma(log, vf_set(c->scale), vf_set(c->offset)), zero));
-    const vm right = vf_lt(size, vf_gather(c->threshold, guess));
-    const vi m = vi_select(right, guess, vi_add(guess, vi_set(1)));
-    return vi_select(negative, vi_sub(vi_set(c->down), m), vi_add(vi_set(c->up), m));
+    const vf size = vf_min(vf_max(x, vf_sub(zero, x)), vf_set(1.0f));
+    const vi place = vi_sra(vf_bits(vf_add(size, vf_set(c->offset))), c->drop);
+    vi threshold, below;
+    vi_gather2((const int32_t(*)[2])c->segment, vi_sub(place, vi_set(c->first)), &threshold, &below);
+    const vm is_below = vf_lt(size, vi_float(threshold));
+    const vi code = vi_select(is_below, below, vi_add(below, vi_set(1)));
+    return vi_select(vf_lt(x, zero), vi_sub(vi_set((int32_t)c->levels - 1), code), code);
 }
 
 static inline void mulaw_store(const fwn_mulaw *c, void *codes, size_t at, vi code)
@@ -32,22 +34,24 @@ static void mulaw_tail(const fwn_mulaw *c, vf x, size_t n, void *codes, size_t a
     memcpy((char *)codes + at * size, full, n * size);
 }
 
-/* Returns 0 if an x was NaN or infinite. */
+/* Returns 0 if an x was NaN or infinite, or if numbers near the end of their range were added up
+ * to infinity. */
 static int encode_f32(const fwn_mulaw *c, const float *x, size_t n, void *codes)
 {
-    float rest[16] = {0}, check[16];
-    vf bad = vf_set(0.0f);
+    float rest[16] = {0}, sums[16];
+    vf sum = vf_set(0.0f);
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
+        __builtin_prefetch((const char *)(x + i) + FWN_FETCH_AHEAD);
         const vf v = vf_load(x + i);
-        bad = vf_fma(v, vf_set(0.0f), bad); /* infinity * 0 is NaN, and NaN stays */
+        sum = vf_add(sum, v);
         mulaw_store(c, codes, i, mulaw_code(c, v));
     }
     memcpy(rest, x + i, (n - i) * sizeof *x);
-    vf_store(check, vf_fma(vf_load(rest), vf_set(0.0f), bad));
+    vf_store(sums, vf_add(sum, vf_load(rest)));
     mulaw_tail(c, vf_load(rest), n - i, codes, i);
     for (int lane = 0; lane < 16; lane++)
-        if (check[lane] != 0.0f) return 0;
+        if (sums[lane] - sums[lane] != 0.0f) return 0;
     return 1;
 }
 
@@ -56,10 +60,29 @@ static void encode_i16(const fwn_mulaw *c, const int16_t *x, size_t n, void *cod
     const vf unit = vf_set(0x1p-15f);
     int16_t rest[16] = {0};
     size_t i = 0;
-    for (; i + 16 <= n; i += 16)
+    for (; i + 16 <= n; i += 16) {
+        __builtin_prefetch((const char *)(x + i) + FWN_FETCH_AHEAD);
         mulaw_store(c, codes, i, mulaw_code(c, vf_mul(vi_to_float(vi_load_i16(x + i)), unit)));
+    }
     memcpy(rest, x + i, (n - i) * sizeof *x);
     mulaw_tail(c, vf_mul(vi_to_float(vi_load_i16(rest)), unit), n - i, codes, i);
+}
+
+/* Of codes below `levels`.  Whole cache lines are stored, which takes an aligned start. */
+static void decode_f32(const fwn_mulaw *c, const void *codes, size_t n, float *x)
+{
+    const uint8_t *narrow = codes;
+    const uint16_t *wide = codes;
+    const int is_narrow = c->levels <= 256;
+    size_t i = 0;
+    for (; i < n && (uintptr_t)(x + i) % 64; i++) x[i] = c->amplitude[is_narrow ? narrow[i] : wide[i]];
+    for (; i + 16 <= n; i += 16) {
+        __builtin_prefetch((const char *)codes + (is_narrow ? i : 2 * i) + FWN_FETCH_AHEAD);
+        __builtin_prefetch((const char *)(x + i) + FWN_FETCH_AHEAD, 1);
+        const vi code = is_narrow ? vi_load_u8(narrow + i) : vi_load_u16(wide + i);
+        vf_store(x + i, vf_gather(c->amplitude, code));
+    }
+    for (; i < n; i++) x[i] = c->amplitude[is_narrow ? narrow[i] : wide[i]];
 }
 
 #endif

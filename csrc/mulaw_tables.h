@@ -6,12 +6,13 @@
 
 struct fwn_mulaw {
     uint32_t levels;
-    int32_t up, down;     /* code = x < 0 ? down - m : up + m, m = thresholds at or below |x| */
-    float mu, scale;      /* m is about scale * log(1 + mu |x|) + offset, rounded down */
+    /* |x| lies in segment (the bits of (|x| + offset) >> drop) - first, and a segment holds one
+     * threshold at most: its bits, or infinity's, and the code of what lies below it. */
     float offset;
-    float *threshold;     /* [m's largest value + 1] ascending; the last is infinity */
-    float *amplitude;     /* [levels] decode */
-    int16_t *sample;      /* [levels] decode, clip(rint(32768 x)) */
+    int drop, first;
+    int32_t (*segment)[2]; /* {threshold, code} */
+    float *amplitude;      /* [levels] decode */
+    int16_t *sample;       /* [levels] decode, clip(rint(32768 x)) */
 };
 
 #endif

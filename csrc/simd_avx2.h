@@ -34,7 +34,6 @@ static inline vi vi_sub(vi a, vi b) { return FWN_VI(_mm256_sub_epi32(a.lo, b.lo)
 static inline vi vi_shl(vi a, int n) { return FWN_VI(_mm256_slli_epi32(a.lo, n), _mm256_slli_epi32(a.hi, n)); }
 static inline vi vi_sra(vi a, int n) { return FWN_VI(_mm256_srai_epi32(a.lo, n), _mm256_srai_epi32(a.hi, n)); }
 static inline vf vi_to_float(vi a) { return FWN_VF(_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)); }
-static inline vi vf_trunc(vf a) { return FWN_VI(_mm256_cvttps_epi32(a.lo), _mm256_cvttps_epi32(a.hi)); }
 
 static inline vm vf_lt(vf a, vf b)
 {
@@ -49,6 +48,11 @@ static inline vf vf_gather(const float *p, vi at)
 {
     return FWN_VF(_mm256_i32gather_ps(p, at.lo, 4), _mm256_i32gather_ps(p, at.hi, 4));
 }
+static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b)
+{
+    *a = FWN_VI(_mm256_i32gather_epi32(*p, at.lo, 8), _mm256_i32gather_epi32(*p, at.hi, 8));
+    *b = FWN_VI(_mm256_i32gather_epi32(*p + 1, at.lo, 8), _mm256_i32gather_epi32(*p + 1, at.hi, 8));
+}
 
 static inline __m256i fwn_pack_u16(vi a) /* 16 values below 65536, in order */
 {
@@ -59,6 +63,16 @@ static inline void vi_store_u8(uint8_t *p, vi a)
 {
     __m256i w = fwn_pack_u16(a);
     _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1)));
+}
+static inline vi vi_load_u8(const uint8_t *p)
+{
+    return FWN_VI(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)),
+                  _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8))));
+}
+static inline vi vi_load_u16(const uint16_t *p)
+{
+    return FWN_VI(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)),
+                  _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p + 8))));
 }
 static inline vi vi_load_i16(const int16_t *p)
 {

@@ -31,15 +31,24 @@ static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 static inline vi vi_shl(vi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 static inline vi vi_sra(vi a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
 static inline vf vi_to_float(vi a) { return _mm512_cvtepi32_ps(a); }
-static inline vi vf_trunc(vf a) { return _mm512_cvttps_epi32(a); }
 
 static inline vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline vi vi_select(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
 static inline vf vf_gather(const float *p, vi at) { return _mm512_i32gather_ps(at, p, 4); }
+static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* 8 pairs at a time */
+{
+    const vi firsts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const vi low = _mm512_i32gather_epi64(_mm512_castsi512_si256(at), p, 8);
+    const vi high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(at, 1), p, 8);
+    *a = _mm512_permutex2var_epi32(low, firsts, high);
+    *b = _mm512_permutex2var_epi32(low, vi_add(firsts, vi_set(1)), high);
+}
 
 static inline void vi_store_u16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(a)); }
 static inline void vi_store_u8(uint8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
+static inline vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+static inline vi vi_load_u16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
 static inline vi vi_load_i16(const int16_t *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
 
 #endif

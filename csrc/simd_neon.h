@@ -57,7 +57,6 @@ static inline vi vi_shl(vi x, int n)
 }
 static inline vi vi_sra(vi x, int n) { return vi_shl(x, -n); }
 static inline vf vi_to_float(vi x) { return FWN_MAP1(vf, vcvtq_f32_s32, x); }
-static inline vi vf_trunc(vf x) { return FWN_MAP1(vi, vcvtq_s32_f32, x); }
 
 static inline vm vf_lt(vf x, vf y) { return FWN_MAP2(vm, vcltq_f32, x, y); }
 static inline vf vf_select(vm m, vf x, vf y) { return FWN_MAP3(vf, vbslq_f32, m, x, y); }
@@ -66,16 +65,35 @@ static inline vi vi_select(vm m, vi x, vi y) { return FWN_MAP3(vi, vbslq_s32, m,
 static inline vf vf_max(vf x, vf y) { return vf_select(vf_lt(y, x), x, y); }
 static inline vf vf_min(vf x, vf y) { return vf_select(vf_lt(x, y), x, y); }
 
+/* There is no gather: lane by lane, by way of memory. */
+static inline void fwn_store_ints(int32_t *p, vi x)
+{
+    vst1q_s32(p, x.a);
+    vst1q_s32(p + 4, x.b);
+    vst1q_s32(p + 8, x.c);
+    vst1q_s32(p + 12, x.d);
+}
 static inline vf vf_gather(const float *p, vi at)
 {
     int32_t i[16];
     float f[16];
-    vst1q_s32(i, at.a);
-    vst1q_s32(i + 4, at.b);
-    vst1q_s32(i + 8, at.c);
-    vst1q_s32(i + 12, at.d);
+    fwn_store_ints(i, at);
     for (int l = 0; l < 16; l++) f[l] = p[i[l]];
     return vf_load(f);
+}
+static inline int32x4x2_t fwn_pairs(const int32_t (*p)[2], const int32_t *i)
+{
+    const int32x4_t low = vcombine_s32(vld1_s32(p[i[0]]), vld1_s32(p[i[1]]));
+    return vuzpq_s32(low, vcombine_s32(vld1_s32(p[i[2]]), vld1_s32(p[i[3]])));
+}
+static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *x, vi *y)
+{
+    int32_t i[16];
+    fwn_store_ints(i, at);
+    const int32x4x2_t a = fwn_pairs(p, i), b = fwn_pairs(p, i + 4);
+    const int32x4x2_t c = fwn_pairs(p, i + 8), d = fwn_pairs(p, i + 12);
+    *x = (vi){a.val[0], b.val[0], c.val[0], d.val[0]};
+    *y = (vi){a.val[1], b.val[1], c.val[1], d.val[1]};
 }
 
 static inline uint16x8_t fwn_low_halves(int32x4_t x, int32x4_t y)
@@ -91,6 +109,18 @@ static inline void vi_store_u8(uint8_t *p, vi x)
 {
     vst1_u8(p, vmovn_u16(fwn_low_halves(x.a, x.b)));
     vst1_u8(p + 8, vmovn_u16(fwn_low_halves(x.c, x.d)));
+}
+static inline vi fwn_widen_u16(uint16x8_t low, uint16x8_t high)
+{
+    const uint32x4_t a = vmovl_u16(vget_low_u16(low)), b = vmovl_u16(vget_high_u16(low));
+    const uint32x4_t c = vmovl_u16(vget_low_u16(high)), d = vmovl_u16(vget_high_u16(high));
+    return (vi){vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b), vreinterpretq_s32_u32(c),
+                vreinterpretq_s32_u32(d)};
+}
+static inline vi vi_load_u16(const uint16_t *p) { return fwn_widen_u16(vld1q_u16(p), vld1q_u16(p + 8)); }
+static inline vi vi_load_u8(const uint8_t *p)
+{
+    return fwn_widen_u16(vmovl_u8(vld1_u8(p)), vmovl_u8(vld1_u8(p + 8)));
 }
 static inline vi vi_load_i16(const int16_t *p)
 {

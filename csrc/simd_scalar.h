@@ -63,16 +63,21 @@ static inline vi vi_sub(vi a, vi b) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] 
 static inline vi vi_shl(vi a, int n) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] << n); return a; }
 static inline vi vi_sra(vi a, int n) { LANES a.i[l] = a.i[l] < 0 ? ~(~a.i[l] >> n) : a.i[l] >> n; return a; }
 static inline vf vi_to_float(vi a) { vf r; LANES r.f[l] = (float)a.i[l]; return r; } /* the values */
-static inline vi vf_trunc(vf a) { vi r; LANES r.i[l] = (int32_t)a.f[l]; return r; }
 
 static inline vm vf_lt(vf a, vf b) { vm r; LANES r.b[l] = a.f[l] < b.f[l]; return r; }
 static inline vf vf_select(vm m, vf a, vf b) { LANES a.f[l] = m.b[l] ? a.f[l] : b.f[l]; return a; }
 static inline vi vi_select(vm m, vi a, vi b) { LANES a.i[l] = m.b[l] ? a.i[l] : b.i[l]; return a; }
 static inline vf vf_gather(const float *p, vi at) { vf r; LANES r.f[l] = p[at.i[l]]; return r; }
+static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* from pairs */
+{
+    LANES a->i[l] = p[at.i[l]][0], b->i[l] = p[at.i[l]][1];
+}
 
 /* Codes and 16-bit samples, in and out. */
 static inline void vi_store_u8(uint8_t *p, vi a) { LANES p[l] = (uint8_t)a.i[l]; }
 static inline void vi_store_u16(uint16_t *p, vi a) { LANES p[l] = (uint16_t)a.i[l]; }
+static inline vi vi_load_u8(const uint8_t *p) { vi r; LANES r.i[l] = p[l]; return r; }
+static inline vi vi_load_u16(const uint16_t *p) { vi r; LANES r.i[l] = p[l]; return r; }
 static inline vi vi_load_i16(const int16_t *p) { vi r; LANES r.i[l] = p[l]; return r; }
 
 #undef LANES

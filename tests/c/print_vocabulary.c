@@ -5,9 +5,11 @@
 #include SIMD
 
 enum { SETS = 600 };
-static float a[16], b[16], c[16], small[16], table[1024]; /* small: fits an integer */
-static int32_t n[16], m[16], at[16];
+static float a[16], b[16], c[16], other[16], table[1024];
+static int32_t n[16], m[16], at[16], pairs[1024][2];
 static int16_t samples[16];
+static uint16_t words[16];
+static uint8_t bytes[16];
 
 static const uint32_t SPECIAL[] = {
     0,          1,          0x7FFFFF,   0x800000,   0x3F800000, 0x3F800001, 0x4B000000, 0x7F7FFFFF,
@@ -32,18 +34,20 @@ static void fill_lane(uint32_t l, uint32_t pair)
     case 1: c[l] = float_of(random_word()); break;
     default: c[l] = -(a[l] * b[l]); /* only a fused sum leaves something */
     }
-    small[l] = random_float();
-    small[l] = ldexpf(small[l], (int)below(40) - 10);
+    other[l] = random_float();
     n[l] = (int32_t)random_word();
     m[l] = (int32_t)random_word();
     at[l] = (int32_t)below(COUNT(table));
     samples[l] = (int16_t)random_word();
+    words[l] = (uint16_t)random_word();
+    bytes[l] = (uint8_t)random_word();
 }
 
 static void fill(uint32_t set)
 {
     for (uint32_t l = 0; l < 16; l++) fill_lane(l, 16 * set + l);
-    for (size_t i = 0; i < COUNT(table); i++) table[i] = (float)i;
+    for (size_t i = 0; i < COUNT(table); i++)
+        table[i] = (float)i, pairs[i][0] = (int32_t)i, pairs[i][1] = -(int32_t)i;
 }
 
 static vi ints(const int32_t *p)
@@ -82,6 +86,13 @@ static uint64_t of_words(uint64_t h, vi x)
     return digest(h, codes, sizeof codes);
 }
 
+static uint64_t of_pairs(uint64_t h, vi where)
+{
+    vi first, second;
+    vi_gather2((const int32_t(*)[2])pairs, where, &first, &second);
+    return of_ints(of_ints(h, first), second);
+}
+
 /* One line: the digest of `result`, as `of` sees it, for all operands. */
 #define PRINT(name, of, result)                                               \
     do {                                                                      \
@@ -116,12 +127,14 @@ int main(void)
     PRINT(vi_shl, of_ints, vi_shl(N, 23));
     PRINT(vi_sra, of_ints, vi_sra(N, 23));
     PRINT(vi_to_float, of_bits, vi_to_float(N));
-    PRINT(vf_trunc, of_ints, vf_trunc(vf_load(small)));
-    PRINT(vf_select, of_bits, vf_select(vf_lt(A, B), vf_load(small), A));
+    PRINT(vf_select, of_bits, vf_select(vf_lt(A, B), vf_load(other), A));
     PRINT(vi_select, of_ints, vi_select(vf_lt(B, A), N, M));
     PRINT(vf_gather, of_bits, vf_gather(table, ints(at)));
     PRINT(vi_store_u8, of_bytes, vi_sub(vi_set(255), vi_sub(N, vi_shl(vi_sra(N, 8), 8))));
     PRINT(vi_store_u16, of_words, vi_sub(vi_set(65535), vi_sub(N, vi_shl(vi_sra(N, 16), 16))));
+    PRINT(vi_gather2, of_pairs, ints(at));
+    PRINT(vi_load_u8, of_ints, vi_load_u8(bytes));
+    PRINT(vi_load_u16, of_ints, vi_load_u16(words));
     PRINT(vi_load_i16, of_ints, vi_load_i16(samples));
     return 0;
 }

@@ -668,6 +668,8 @@ static void check_mulaw(const fwn_mulaw *codec, uint32_t levels, size_t n)
         CHECK(fwn_mulaw_encode_f32(codec, isas[i], x, n, codes, &bad) == FWN_BAD_AUDIO && bad == n - 1);
         x[n - 1] = 0.0f;
         CHECK(!fwn_mulaw_encode_f32(codec, isas[i], x, n, expected, &bad));
+        for (size_t j = 0; j < n; j++) back[j] = 3e38f; /* finite, unlike their sum */
+        CHECK(!fwn_mulaw_encode_f32(codec, isas[i], back, n, codes, &bad));
     }
     free(x), free(back), free(samples), free(again), free(codes), free(expected);
 }
