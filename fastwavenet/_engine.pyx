@@ -7,7 +7,15 @@ exceptions.  There is no arithmetic here.
 
 from array import array
 
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cpython.buffer cimport (
+    PyBUF_ANY_CONTIGUOUS,
+    PyBUF_FORMAT,
+    PyBUF_SIMPLE,
+    PyBUF_WRITABLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from libc.stdint cimport int16_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -226,82 +234,64 @@ cdef class MuLaw:
     """mu-law tables of one number of levels; see fwn_mulaw."""
 
     cdef fwn_mulaw *codec
-    cdef readonly uint32_t levels
+    cdef char code_kind
 
     def __cinit__(self, uint32_t levels):
-        self.levels = levels
+        self.code_kind = b"B" if levels <= 256 else b"H"
         check(fwn_mulaw_create(levels, &self.codec))
 
     def __dealloc__(self):
         fwn_mulaw_destroy(self.codec)
 
-    def encode_f32(self, str isa, const float[::1] x, codes):
-        """Returns the index of the first x that is not finite, or None."""
-        cdef size_t bad = 0, n = x.shape[0]
+    def encode(self, str isa not None, audio, codes):
+        """float32 or int16 to codes; says whether all was finite."""
+        cdef Items x = Items(audio, PyBUF_SIMPLE), out = Items(codes, PyBUF_WRITABLE)
         cdef int number = isa_number(isa), code
-        cdef void *out
-        if n == 0:
-            return None
-        out = writable_codes(codes, self.levels, n)
+        expect_items(out, self.code_kind, x.count)
+        expect_items(x, b"h" if x.kind == b"h" else b"f", x.count)
         with nogil:
-            code = fwn_mulaw_encode_f32(self.codec, number, &x[0], n, out, &bad)
-        if code == FWN_BAD_AUDIO:
-            return bad
-        check(code)
+            if x.kind == b"h":
+                code = fwn_mulaw_encode_i16(self.codec, number, <const int16_t *>x.view.buf,
+                                            x.count, out.view.buf)
+            else:
+                code = fwn_mulaw_encode_f32(self.codec, number, <const float *>x.view.buf,
+                                            x.count, out.view.buf, NULL)
+        return code != FWN_BAD_AUDIO and check(code) == 0
 
-    def encode_i16(self, str isa, const int16_t[::1] x, codes):
-        cdef size_t n = x.shape[0]
+    def decode(self, str isa not None, codes, audio):
+        """Codes to float32 or int16; says whether all codes were below `levels`."""
+        cdef Items x = Items(audio, PyBUF_WRITABLE), given = Items(codes, PyBUF_SIMPLE)
         cdef int number = isa_number(isa), code
-        cdef void *out
-        if n == 0:
-            return
-        out = writable_codes(codes, self.levels, n)
+        expect_items(given, self.code_kind, x.count)
+        expect_items(x, b"h" if x.kind == b"h" else b"f", x.count)
         with nogil:
-            code = fwn_mulaw_encode_i16(self.codec, number, &x[0], n, out)
-        check(code)
-
-    def decode_f32(self, str isa, codes, float[::1] x):
-        cdef size_t n = x.shape[0]
-        cdef int number = isa_number(isa), code
-        cdef const void *at
-        if n == 0:
-            return
-        at = readable_codes(codes, self.levels, n)
-        with nogil:
-            code = fwn_mulaw_decode_f32(self.codec, number, at, n, &x[0], NULL)
-        check(code)
-
-    def decode_i16(self, str isa, codes, int16_t[::1] x):
-        cdef size_t n = x.shape[0]
-        cdef int number = isa_number(isa), code
-        cdef const void *at
-        if n == 0:
-            return
-        at = readable_codes(codes, self.levels, n)
-        with nogil:
-            code = fwn_mulaw_decode_i16(self.codec, number, at, n, &x[0], NULL)
-        check(code)
+            if x.kind == b"h":
+                code = fwn_mulaw_decode_i16(self.codec, number, given.view.buf, x.count,
+                                            <int16_t *>x.view.buf, NULL)
+            else:
+                code = fwn_mulaw_decode_f32(self.codec, number, given.view.buf, x.count,
+                                            <float *>x.view.buf, NULL)
+        return code != FWN_BAD_CODE and check(code) == 0
 
 
-cdef void *writable_codes(codes, uint32_t levels, size_t n) except NULL:
-    cdef uint8_t[::1] narrow
-    cdef uint16_t[::1] wide
-    if <size_t>len(codes) != n:
-        raise ValueError(f"expected {n} codes, not {len(codes)}")
-    if levels <= 256:
-        narrow = codes
-        return &narrow[0]
-    wide = codes
-    return &wide[0]
+cdef class Items:
+    """The memory of a contiguous array of any shape."""
+
+    cdef Py_buffer view
+    cdef size_t count
+    cdef char kind  # a letter of the struct module; 0 for types of several
+
+    def __cinit__(self, owner, int flags):
+        PyObject_GetBuffer(owner, &self.view, flags | PyBUF_ANY_CONTIGUOUS | PyBUF_FORMAT)
+        self.count = self.view.len // self.view.itemsize
+        self.kind = self.view.format[0] if self.view.format[1] == 0 else 0
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
 
 
-cdef const void *readable_codes(codes, uint32_t levels, size_t n) except NULL:
-    cdef const uint8_t[::1] narrow
-    cdef const uint16_t[::1] wide
-    if <size_t>len(codes) != n:
-        raise ValueError(f"expected {n} codes, not {len(codes)}")
-    if levels <= 256:
-        narrow = codes
-        return &narrow[0]
-    wide = codes
-    return &wide[0]
+cdef int expect_items(Items items, char kind, size_t count) except -1:
+    if items.kind != kind or items.count != count:
+        raise ValueError(f"expected {count} of type {chr(kind)!r}, "
+                         f"not {items.count} of {items.view.format.decode()!r}")
+    return 0

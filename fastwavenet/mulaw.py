@@ -7,6 +7,7 @@ The curve, its thresholds and the convention ("round": all codes survive decode 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,15 @@ def code_dtype(levels: int) -> type[np.unsignedinteger]:
     return np.uint8 if levels <= 256 else np.uint16
 
 
+# What the engine is fed for audio of a type, of either byte order.
+_FED_AS = {
+    np.dtype(order + kind): np.dtype(fed_as)
+    for kind, fed_as in (("f4", "f4"), ("f8", "f4"), ("i2", "i2"))
+    for order in "<>"
+}
+_DECODED = (np.dtype(np.float32), np.dtype(np.int16))
+
+
 def mu_law_encode(
     audio: npt.ArrayLike,
     levels: int = 256,
@@ -37,25 +47,22 @@ def mu_law_encode(
 ) -> np.ndarray:
     """Amplitudes to codes 0 .. levels - 1; amplitudes outside [-1, 1] are clipped.
 
-    audio: float32 or float64 in [-1, 1], or int16; any shape.
-    out: array of the same shape for the codes, uint8 up to 256 levels, uint16 above.
+    audio: float32 or float64 in [-1, 1], or int16; any shape, strides and byte order.
+    out: array of the same shape for the codes, uint8 up to 256 levels, uint16 above; any strides,
+    and it may overlap `audio`.  After an error, what it holds is undefined.
     Raises ValueError naming the index of the first NaN or infinity, TypeError for another dtype.
     """
     codec, isa = _codec(levels), resolve_isa(isa)
     audio = np.asarray(audio)
-    if audio.dtype not in (np.float32, np.float64, np.int16):
+    fed_as = _FED_AS.get(audio.dtype)
+    if fed_as is None:
         raise TypeError(f"audio must be float32, float64 or int16, not {audio.dtype}")
-    codes = np.empty(audio.size, code_dtype(levels))
-    if audio.dtype == np.int16:
-        codec.encode_i16(isa, np.ascontiguousarray(audio).reshape(-1), codes)
-    else:
-        with np.errstate(over="ignore"):  # beyond float32 becomes infinity, refused below
-            flat = np.ascontiguousarray(audio, np.float32).reshape(-1)
-        bad = codec.encode_f32(isa, flat, codes)
-        if bad is not None:
-            where = _index(bad, audio.shape)
-            raise ValueError(f"audio must be finite: {audio[where]} at index {_shown(where)}")
-    return _deliver(codes.reshape(audio.shape), out)
+    out = _output(out, audio.shape, np.dtype(code_dtype(levels)))
+    if not _coded(functools.partial(codec.encode, isa), audio, fed_as, out):
+        with np.errstate(over="ignore"):
+            where = _first(~np.isfinite(audio.astype(np.float32)))
+        raise ValueError(f"audio must be finite: {audio[where]} at index {_shown(where)}")
+    return out
 
 
 def mu_law_decode(
@@ -68,21 +75,22 @@ def mu_law_decode(
 ) -> np.ndarray:
     """Codes 0 .. levels - 1 to amplitudes from exactly -1 to exactly 1.
 
-    codes: integers, any shape.  dtype: float32, or int16 for clip(rint(32768 x)).
-    out: array of the same shape and of `dtype` for the amplitudes.
+    codes: integers, any shape, strides and byte order.
+    dtype: float32, or int16 for clip(rint(32768 x)).
+    out: array of the same shape and of `dtype` for the amplitudes; any strides, and it may overlap
+    `codes`.  After an error, what it holds is undefined.
     Raises ValueError naming the index of the first code out of range, TypeError for another dtype.
     """
     codec, isa = _codec(levels), resolve_isa(isa)
-    flat = check_codes(codes, levels)
-    if np.dtype(dtype) == np.float32:
-        audio = np.empty(flat.size, np.float32)
-        codec.decode_f32(isa, flat, audio)
-    elif np.dtype(dtype) == np.int16:
-        audio = np.empty(flat.size, np.int16)
-        codec.decode_i16(isa, flat, audio)
-    else:
-        raise TypeError(f"dtype must be float32 or int16, not {np.dtype(dtype)}")
-    return _deliver(audio.reshape(np.shape(codes)), out)
+    codes, fed_as, dtype = np.asarray(codes), np.dtype(code_dtype(levels)), np.dtype(dtype)
+    if dtype not in _DECODED:
+        raise TypeError(f"dtype must be float32 or int16, not {dtype}")
+    if codes.dtype != fed_as:  # else the engine checks them, on its way
+        codes = check_codes(codes, levels).reshape(codes.shape)
+    out = _output(out, codes.shape, dtype)
+    if not _coded(functools.partial(codec.decode, isa), codes, fed_as, out):
+        check_codes(codes, levels)
+    return out
 
 
 def check_codes(codes: npt.ArrayLike, levels: int) -> np.ndarray:
@@ -95,29 +103,54 @@ def check_codes(codes: npt.ArrayLike, levels: int) -> np.ndarray:
     if not np.issubdtype(codes.dtype, np.integer):
         raise TypeError(f"codes must be integers, not {codes.dtype}")
     narrow = code_dtype(levels)
-    if codes.dtype != narrow or levels <= np.iinfo(narrow).max:
-        outside = (codes < 0) | (codes >= levels)
-        if outside.any():
-            bad = int(np.argmax(outside))
-            where = _shown(_index(bad, codes.shape))
-            found = int(codes.reshape(-1)[bad])
-            raise ValueError(f"codes must be from 0 to {levels - 1}: {found} at index {where}")
+    may_be_outside = codes.size and (codes.dtype != narrow or levels <= np.iinfo(narrow).max)
+    if may_be_outside and (int(codes.min()) < 0 or int(codes.max()) >= levels):
+        where = _first((codes < 0) | (codes >= levels))
+        raise ValueError(
+            f"codes must be from 0 to {levels - 1}: {codes[where]} at index {_shown(where)}"
+        )
     return np.ascontiguousarray(codes, narrow).reshape(-1)
 
 
-def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(flat, shape))
+def _output(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (shape, dtype):
+        found = f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
+        raise ValueError(f"out must be {dtype} {shape}, not {found}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable, not read-only")
+    return out
+
+
+def _coded(
+    code: Callable[[np.ndarray, np.ndarray], bool],
+    source: np.ndarray,
+    fed_as: np.dtype,
+    out: np.ndarray,
+) -> bool:
+    """Codes `source`, as type `fed_as`, into `out`; says whether all of it was good.
+
+    What is not contiguous or of another type goes through small buffers, not through a copy.
+    """
+    straight = source.dtype == fed_as and source.flags.c_contiguous and out.flags.c_contiguous
+    if straight and not np.may_share_memory(source, out):
+        return code(source, out)
+    parts = np.nditer(  # type: ignore[call-overload]  # whose stubs misspell "contig"
+        (source, out),
+        flags=("external_loop", "buffered", "grow_inner", "zerosize_ok", "copy_if_overlap"),
+        op_flags=(("readonly", "nbo", "contig"), ("writeonly", "contig")),
+        op_dtypes=(fed_as, out.dtype),
+        casting="same_kind",
+        buffersize=8192,
+    )
+    with np.errstate(over="ignore"), parts:  # beyond float32 becomes infinity, which is refused
+        return all(code(some, their) for some, their in parts)
+
+
+def _first(true: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(np.argmax(true), true.shape))
 
 
 def _shown(index: tuple[int, ...]) -> str:
     return str(index[0]) if len(index) == 1 else str(index)
-
-
-def _deliver(result: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    if out is None:
-        return result
-    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (result.shape, result.dtype):
-        found = f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
-        raise ValueError(f"out must be {result.dtype} {result.shape}, not {found}")
-    out[...] = result
-    return out

@@ -66,6 +66,8 @@ def test_silence_is_the_middle_code_and_loud_audio_is_clipped(levels, isa):
     assert np.all(mu_law_encode(loud, levels, isa=isa) == top)
     assert np.all(mu_law_encode(-loud, levels, isa=isa) == 0)
     assert np.all(mu_law_encode(np.array([0.0, -0.0]), levels, isa=isa) == middle)
+    for many in (np.full(100, 3e38, np.float32), np.tile(np.float32([3e38, 3e38, 1]), 99)):
+        assert np.all(mu_law_encode(many, levels, isa=isa) == top)  # their sum is infinite
     tiny = np.array([1e-45, 1e-39], np.float32)
     assert np.all(mu_law_encode(tiny, levels, isa=isa) == middle)
     assert np.all(mu_law_encode(-tiny, levels, isa=isa) == (levels - 1) // 2)
@@ -92,11 +94,24 @@ def test_every_code_up_to_512_levels_survives_int16(levels, isa):
     assert np.array_equal(mu_law_encode(samples, levels, isa=isa), codes)
 
 
+def assert_every_code_survives(levels: int) -> None:
+    codes = every_code(levels)
+    assert np.array_equal(mu_law_encode(mu_law_decode(codes, levels), levels), codes)
+    if levels <= 512:
+        samples = mu_law_decode(codes, levels, dtype=np.int16)
+        assert np.array_equal(mu_law_encode(samples, levels), codes)
+
+
+def test_every_code_of_few_levels_survives():
+    for levels in range(2, 600):
+        assert_every_code_survives(levels)
+
+
 @pytest.mark.slow
-def test_every_number_of_levels_survives_float32():
-    for levels in [*range(2, 5000), *range(5000, 65536, 997)]:
-        codes = every_code(levels)
-        assert np.array_equal(mu_law_encode(mu_law_decode(codes, levels), levels), codes)
+@pytest.mark.parametrize("quarter", range(4))
+def test_every_code_of_every_number_of_levels_survives(quarter):
+    for levels in range(2 + quarter, 65537, 4):
+        assert_every_code_survives(levels)
 
 
 @pytest.mark.parametrize("levels", LEVELS)
@@ -176,13 +191,39 @@ def test_any_shape_is_kept(shape):
         assert mu_law_decode(codes).shape == shape
 
 
-def test_strides_do_not_matter():
-    audio = np.random.default_rng(1).uniform(-1, 1, (40, 6)).astype(np.float32)
-    for view in (audio.T, audio[::-1], audio[::3, 1::2], audio[:, 0]):
-        assert np.array_equal(mu_law_encode(view), mu_law_encode(view.astype(np.float32).copy()))
-    codes = mu_law_encode(audio)
-    for view in (codes.T, codes[::-1], codes[::3, 1::2], codes.astype(np.int64)):
-        assert np.array_equal(mu_law_decode(view), mu_law_decode(view.astype(np.uint8).copy()))
+def views(array: np.ndarray) -> list[np.ndarray]:
+    """An array (n, m) seen in other orders, strides and byte orders; those longer than a buffer."""
+    swapped = array.astype(array.dtype.newbyteorder())
+    fortran = np.asfortranarray(array)
+    same = np.broadcast_to(array[:1], array.shape)
+    return [array.T, array[::-1], array[::3, 1::2], array[:, 0], fortran, fortran[1:], swapped,
+            swapped.T, same, array[:0], array[5:6, 3]]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("levels", [256, 300])
+def test_strides_and_byte_order_do_not_matter(dtype, levels):
+    audio = np.random.default_rng(1).uniform(-1.1, 1.1, (9000, 6))
+    audio = (audio * (29000 if dtype == np.int16 else 1)).astype(dtype)
+    for view in views(audio):
+        view.flags.writeable = False
+        plain = view.astype(dtype, order="C")
+        codes = mu_law_encode(view, levels)
+        assert codes.flags.c_contiguous
+        assert np.array_equal(codes, mu_law_encode(plain, levels))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int64, np.uint64])
+@pytest.mark.parametrize("levels", [200, 256, 300])
+def test_strides_and_types_of_codes_do_not_matter(dtype, levels):
+    codes = np.random.default_rng(1).integers(0, 200, (9000, 6)).astype(dtype)
+    for view in views(codes):
+        view.flags.writeable = False
+        plain = np.ascontiguousarray(view).astype(every_code(levels).dtype)
+        for audio_type in (np.float32, np.int16):
+            audio = mu_law_decode(view, levels, dtype=audio_type)
+            assert audio.flags.c_contiguous
+            assert np.array_equal(audio, mu_law_decode(plain, levels, dtype=audio_type))
 
 
 def test_a_list_is_audio_if_it_holds_fractions_and_codes_are_any_integers():
@@ -195,17 +236,66 @@ def test_a_list_is_audio_if_it_holds_fractions_and_codes_are_any_integers():
         )
 
 
+def outs(shape: tuple[int, int], dtype: type) -> list[np.ndarray]:
+    """Arrays of one shape, contiguous, in Fortran order, with gaps and backwards."""
+    rows, columns = shape
+    plain, fortran = np.zeros(shape, dtype), np.zeros(shape, dtype, order="F")
+    gaps, backwards = np.zeros((2 * rows, columns), dtype)[::2], np.zeros(shape, dtype)[::-1, ::-1]
+    return [plain, fortran, gaps, backwards]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
 @pytest.mark.parametrize("levels", [256, 300])
-def test_out_receives_the_result_and_is_returned(levels):
-    audio = np.random.default_rng(1).uniform(-1, 1, (5, 7))
+def test_out_receives_the_result_and_is_returned(levels, dtype):
+    audio = np.random.default_rng(1).uniform(-1, 1, (3000, 7)).astype(dtype)
     codes = mu_law_encode(audio, levels)
-    out = np.zeros((7, 5), codes.dtype).T
-    assert mu_law_encode(audio, levels, out=out) is out
-    assert np.array_equal(out, codes)
-    for dtype in (np.float32, np.int16):
-        out = np.zeros((10, 7), dtype)[::2]
-        assert mu_law_decode(codes, levels, out=out, dtype=dtype) is out
-        assert np.array_equal(out, mu_law_decode(codes, levels, dtype=dtype))
+    for order in "CF":
+        for out in outs(codes.shape, codes.dtype):
+            assert mu_law_encode(np.array(audio, order=order), levels, out=out) is out
+            assert np.array_equal(out, codes)
+        for audio_type in (np.float32, np.int16):
+            decoded = mu_law_decode(codes, levels, dtype=audio_type)
+            for out in outs(codes.shape, audio_type):
+                given = np.array(codes, order=order)
+                assert mu_law_decode(given, levels, out=out, dtype=audio_type) is out
+                assert np.array_equal(out, decoded)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1,)])
+def test_out_of_any_shape(shape):
+    audio = np.full(shape, 0.5)
+    out, back = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+    assert mu_law_encode(audio, out=out) is out
+    assert mu_law_decode(out, out=back) is back
+    assert np.all(out == 239)
+    assert np.array_equal(back, mu_law_decode(out))
+
+
+def test_what_out_does_not_show_is_left_alone():
+    whole = np.full(40, 7, np.uint8)
+    mu_law_encode(np.zeros(33, np.float32), out=whole[3:36])
+    mu_law_encode(np.zeros(2), out=whole[37::2])
+    assert whole.tolist() == [7] * 3 + [128] * 33 + [7, 128, 7, 128]
+
+
+@pytest.mark.parametrize("kind", ["i2", "f4", "f8"])
+@pytest.mark.parametrize("shift", [-3, -1, 0, 1, 3, 20000])
+@pytest.mark.parametrize("step", [1, -1, 2])
+def test_out_may_overlap_what_is_coded(shift, step, kind):
+    """Codes and audio in the same memory, whichever lies first."""
+    n, memory = 20_000, np.zeros(8 * 100_000, np.uint8)
+    audio = memory.view(kind)[25_000:][:n][::step]
+    audio[:] = np.random.default_rng(1).uniform(-1, 1, n)[: len(audio)] * (
+        99 if kind[0] == "i" else 1
+    )
+    start = audio.__array_interface__["data"][0] - memory.ctypes.data
+    start = start if step > 0 else start - audio.itemsize * (n - 1)
+    codes = memory[start + shift * 2 :].view(np.uint16)[: len(audio)]
+    expected = mu_law_encode(audio.copy(), 1000)
+    assert np.array_equal(mu_law_encode(audio, 1000, out=codes), expected)
+    if kind != "f8":
+        decoded = mu_law_decode(expected, 1000, dtype=kind)
+        assert np.array_equal(mu_law_decode(codes, 1000, out=audio, dtype=kind), decoded)
 
 
 # ---- wrong arguments ---------------------------------------------------------------------------
@@ -232,6 +322,20 @@ def test_an_index_of_more_dimensions_is_named_whole():
         mu_law_decode(codes)
     with pytest.raises(ValueError, match=r"nan at index \(3, 2, 1\)"):
         mu_law_encode(audio.T)
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_the_first_index_is_the_first_of_c_order_in_any_order(order):
+    audio = np.zeros((300, 200), order=order)
+    audio[7, 150] = audio[200, 3] = np.inf
+    with pytest.raises(ValueError, match=r"inf at index \(7, 150\)"):
+        mu_law_encode(audio)
+    codes = np.zeros((300, 200), np.uint16, order=order)
+    codes[7, 150] = codes[200, 3] = 300
+    for step in (1, 2):
+        at = rf"\(7, {150 // step}\)"
+        with pytest.raises(ValueError, match=rf"from 0 to 299: 300 at index {at}"):
+            mu_law_decode(codes[:, ::step], 300)
 
 
 def test_a_float64_beyond_float32_is_not_finite():
@@ -295,6 +399,16 @@ def test_out_must_fit():
         mu_law_encode(np.zeros(3), 300, out=np.zeros(3, np.uint8))
     with pytest.raises(ValueError, match=r"out must be float32 \(3,\), not float64 \(3,\)"):
         mu_law_decode([1, 2, 3], out=np.zeros(3))
+    with pytest.raises(ValueError, match=r"out must be float32 \(3,\), not >f4 \(3,\)"):
+        mu_law_decode([1, 2, 3], out=np.zeros(3, ">f4"))
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_out_must_be_writable(n):
+    out = np.zeros(n, np.uint8)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="out must be writable, not read-only"):
+        mu_law_encode(np.zeros(n), out=out)
 
 
 @given(
