@@ -141,13 +141,13 @@ cdef int bind(fwn_tensor *tensor, weight) except -1:
     return 0
 
 
-cdef int expect(str name, view, tuple shape) except -1:
-    """A view's shape, where there is a view."""
-    if view is None:
-        return 0
-    found = tuple(view.shape[axis] for axis in range(view.ndim))
-    if found != shape or 0 in shape:
-        raise ValueError(f"{name} must have shape {shape}, not {found}")
+cdef int expect(str name, const Py_ssize_t *found, tuple shape) except -1:
+    """A view's shape; no side may be 0."""
+    cdef Py_ssize_t axis, size
+    for axis, size in enumerate(shape):
+        if found[axis] != size or size == 0:
+            sides = tuple(found[i] for i in range(len(shape)))
+            raise ValueError(f"{name} must have shape {shape}, not {sides}")
     return 0
 
 
@@ -186,31 +186,30 @@ cdef class Stream:
         cdef int code
         if n == 0:
             return
-        expect("forced", forced, (self.rows, n))
-        expect("codes", codes, (self.rows, n))
-        expect("audio", audio, (self.rows, n))
-        expect("logp", logp, (self.rows, n))
-        expect("logits", logits, (self.rows, n, self.network.levels))
-        width = 2 * self.network.dilation_channels
-        expect("cond", cond, (len(cond) if cond is not None else 0, self.rows,
-                              self.network.layers, width))
         memset(&io, 0, sizeof(io))
         io.n = n
         io.hop = hop
         io.temperature = temperature
         io.top_k = top_k
         if forced is not None:
+            expect("forced", forced.shape, (self.rows, n))
             io.forced = &forced[0, 0]
         if cond is not None:
+            width = 2 * self.network.dilation_channels
+            expect("cond", cond.shape, (cond.shape[0], self.rows, self.network.layers, width))
             io.cond = &cond[0, 0, 0, 0]
             io.cond_rows = cond.shape[0]
         if codes is not None:
+            expect("codes", codes.shape, (self.rows, n))
             io.codes = &codes[0, 0]
         if audio is not None:
+            expect("audio", audio.shape, (self.rows, n))
             io.audio = &audio[0, 0]
         if logp is not None:
+            expect("logp", logp.shape, (self.rows, n))
             io.logp = &logp[0, 0]
         if logits is not None:
+            expect("logits", logits.shape, (self.rows, n, self.network.levels))
             io.logits = &logits[0, 0, 0]
         with nogil:
             code = fwn_run(self.stream, &io)
