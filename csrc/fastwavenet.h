@@ -84,7 +84,7 @@ int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t i
 /* Replaces the start code of a fresh row by a known first sample. */
 int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code);
 
-
+/* Never FWN_BUSY: another thread may be running the stream meanwhile. */
 typedef struct {
     uint64_t seed, step; /* steps since reset, forced or drawn */
     uint32_t id, begun;  /* begun: a first sample was given, or a step taken */

@@ -161,8 +161,8 @@ static int take(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t i, uint
     float *logits = s->logits + ((size_t)i * s->rows + b) * m->Qp, max = 0.0f;
     if (judged && !head_max(logits, q, m->Qp, &max)) return FWN_NOT_FINITE;
     row->next = io->forced ? io->forced[out] : head_draw(s->weight, logits, q, m->Qp, max, io, row);
-    row->step++;
-    row->begun = 1;
+    atomic_store_explicit(&row->step, row->step + 1, memory_order_relaxed); /* the only writer */
+    atomic_store_explicit(&row->begun, 1, memory_order_relaxed);
     if (io->codes) io->codes[out] = (uint16_t)row->next;
     if (io->audio) io->audio[out] = m->codec->amplitude[row->next];
     if (io->logits) memcpy(io->logits + out * q, logits, q * sizeof *logits);

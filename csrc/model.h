@@ -47,11 +47,12 @@ struct fwn_model {
 /* ---- stream: everything that changes ---------------------------------------------------------- */
 
 typedef struct {
-    uint64_t seed, step; /* steps since reset */
-    uint32_t id, next;   /* random stream; the code that is fed next */
-    uint32_t begun;      /* a first sample was given, or a step taken */
-    uint32_t *history;   /* [first_kernel - 1] codes fed before, oldest first; Q: none */
-} fwn_row;
+    _Atomic uint64_t seed, step; /* steps since reset */
+    _Atomic uint32_t id;         /* random stream */
+    _Atomic uint32_t begun;      /* a first sample was given, or a step taken */
+    uint32_t next;               /* the code that is fed next */
+    uint32_t *history;           /* [first_kernel - 1] codes fed before, oldest first; Q: none */
+} fwn_row; /* atomic is what fwn_stream_info reads, perhaps while another thread runs the stream */
 
 typedef struct {
     float *ring;    /* [slots][B][Rp] the layer's inputs: `past` samples and a block */

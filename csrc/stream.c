@@ -122,7 +122,8 @@ int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
     fwn_row *r = &s->row[row];
     r->seed = seed;
     r->id = id;
-    r->step = r->begun = 0;
+    r->step = 0;
+    r->begun = 0;
     r->next = m->spec.start_code;
     for (uint32_t i = 0; i + 1 < m->spec.first_kernel; i++) r->history[i] = m->spec.levels;
     for (uint32_t l = 0; l < m->spec.layers; l++)

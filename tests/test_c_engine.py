@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import CLAIMS, WRAP, compile_engine, compiles, link, run
+from c_build import CLAIMS, SANITIZE, WRAP, compile_engine, compiles, link, run
 
 from fastwavenet import _engine
-
-SANITIZE = ["-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld, objdump and nm")
 
@@ -41,6 +39,20 @@ def test_an_unknown_claim_is_not_true(program):
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_in_c(program, claim):
     run(program, claim)
+
+
+# ---- threads -----------------------------------------------------------------------------------
+
+
+def test_threads_share_models_and_codecs_and_meet_on_a_stream(build, tmp_path):
+    """What the extension claims with freethreading_compatible, under the thread sanitizer."""
+    options = ["-O1", "-g1", "-fsanitize=thread"]
+    if not compiles("gcc", tmp_path, *options):
+        pytest.skip("this machine has no gcc with the thread sanitizer")
+    if subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
+        pytest.skip("this kernel's address space is too random for the thread sanitizer")
+    objects = compile_engine(build, "gcc", tmp_path, *options)
+    run(link("gcc", "threads", objects, tmp_path, *options))
 
 
 # ---- the objects -------------------------------------------------------------------------------

@@ -1,0 +1,103 @@
+/* What threads may do at the same time, for tests/test_c_engine.py to build with the thread
+ * sanitizer: share a model and mu-law tables, meet on one stream, and ask it where it is. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fastwavenet.h"
+
+#define CHECK(claim)                                               \
+    do {                                                           \
+        if (claim) break;                                          \
+        printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #claim); \
+        exit(1);                                                   \
+    } while (0)
+
+enum { THREADS = 4, ROUNDS = 8, LEVELS = 256, SAMPLES = 200, SIZE = LEVELS * 16 };
+
+static const fwn_tensor TENSORS[] = {
+    {"first.weight", NULL, 3, {2, LEVELS, 8}},
+    {"layers.0.dilated.weight", NULL, 3, {16, 8, 2}},
+    {"layers.0.skip.weight", NULL, 3, {8, 8, 1}},
+    {"head.hidden.weight", NULL, 3, {8, 8, 1}},
+    {"head.output.weight", NULL, 3, {LEVELS, 8, 1}},
+};
+enum { COUNT = sizeof TENSORS / sizeof *TENSORS };
+
+static fwn_model *model;
+static fwn_mulaw *codec;
+static fwn_stream *met;
+static float sound[SAMPLES]; /* of seed 7, made before there are threads */
+static atomic_int runs;      /* of the stream where all meet */
+
+static fwn_model *make_model(void)
+{
+    static float weights[SIZE];
+    const uint32_t two = 2;
+    const fwn_spec spec = {.levels = LEVELS, .residual = 8, .dilation_channels = 8, .skip = 8,
+                           .head = 8, .first_kernel = 2, .layers = 1, .kernels = &two,
+                           .dilations = &two, .start_code = LEVELS / 2};
+    fwn_tensor tensors[COUNT];
+    memcpy(tensors, TENSORS, sizeof tensors);
+    for (int i = 0; i < COUNT; i++) tensors[i].data = weights;
+    for (int i = 0; i < SIZE; i++) weights[i] = (float)(i * 7919 % 257) / 257.0f - 0.5f;
+    fwn_model *made;
+    CHECK(!fwn_model_create(&spec, tensors, COUNT, FWN_FLOAT32, &made));
+    return made;
+}
+
+static void generate(int isa, float *audio)
+{
+    const fwn_io io = {.n = SAMPLES, .temperature = 1.0f, .audio = audio};
+    fwn_stream *own;
+    CHECK(!fwn_stream_create(model, isa, 1, &own));
+    CHECK(!fwn_stream_reset(own, 0, 7, 0) && !fwn_run(own, &io));
+    fwn_stream_destroy(own);
+}
+
+static void meet(void)
+{
+    const fwn_io io = {.n = SAMPLES, .temperature = 1.0f};
+    fwn_row_info info;
+    const int error = fwn_run(met, &io);
+    CHECK(!error || error == FWN_BUSY);
+    runs += !error;
+    CHECK(!fwn_stream_info(met, 0, &info) && info.seed == 9);
+    CHECK(info.step <= THREADS * ROUNDS * SAMPLES);
+}
+
+static void *work(void *unused)
+{
+    int isas[FWN_ISAS], count = fwn_isa_list(isas, FWN_ISAS);
+    float audio[SAMPLES];
+    uint8_t codes[SAMPLES];
+    size_t bad;
+    for (int round = 0; round < ROUNDS; round++) {
+        const int isa = isas[round % count];
+        generate(isa, audio);
+        CHECK(!memcmp(audio, sound, sizeof sound));
+        CHECK(!fwn_mulaw_encode_f32(codec, isa, audio, SAMPLES, codes, &bad));
+        CHECK(!fwn_mulaw_decode_f32(codec, isa, codes, SAMPLES, audio, &bad));
+        CHECK(!memcmp(audio, sound, sizeof sound));
+        meet();
+    }
+    return unused;
+}
+
+int main(void)
+{
+    pthread_t threads[THREADS];
+    fwn_row_info info;
+    model = make_model();
+    CHECK(!fwn_mulaw_create(LEVELS, &codec));
+    CHECK(!fwn_stream_create(model, FWN_SCALAR, 1, &met) && !fwn_stream_reset(met, 0, 9, 0));
+    generate(FWN_SCALAR, sound);
+    for (int i = 0; i < THREADS; i++) CHECK(!pthread_create(&threads[i], NULL, work, NULL));
+    for (int i = 0; i < THREADS; i++) CHECK(!pthread_join(threads[i], NULL));
+    CHECK(!fwn_stream_info(met, 0, &info) && runs && info.step == (uint64_t)runs * SAMPLES);
+    fwn_stream_destroy(met);
+    fwn_mulaw_destroy(codec);
+    fwn_model_destroy(model);
+    return 0;
+}
