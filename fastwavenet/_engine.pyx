@@ -247,7 +247,7 @@ cdef class MuLaw:
 
     def encode(self, str isa not None, audio, codes):
         """float32 or int16 to codes; says whether all was finite."""
-        cdef Items x = Items(audio, PyBUF_SIMPLE), out = Items(codes, PyBUF_WRITABLE)
+        cdef _Items x = _Items(audio, PyBUF_SIMPLE), out = _Items(codes, PyBUF_WRITABLE)
         cdef int number = isa_number(isa), code
         expect_items(out, self.code_kind, x.count)
         expect_items(x, b"h" if x.kind == b"h" else b"f", x.count)
@@ -262,7 +262,7 @@ cdef class MuLaw:
 
     def decode(self, str isa not None, codes, audio):
         """Codes to float32 or int16; says whether all codes were below `levels`."""
-        cdef Items x = Items(audio, PyBUF_WRITABLE), given = Items(codes, PyBUF_SIMPLE)
+        cdef _Items x = _Items(audio, PyBUF_WRITABLE), given = _Items(codes, PyBUF_SIMPLE)
         cdef int number = isa_number(isa), code
         expect_items(given, self.code_kind, x.count)
         expect_items(x, b"h" if x.kind == b"h" else b"f", x.count)
@@ -276,7 +276,7 @@ cdef class MuLaw:
         return code != FWN_BAD_CODE and check(code) == 0
 
 
-cdef class Items:
+cdef class _Items:
     """The memory of a contiguous array of any shape."""
 
     cdef Py_buffer view
@@ -292,7 +292,7 @@ cdef class Items:
         PyBuffer_Release(&self.view)
 
 
-cdef int expect_items(Items items, char kind, size_t count) except -1:
+cdef int expect_items(_Items items, char kind, size_t count) except -1:
     if items.kind != kind or items.count != count:
         raise ValueError(f"expected {count} of type {chr(kind)!r}, "
                          f"not {items.count} of {items.view.format.decode()!r}")

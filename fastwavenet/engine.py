@@ -251,7 +251,9 @@ class Generator:
         twin.set_state(self.get_state())
         return twin
 
-    def _run(self, start: int, n: int, cond: np.ndarray | None, hop: int, **arrays) -> None:
+    def _run(
+        self, start: int, n: int, cond: np.ndarray | None, hop: int, **arrays: np.ndarray | None
+    ) -> None:
         """n steps, `start` steps into a call; arrays as in _engine.Stream.run."""
         if cond is not None:
             cond = cond[min(start // hop, len(cond) - 1) :]

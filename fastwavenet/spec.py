@@ -9,6 +9,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+Given = TypeVar("Given")
+Kept = TypeVar("Kept")
+
+if TYPE_CHECKING:
+
+    class _Completed(Generic[Given, Kept]):
+        """For type checkers: a field that is given in one form and kept in another."""
+
+        def __get__(self, spec: object, owner: type) -> Kept: ...
+        def __set__(self, spec: object, value: Given) -> None: ...
+
 
 # Upper bounds of everything a file may ask for, so that no size can overflow or exhaust memory.
 MAX_LEVELS = 65536
@@ -63,13 +76,15 @@ class WaveNetSpec:
     skip: int
     head: int
     dilations: tuple[int, ...]
-    kernel: tuple[int, ...] | int = 2
+    kernel: _Completed[tuple[int, ...] | int, tuple[int, ...]] = 2  # type: ignore[assignment]
     first_kernel: int = 2
     bias: bool = True
     input: str = "codes"
     output: str = "softmax"
-    codec: MuLawCodec | None = None  # None: "round", with mu = levels - 1
-    start_code: int | None = None  # None: levels // 2, silence
+    # None: "round", with mu = levels - 1
+    codec: _Completed[MuLawCodec | None, MuLawCodec] = None  # type: ignore[assignment]
+    # None: levels // 2, silence
+    start_code: _Completed[int | None, int] = None  # type: ignore[assignment]
     start_state: str = "zeros"
     conditioning: str | None = None  # "rows": a row of L x 2D numbers per `hop` samples is added
 
@@ -197,7 +212,7 @@ class WaveNetSpec:
         return fields
 
     @classmethod
-    def from_dict(cls, fields: dict) -> WaveNetSpec:
+    def from_dict(cls, fields: object) -> WaveNetSpec:
         """The inverse of `to_dict`.  Raises ValueError naming an unknown, missing or bad field."""
         if not isinstance(fields, dict):
             raise ValueError(f"a spec must be a JSON object, not {type(fields).__name__}")

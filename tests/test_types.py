@@ -1,0 +1,64 @@
+"""The stub of the extension says what the extension is."""
+
+import inspect
+import types
+from pathlib import Path
+
+import pytest
+from engines import model_of, weights_of
+from networks import small_spec
+
+import fastwavenet
+from fastwavenet import _engine
+
+PACKAGE = Path(fastwavenet.__file__).parent
+SPEC = small_spec()
+CONSTRUCTORS = {
+    "Network": lambda: {"spec": SPEC, "weights": weights_of(SPEC)},
+    "Stream": lambda: {"network": model_of(SPEC)._network, "isa": "scalar", "rows": 1},
+    "MuLaw": lambda: {"levels": 16},
+}
+
+
+@pytest.fixture(scope="module")
+def stub() -> types.ModuleType:
+    """A stub is Python: executed, it is a module of the same names without their deeds."""
+    module = types.ModuleType(_engine.__name__)
+    module.__package__ = fastwavenet.__name__
+    path = PACKAGE / "_engine.pyi"
+    exec(compile(path.read_text(), path, "exec"), vars(module))
+    return module
+
+
+def described(thing: object) -> dict[str, object]:
+    """Public name -> what a caller must know: a function's parameters, a class's bases and members.
+
+    Modules, and what was imported from them, are not a module's own.
+    """
+    members: dict[str, object] = {}
+    for name, value in vars(thing).items():
+        own = getattr(value, "__module__", _engine.__name__) == _engine.__name__
+        if name.startswith("_") or not own or inspect.ismodule(value):
+            continue
+        if inspect.isclass(value):
+            members[name] = (value.__bases__, described(value))
+        elif isinstance(value, property) or inspect.isgetsetdescriptor(value):
+            members[name] = "property"
+        else:
+            parameters = inspect.signature(value).parameters.values()
+            members[name] = [(p.name, p.kind, p.default) for p in parameters]
+    return members
+
+
+def test_the_stub_has_the_names_parameters_and_defaults_of_the_extension(stub):
+    assert described(stub) == described(_engine)
+    assert set(described(stub)) > set(CONSTRUCTORS)
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+def test_the_stubs_constructors_take_the_extensions_arguments(stub, name):
+    arguments = CONSTRUCTORS[name]()
+    assert list(inspect.signature(getattr(stub, name)).parameters) == list(arguments)
+    getattr(_engine, name)(**arguments)
+    with pytest.raises(TypeError):
+        getattr(_engine, name)(**arguments, more=1)
