@@ -14,6 +14,7 @@ k kernel.
 from __future__ import annotations
 
 from collections import deque
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -103,8 +104,9 @@ class QueuedWaveNet:
     def __init__(self, module: WaveNet, batch: int = 1):
         self.spec, self.batch = module.spec, batch
         self.tables, self.first_bias = module.first.weight, module.first.bias  # (k, Q, R), (R,)
-        self.codes = deque([None] * len(self.tables), maxlen=len(self.tables))
-        self.layers = [QueuedLayer(layer, batch) for layer in module.layers]
+        taps = len(self.tables)
+        self.codes: deque[Tensor | None] = deque([None] * taps, maxlen=taps)
+        self.layers = [QueuedLayer(cast(ResidualLayer, layer), batch) for layer in module.layers]
         self.hidden, self.output = _matrix(module.head.hidden), _matrix(module.head.output)
 
     def feed(self, codes: Tensor) -> None:
@@ -116,7 +118,7 @@ class QueuedWaveNet:
     def step(self, codes: Tensor) -> Tensor:
         """Feeds one code per row, int64 (B,); returns the logits (B, Q) of the next."""
         x = self._embed(codes)  # (B, R)
-        total = 0
+        total = x.new_zeros(())
         for layer in self.layers:
             x, skip = layer.step(x)
             total = total + skip  # (B, S)
@@ -124,8 +126,9 @@ class QueuedWaveNet:
 
     def _embed(self, codes: Tensor) -> Tensor:  # (B,) -> (B, R)
         self.codes.append(codes)
-        x = 0 if self.first_bias is None else self.first_bias
-        for table, past in zip(self.tables, self.codes, strict=True):
+        tables, bias = self.tables, self.first_bias
+        x: Tensor = tables.new_zeros(()) if bias is None else bias
+        for table, past in zip(tables, self.codes, strict=True):
             if past is not None:  # before the first sample there is nothing
                 x = x + table[past]
         return x

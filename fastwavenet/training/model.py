@@ -25,7 +25,7 @@ class CausalEmbedding(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:  # (B, T) -> (B, R, T)
         taps, time = len(self.weight), codes.shape[1]
-        x = 0 if self.bias is None else self.bias
+        x: Tensor = self.weight.new_zeros(()) if self.bias is None else self.bias
         for j, table in enumerate(self.weight):
             delay = min(taps - 1 - j, time)
             past = F.embedding(codes[:, : time - delay], table)  # (B, T - delay, R)
@@ -98,7 +98,7 @@ class WaveNet(nn.Module):
 
     def forward(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
         x = self.first(codes)
-        total = 0
+        total = x.new_zeros(1)  # not a scalar: the sum stays float32 under autocast
         for index, layer in enumerate(self.layers):
             x, skip = layer(x, None if cond is None else cond[:, index])
             total = total + skip
