@@ -7,7 +7,7 @@ from recordings import record, tone
 
 from fastwavenet.audio import AudioError
 from fastwavenet.mulaw import mu_law_encode
-from fastwavenet.training.data import IGNORED, SHORTEST, Clip, Windows, load_corpus
+from fastwavenet.training.data import IGNORED, SHORTEST, Clip, Corpus, Windows, load_corpus
 
 SPEC = small_spec(sample_rate=16000, levels=256)
 
@@ -52,13 +52,88 @@ def test_of_a_single_file_the_last_tenth_is_held_out(tmp_path):
     assert [len(clip.codes) for clip in corpus.train + corpus.validation] == [908, 101]
 
 
-@pytest.mark.parametrize(("files", "held_out"), [(2, [1]), (19, [18]), (20, [19]), (41, [19, 39])])
-def test_every_twentieth_file_is_held_out_or_the_last(tmp_path, files, held_out):
+@pytest.mark.parametrize(("files", "held_out"), [(20, [19]), (39, [19]), (41, [19, 39])])
+def test_every_twentieth_file_is_held_out(tmp_path, files, held_out):
     for i in range(files):
         record(tmp_path / f"{i:02}.wav", tone(40))
     corpus = load_corpus(tmp_path, SPEC)
     assert names(corpus.validation) == [f"{i:02}.wav" for i in held_out]
     assert names(corpus.train) == [f"{i:02}.wav" for i in range(files) if i not in held_out]
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        [100, 100],  # within the last file
+        [100, 10**4],
+        [10**4, 100],  # within the last but one
+        [1000] * 19,
+        [800, 100],  # one sample into the last file: too few, it goes with the rest
+        [900, 100],  # between two files
+        [901, 100],  # one sample before its end
+        [899, 101],
+        [20] * 2,
+        [100] * 19 + [10**4],  # every 20th file would be most of the audio
+        [10**4] * 19 + [20],  # every 20th file would be next to nothing
+    ],
+)
+def test_otherwise_the_last_tenth_of_all_audio_is_held_out(tmp_path, lengths):
+    for i, n in enumerate(lengths):
+        record(tmp_path / f"{i:02}.wav", tone(n, hz=440 + 50 * i))
+    corpus = load_corpus(tmp_path, SPEC)
+    total = sum(lengths)
+    whole = mu_law_encode(np.concatenate([tone(n, hz=440 + 50 * i) for i, n in enumerate(lengths)]))
+    found = [np.concatenate([c.codes for c in side]) for side in (corpus.train, corpus.validation)]
+    assert total - 1 <= sum(map(len, found)) <= total
+    assert abs(len(found[0]) - 0.9 * total) < 2
+    for part, expected in zip(found, (whole, whole[::-1]), strict=True):
+        part = part if expected is whole else part[::-1]
+        same = part.astype(int) - expected[: len(part)]
+        assert abs(same).max() <= 1  # a sound of 16 bits may fall on another code
+
+
+def test_unusual_recordings_are_used_and_told(tmp_path):
+    spec = small_spec(sample_rate=16000, dilations=(64,))
+    record(tmp_path / "a.wav")
+    record(tmp_path / "loud.wav", 3 * tone(), subtype="FLOAT")
+    record(tmp_path / "quiet.wav", 1e-4 * tone())
+    record(tmp_path / "silent.wav", np.zeros(16000))
+    for n in (65, 66, 67):  # the receptive field is 66
+        record(tmp_path / f"{n}.wav", tone(n))
+    corpus = load_corpus(tmp_path, spec)
+    assert corpus.skipped == []
+    assert [line.removeprefix("used, although ") for line in corpus.remarks] == [
+        f"silent, never above -60 dB of full scale: 2 of 7 files, the first {tmp_path}/quiet.wav",
+        f"shorter than the receptive field of 66 samples: 1 of 7 files, "
+        f"the first {tmp_path}/65.wav",
+        f"louder than full scale, and clipped there: 1 of 7 files, the first {tmp_path}/loud.wav",
+    ]
+
+
+def test_a_file_given_to_validate_on_is_told_too(tmp_path):
+    record(tmp_path / "in" / "a.wav")
+    quiet = record(tmp_path / "quiet.wav", np.zeros(100))
+    (line,) = load_corpus(tmp_path / "in", SPEC, validation=quiet).remarks
+    assert line.endswith(f"1 of 2 files, the first {quiet}")
+
+
+def test_a_fingerprint_tells_other_audio_apart_but_not_other_names(tmp_path):
+    for folder, hz, cut in (("a", 440, 0), ("same", 440, 0), ("other", 441, 0), ("cut", 440, 1)):
+        record(tmp_path / folder / f"{folder}.wav", tone(1000 - cut, hz))
+    folders = ("a", "same", "other", "cut")
+    a, same, other, cut = (load_corpus(tmp_path / f, SPEC).fingerprint() for f in folders)
+    assert a == same
+    assert a["train"] == {"files": 1, "samples": 900, "sha256": a["train"]["sha256"]}
+    for part in ("train", "validation"):
+        assert len({fingerprint[part]["sha256"] for fingerprint in (a, other, cut)}) == 3
+    assert cut["validation"]["samples"] == 100
+
+
+def test_a_fingerprint_tells_where_a_file_ends():
+    codes = np.arange(100, dtype=np.uint8)
+    one, two = Clip("a", codes), [Clip("a", codes[:50]), Clip("b", codes[50:])]
+    prints = [Corpus(train, [], [], []).fingerprint()["train"] for train in ([one], two)]
+    assert prints[0]["sha256"] != prints[1]["sha256"]
 
 
 def test_a_validation_folder_inside_the_source_is_not_trained_on(tmp_path):
@@ -76,7 +151,7 @@ def test_bad_files_among_good_ones_are_skipped_and_named(tmp_path):
     record(tmp_path / "short.wav", tone(SHORTEST - 1))
     record(tmp_path / "fast.wav", rate=44100)
     corpus = load_corpus(tmp_path, SPEC)
-    assert names(corpus.train + corpus.validation) == ["a.wav", "b.wav"]
+    assert set(names(corpus.train + corpus.validation)) == {"a.wav", "b.wav"}
     fast, short, text = corpus.skipped
     assert "fast.wav: has 44100 Hz, expected 16000 Hz" in fast
     assert f"short.wav: has 19 samples, expected at least {SHORTEST}" in short
@@ -87,7 +162,7 @@ def test_conversion_makes_other_rates_usable(tmp_path):
     record(tmp_path / "a.wav", tone(44100, rate=44100), rate=44100)
     record(tmp_path / "b.wav", np.stack([tone(), tone()], axis=1))
     corpus = load_corpus(tmp_path, SPEC, convert=True)
-    assert [len(clip.codes) for clip in corpus.train + corpus.validation] == [16000, 16000]
+    assert sum(len(clip.codes) for clip in corpus.train + corpus.validation) == 32000
     assert corpus.skipped == []
 
 

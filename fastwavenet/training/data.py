@@ -5,6 +5,7 @@ All audio is kept in memory as mu-law codes: an hour at 16 kHz is 58 MB.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,26 +17,42 @@ from ..audio import READ_SUFFIXES, AudioError, find_audio, read_audio
 from ..mulaw import mu_law_encode
 from ..spec import WaveNetSpec
 
-HELD_OUT_EVERY = 20  # every 20th file is for validation
+HELD_OUT_EVERY = 20  # every 20th file is for validation ...
+FAIR_SHARE = (0.02, 0.2)  # ... if those files hold such a part of the audio
 SHORTEST = 20  # samples; the last tenth of a clip must hold an input and its target
+SILENT = 1e-3  # -60 dB of full scale
 IGNORED = -100  # a target that cross_entropy leaves out
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording, or a part of one.  codes: uint8 (n,), or uint16 above 256 levels."""
+    """One recording, or a part of one.
+
+    codes  uint8 (n,), or uint16 above 256 levels
+    peak   the recording's largest amplitude; 1 is full scale
+    """
 
     name: str
     codes: np.ndarray
+    peak: float = 1.0
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What to train on and what to validate on, and why some files were left out."""
+    """What to train on and what to validate on, and what a person should know about it.
+
+    skipped  a line for each file that was left out: what was expected and found
+    remarks  lines about files that are used although they are unusual
+    """
 
     train: list[Clip]
     validation: list[Clip]
-    skipped: list[str]  # one line each: file, what was expected and found
+    skipped: list[str]
+    remarks: list[str]
+
+    def fingerprint(self) -> dict[str, dict]:
+        """Tells apart what is trained on and validated on: for JSON, in a few numbers each."""
+        return {"train": _fingerprint(self.train), "validation": _fingerprint(self.validation)}
 
 
 def load_corpus(
@@ -46,8 +63,9 @@ def load_corpus(
 ) -> Corpus:
     """Reads a file or folder, and splits it by file unless a validation file or folder is given.
 
-    Every 20th usable file is held out, the last one if there are fewer, and of a single file its
-    last tenth.  Files that cannot be used are listed in `skipped`.
+    Every 20th usable file is held out.  If there are fewer, or if those are less than 2 or more
+    than 20 % of the audio, the last tenth of all audio is, in the order of the files' names; it
+    may begin within a file.  Files that cannot be used are listed in `skipped`.
     Raises AudioError naming the folder if nothing usable is left, OSError if it is not there.
     """
     held_out = [] if validation is None else find_audio(validation)
@@ -55,9 +73,9 @@ def load_corpus(
     files = [file for file in find_audio(source) if file.resolve() not in apart]
     clips, skipped = _read_all(files, source, spec, convert)
     if validation is None:
-        return Corpus(*_split(clips), skipped)
-    validation_clips, more = _read_all(held_out, validation, spec, convert)
-    return Corpus(clips, validation_clips, skipped + more)
+        return Corpus(*_split(clips), skipped, _remarks(clips, spec))
+    judges, more = _read_all(held_out, validation, spec, convert)
+    return Corpus(clips, judges, skipped + more, _remarks(clips + judges, spec))
 
 
 def _read_all(
@@ -85,18 +103,63 @@ def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> Clip:
     audio, _ = read_audio(file, spec.sample_rate, convert)
     if len(audio) < SHORTEST:
         raise AudioError(f"{file}: has {len(audio)} samples, expected at least {SHORTEST}")
-    return Clip(str(file), mu_law_encode(audio, spec.levels))
+    return Clip(str(file), mu_law_encode(audio, spec.levels), float(np.abs(audio).max()))
+
+
+def _remarks(clips: list[Clip], spec: WaveNetSpec) -> list[str]:
+    """A line for each kind of unusual recording: how many there are, and the first one's name."""
+    field = spec.receptive_field
+    kinds = (
+        ("silent, never above -60 dB of full scale", [c for c in clips if c.peak < SILENT]),
+        (
+            f"shorter than the receptive field of {field} samples",
+            [c for c in clips if len(c.codes) < field],
+        ),
+        ("louder than full scale, and clipped there", [c for c in clips if c.peak > 1]),
+    )
+    return [
+        f"used, although {what}: {len(found)} of {len(clips)} files, the first {found[0].name}"
+        for what, found in kinds
+        if found
+    ]
 
 
 def _split(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
     """Clips to train on and clips held out."""
-    n = len(clips)
-    if n == 1:
-        name, codes = clips[0].name, clips[0].codes
-        cut = len(codes) * 9 // 10
-        return [Clip(name, codes[:cut])], [Clip(name, codes[cut:])]
-    held_out = range(HELD_OUT_EVERY - 1, n, HELD_OUT_EVERY) or range(n - 1, n)
-    return [clips[i] for i in range(n) if i not in held_out], [clips[i] for i in held_out]
+    training = [c for i, c in enumerate(clips, 1) if i % HELD_OUT_EVERY]
+    held_out = clips[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+    low, high = FAIR_SHARE
+    if low <= _samples(held_out) / _samples(clips) <= high:
+        return training, held_out
+    return _cut(clips, _samples(clips) * 9 // 10)
+
+
+def _cut(clips: list[Clip], at: int) -> tuple[list[Clip], list[Clip]]:
+    """The first `at` samples of all clips, and the rest; a part can predict a sample, or is none.
+
+    Both have clips if each clip has SHORTEST samples and a tenth of all is left on either side.
+    """
+    before: list[Clip] = []
+    behind: list[Clip] = []
+    for clip in clips:
+        here = min(max(at, 0), len(clip.codes))
+        for part, side in ((clip.codes[:here], before), (clip.codes[here:], behind)):
+            if len(part) > 1:
+                side.append(Clip(clip.name, part, clip.peak))
+        at -= len(clip.codes)
+    return before, behind
+
+
+def _samples(clips: list[Clip]) -> int:
+    return sum(len(clip.codes) for clip in clips)
+
+
+def _fingerprint(clips: list[Clip]) -> dict:
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(len(clip.codes).to_bytes(8, "little"))
+        digest.update(clip.codes.astype("<u2").tobytes())
+    return {"files": len(clips), "samples": _samples(clips), "sha256": digest.hexdigest()}
 
 
 class Windows:
