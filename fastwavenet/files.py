@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 from pathlib import Path
@@ -53,8 +54,19 @@ def is_stream(path: str | os.PathLike) -> bool:
     return not path.is_file() or str(path.parent) in OPENED_FOLDERS
 
 
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Removes what killed processes left beside `path`; no other may be writing it."""
+    target = Path(os.path.realpath(path))
+    for temporary in target.parent.glob(_temporary(glob.escape(target.name[:32]), "*")):
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(name: str, token: str) -> str:
+    return f".{name}-{token}.tmp"
+
+
 def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".{target.name[:32]}-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(_temporary(target.name[:32], secrets.token_hex(8)))
     try:
         with temporary.open("xb") as file:
             if target.exists():

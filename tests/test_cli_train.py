@@ -187,7 +187,7 @@ def test_unusable_recordings_are_refused_by_name(refused, tmp_path, make, expect
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--preset", "huge", "preset must be tiny or small, not 'huge'"),
+        ("--preset", "huge", "preset must be one of tiny, small, base, ibab, not 'huge'"),
         ("--minutes", "nan", "minutes must be a positive number, not nan"),
         ("--minutes", "-1", "minutes must be a positive number, not -1.0"),
         ("--steps", "0", "steps must be a positive whole number, not 0"),

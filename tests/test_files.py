@@ -311,3 +311,11 @@ def test_ctrl_c_at_any_moment_leaves_a_whole_file_and_nothing_else(saving):
         process.send_signal(signal.SIGINT)
     let_it_save()
     assert process.poll() is None  # it checks after each
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    target, others = tmp_path / "[a].wav", {"[a].wav", "a.tmp", ".[b].wav-0123.tmp"}
+    for name in (*others, ".[a].wav-0123.tmp", ".[a].wav-4567.tmp"):
+        (tmp_path / name).touch()
+    files.remove_leftovers(target)
+    assert set(os.listdir(tmp_path)) == others

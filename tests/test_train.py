@@ -1,11 +1,15 @@
 """Training: it learns, within its budget, and whatever happens leaves a whole run folder."""
 
-import importlib
-import json
+import dataclasses
+import itertools
 import math
+import os
 import re
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,28 +17,17 @@ import safetensors
 import torch
 from networks import small_spec
 from recordings import full_disk, record, tone
+from runs import SPEC, interrupt, log, quick, weights
 
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.training import PRESETS, train
 from fastwavenet.training.data import load_corpus
-from fastwavenet.training.train import (
-    WARM_UP,
-    Budget,
-    Learner,
-    TrainingError,
-    schedule,
-)
+from fastwavenet.training.learner import Learner, TrainingError
+from fastwavenet.training.run import RunFolder
+from fastwavenet.training.settings import WARM_UP, Budget, Settings, schedule
 
-SPEC = small_spec(sample_rate=16000, levels=256, residual=8, dilation_channels=8, skip=16, head=16)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
@@ -43,20 +36,6 @@ def source(tmp_path):
     for name in ("a.wav", "b.wav"):
         record(tmp_path / "recordings" / name, tone(2000))
     return tmp_path / "recordings"
-
-
-def quick(source, output, **changes):
-    """A training run of a few steps."""
-    settings = {"spec": SPEC, "steps": 3, "batch": 2, "window": 200, "progress": False}
-    return train(source, output, **settings | changes)
-
-
-def log(run):
-    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-
-
-def weights(path):
-    return fw.modelfile.load(path)[1]
 
 
 # ---- it learns -------------------------------------------------------------------------------
@@ -70,7 +49,7 @@ def test_a_tone_is_learnt(source, tmp_path):
 
 def test_validation_loss_is_what_the_engine_scores(source, tmp_path):
     """Windows with context cost nothing: each target is judged with its whole past."""
-    summary = quick(source, tmp_path / "run", steps=40)
+    summary = quick(source / "a.wav", tmp_path / "run", steps=40, validation=source / "b.wav")
     audio, _ = fw.audio.read_audio(source / "b.wav")
     nats = fw.score(fw.load(summary.model), audio)
     assert summary.validation_loss == pytest.approx(nats.mean(), abs=1e-4)
@@ -139,7 +118,7 @@ def test_minutes_must_be_positive(minutes):
         Budget(minutes, None)
 
 
-@pytest.mark.parametrize("steps", [0, -1])
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True, 2**31 + 1])
 def test_steps_must_be_positive(steps):
     with pytest.raises(ValueError, match=f"steps must be a positive whole number, not {steps}"):
         Budget(None, steps)
@@ -201,29 +180,48 @@ def test_the_log_has_a_line_per_validation(source, tmp_path):
         assert set(line) == {"step", "seconds", "train_loss", "validation_loss", "learning_rate"}
 
 
-def test_a_long_run_is_saved_more_often(source, tmp_path, monkeypatch):
-    module = importlib.import_module("fastwavenet.training.train")
-    quick(source, tmp_path / "rare", steps=50)
-    monkeypatch.setattr(module, "REPORT_SECONDS", 0)
-    quick(source, tmp_path / "often", steps=50)
-    assert len(log(tmp_path / "rare")) <= 20
-    assert len(log(tmp_path / "often")) == 50
+@pytest.mark.parametrize(
+    ("minutes", "steps", "reports"),
+    [
+        (None, 1, 1),
+        (None, 19, 19),
+        (None, 20, 20),
+        (None, 21, 20),
+        (None, 20 * 500, 20),
+        (None, 20 * 500 + 1, 21),
+        (1, None, 20),
+        (20, None, 20),
+        (60, None, 60),
+        (60, 100, 60),
+    ],
+)
+def test_reports_are_evenly_spaced_and_never_far_apart(minutes, steps, reports):
+    budget = Budget(minutes, steps)
+    spent = np.linspace(0, 1, (steps or 10000) + 1)
+    due = [budget.report_is_due(*pair) for pair in itertools.pairwise(spent)]
+    assert due[-1]
+    assert sum(due) == reports
+    assert np.ptp(np.diff(np.flatnonzero(due))) <= 1 if reports > 1 else True
 
 
-def test_the_checkpoint_holds_everything_that_changes_in_training(source, tmp_path):
-    quick(source, tmp_path / "run", seed=5)
-    with safetensors.safe_open(tmp_path / "run" / "checkpoint.safetensors", "np") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        about = json.loads(file.metadata()["fastwavenet.training"])
-    shapes = SPEC.tensors()
-    for kind in ("model", "optimizer.exp_avg", "optimizer.exp_avg_sq"):
-        found = {n: tensors[f"{kind}.{n}"].shape for n in shapes}
-        assert found == shapes
-    assert {tensors[f"optimizer.step.{n}"].item() for n in shapes} == {3}
-    assert len(tensors) == 4 * len(shapes)
-    assert (about["step"], about["seed"]) == (3, 5)
-    assert fw.WaveNetSpec.from_dict(about["spec"]) == SPEC
-    assert about["history"] == log(tmp_path / "run")
+def test_the_budget_ends_with_a_report_however_it_is_overrun():
+    assert Budget(1, None).report_is_due(0.9999, 1.7)
+
+
+def test_between_reports_a_checkpoint_is_written_once_in_a_while(source, tmp_path, monkeypatch):
+    save, saved = RunFolder.save, []
+
+    def noted(folder, state):
+        saved.append(state.progress.steps)
+        save(folder, state)
+
+    monkeypatch.setattr(RunFolder, "save", noted)
+    quick(source, tmp_path / "rare", steps=40)
+    assert saved == list(range(0, 41, 2))
+    saved.clear()
+    monkeypatch.setattr(sys.modules[train.__module__], "SAVE_SECONDS", 0)
+    quick(source, tmp_path / "often", steps=40)
+    assert saved == list(range(41))
 
 
 def test_a_folder_with_a_run_is_refused(source, tmp_path):
@@ -231,7 +229,7 @@ def test_a_folder_with_a_run_is_refused(source, tmp_path):
     quick(source, run)
     before = {file: file.read_bytes() for file in run.iterdir()}
     with pytest.raises(
-        FileExistsError, match=r"checkpoint\.safetensors exists: train into another"
+        FileExistsError, match=r"checkpoint\.safetensors exists: resume this run, train"
     ):
         quick(source, run)
     assert {file: file.read_bytes() for file in run.iterdir()} == before
@@ -247,7 +245,7 @@ def test_without_audio_no_folder_is_made(tmp_path):
 def test_a_full_disk_leaves_no_half_written_file(source, tmp_path):
     with full_disk(1000), pytest.raises(OSError, match="File too large"):
         quick(source, tmp_path / "run")
-    assert [file.name for file in (tmp_path / "run").iterdir()] == ["log.jsonl"]
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 # ---- when it goes wrong ----------------------------------------------------------------------
@@ -259,7 +257,7 @@ def test_divergence_is_an_error_that_keeps_the_last_good_model(source, tmp_path,
         Learner, "step", lambda learner, _: step(learner, 1e20 if learner.steps > 9 else 0.1)
     )
     with pytest.raises(TrainingError, match=r"diverged at step \d+ \(loss .*learning rate"):
-        quick(source, tmp_path / "run", steps=20)
+        quick(source / "a.wav", tmp_path / "run", steps=20, validation=source / "b.wav")
     best = min(line["validation_loss"] for line in log(tmp_path / "run"))
     audio, _ = fw.audio.read_audio(source / "b.wav")
     nats = fw.score(fw.load(tmp_path / "run" / "model.safetensors"), audio)
@@ -270,28 +268,15 @@ def test_divergence_is_an_error_that_keeps_the_last_good_model(source, tmp_path,
 
 @pytest.mark.parametrize("act", [lambda learner: learner.step(1), Learner.validate])
 def test_a_loss_that_is_nan_is_divergence(source, act):
-    learner = Learner(SPEC, load_corpus(source, SPEC), 0, 2, 200, 0.01, 0.01)
+    learner = Learner(Settings(spec=SPEC), load_corpus(source, SPEC), torch.device("cpu"))
     with torch.no_grad():
         learner.model.head.output.bias[3] = math.nan
     with pytest.raises(TrainingError, match=r"diverged at step 0 \(loss nan\): lower the learning"):
         act(learner)
 
 
-def interrupt(times: int, at: int, monkeypatch):
-    """Ctrl-C during step `at`, so many times."""
-    step = Learner.step
-
-    def interrupted(learner, factor):
-        if learner.steps == at:
-            for _ in range(times):
-                signal.raise_signal(signal.SIGINT)
-        return step(learner, factor)
-
-    monkeypatch.setattr(Learner, "step", interrupted)
-
-
 def test_ctrl_c_ends_after_the_step_and_saves(source, tmp_path, monkeypatch):
-    interrupt(1, at=2, monkeypatch=monkeypatch)
+    interrupt(monkeypatch, at=2)
     handler = signal.getsignal(signal.SIGINT)
     summary = quick(source, tmp_path / "run", steps=1000)
     assert summary.interrupted
@@ -301,8 +286,43 @@ def test_ctrl_c_ends_after_the_step_and_saves(source, tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_sigterm_ends_after_the_step_and_saves(source, tmp_path, monkeypatch):
+    interrupt(monkeypatch, at=2, number=signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
+    summary = quick(source, tmp_path / "run", steps=1000)
+    assert (summary.interrupted, summary.steps) == (True, 3)
+    assert fw.load(summary.model).spec == SPEC
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_ctrl_c_before_the_first_step_still_leaves_a_model(source, tmp_path, monkeypatch):
+    def interrupted(learner):
+        signal.raise_signal(signal.SIGINT)
+        learner.settings = dataclasses.replace(learner.settings, autocast=False)
+        return "interrupted meanwhile"
+
+    monkeypatch.setattr(Learner, "choose_autocast", interrupted)
+    summary = quick(source, tmp_path / "run", steps=1000, autocast=None)
+    assert (summary.interrupted, summary.steps) == (True, 1)
+    assert fw.load(summary.model).spec == SPEC
+
+
+def test_ctrl_c_in_the_last_step_interrupts_nothing(source, tmp_path, monkeypatch):
+    interrupt(monkeypatch, at=2)
+    assert not quick(source, tmp_path / "run", steps=3).interrupted
+
+
+def test_a_signal_that_is_ignored_stays_ignored(source, tmp_path, monkeypatch):
+    interrupt(monkeypatch, at=2)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert quick(source, tmp_path / "run", steps=5).steps == 5
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_second_ctrl_c_interrupts_at_once(source, tmp_path, monkeypatch):
-    interrupt(2, at=2, monkeypatch=monkeypatch)
+    interrupt(monkeypatch, at=2, times=2)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         quick(source, tmp_path / "run", steps=1000)
@@ -320,10 +340,21 @@ def test_training_runs_in_another_thread(source, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"spec": None, "preset": "huge"}, "preset must be tiny or small, not 'huge'"),
+        (
+            {"spec": None, "preset": "huge"},
+            "preset must be one of tiny, small, base, ibab, not 'huge'",
+        ),
         ({"spec": small_spec(conditioning="rows")}, "conditioning 'rows' cannot be trained"),
-        ({"batch": 0}, "batch and window must be positive, not 0 and 200"),
-        ({"window": 0}, "batch and window must be positive, not 2 and 0"),
+        ({"preset": "tiny"}, "give either spec, or preset and sample_rate, not both"),
+        ({"sample_rate": 16000}, "give either spec, or preset and sample_rate, not both"),
+        ({"spec": None, "sample_rate": 0}, "sample_rate must be a whole number from 1 to"),
+        ({"batch": 0}, "batch must be a positive whole number, not 0"),
+        ({"window": 0}, "window must be a positive whole number, not 0"),
+        ({"window": 1e3}, "window must be a positive whole number, not 1000.0"),
+        ({"convert": "no"}, "convert must be True or False, not 'no'"),
+        ({"autocast": "bf16"}, "autocast must be True or False or None, not 'bf16'"),
+        ({"device": "tpu"}, "device must be one of those here, cpu.*, not 'tpu'"),
+        ({"device": "cuda:99"}, "device must be one of those here, cpu.*, not 'cuda:99'"),
         ({"weight_decay": -1}, "weight_decay must be a number from 0, not -1"),
         ({"learning_rate": math.nan}, "learning_rate must be a positive number, not nan"),
         ({"seed": -1}, "seed must be from 0 to 18446744073709551615, not -1"),
@@ -345,17 +376,69 @@ def test_the_largest_seed_is_a_seed(source, tmp_path):
 
 def test_what_was_found_and_what_will_be_done_is_said(source, tmp_path, capsys):
     (source / "text.wav").write_text("not audio")
+    record(source / "quiet.wav", np.zeros(2000))
     quick(source, tmp_path / "run", progress=True)
-    skipped, to_train_on, held_out, plan, *reports = capsys.readouterr().out.splitlines()
+    skipped, silent, to_train_on, held_out, plan, *reports = capsys.readouterr().out.splitlines()
     assert skipped.startswith("skipped ")
     assert "text.wav: not a readable audio file" in skipped
-    assert to_train_on == "to train on: 0.00 minutes in 1 file"
+    assert silent.startswith("used, although silent")
+    assert to_train_on == "to train on: 0.01 minutes in 3 files"
     assert held_out == "held out: 0.00 minutes in 1 file"
     parameters = sum(math.prod(shape) for shape in SPEC.tensors().values())
     assert plan.startswith(f"training {parameters:,} parameters, which hear the last 9 samples")
     assert plan.endswith(", for 3 steps")
     assert len(reports) == 3
     assert reports[0].startswith("step 1, ")
+
+
+def test_many_skipped_files_are_counted(source, tmp_path, capsys):
+    for i in range(23):
+        (source / f"{i:02}.wav").write_text("not audio")
+    quick(source, tmp_path / "run", progress=True)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("skipped ")]
+    assert len(said) == 21
+    assert "/19.wav: " in said[-2]
+    assert said[-1] == "skipped 3 more"
+
+
+@pytest.mark.parametrize(
+    ("budget", "left"),
+    [
+        ({"steps": 100}, "01:29"),
+        ({"steps": None, "minutes": 1}, "00:43"),
+        ({"steps": 100, "minutes": 1}, "00:43"),
+        ({"steps": 11}, None),
+    ],
+)
+def test_what_the_budget_buys_is_said_once(source, tmp_path, capsys, monkeypatch, budget, left):
+    """A step of a second learns from 2 x 200 of 3600 samples; the first takes longer."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def step(learner, _factor):
+        now[0] += 1 if learner.steps else 7
+        learner.steps, learner.samples = learner.steps + 1, learner.samples + 400
+        return 5.0
+
+    monkeypatch.setattr(Learner, "step", step)
+    quick(source, tmp_path / "run", progress=True, **budget)
+    said = [x for x in capsys.readouterr().out.splitlines() if "samples/s" in x]
+    if left is None:
+        assert said == []
+    else:
+        heard = {"01:29": "9.9", "00:43": "4.8"}[left]
+        expected = f"400 samples/s: about {left} to go, in which it hears the audio {heard} times"
+        assert said == [f"{expected}, 00:09 each"]
+
+
+def test_a_resumed_run_says_where_it_goes_on(source, tmp_path, capsys, monkeypatch):
+    with monkeypatch.context() as context:
+        interrupt(context, at=4)
+        quick(source, tmp_path / "run", steps=20)
+    quick(source, tmp_path / "run", resume=True, progress=True)
+    said = capsys.readouterr().out.splitlines()
+    assert said[3] == "resuming after 5 steps and 0.00 minutes"
+    assert said[4].startswith("step 6, ")
 
 
 def test_a_terminal_shows_loss_speed_and_time_left(source, tmp_path, capsys, monkeypatch):
@@ -373,3 +456,25 @@ def test_without_a_terminal_no_bar_is_drawn(source, tmp_path, capsys):
 def test_without_progress_nothing_is_said(source, tmp_path, capsys):
     quick(source, tmp_path / "run")
     assert capsys.readouterr() == ("", "")
+
+
+# ---- the cores -------------------------------------------------------------------------------
+
+BEFORE_TORCH = """
+import os, sys
+class Watch:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            sys.exit(os.environ.get("GOMP_SPINCOUNT", "not set"))
+sys.meta_path.insert(0, Watch())
+import fastwavenet.training
+"""
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_training_shares_the_cores_before_torch_is_imported(given, found):
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE_TORCH], env=environment | given, stderr=subprocess.PIPE
+    )
+    assert done.stderr.decode().strip() == found

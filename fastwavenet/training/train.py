@@ -1,58 +1,35 @@
-"""Training a WaveNet on recordings, within a budget of minutes or steps."""
+"""Training a WaveNet on recordings, within a budget of minutes or steps.
+
+`Run.fit` is the training loop; `Learner.step` (learner.py) is what happens in a step.
+"""
 
 from __future__ import annotations
 
-import math
+import dataclasses
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
-from tqdm import tqdm
 
 from ..spec import WaveNetSpec
-from .data import IGNORED, Corpus, Windows, load_corpus
-from .model import WaveNet
-from .run import RunFolder, draw_progress, progress_bar, stop_on_ctrl_c
+from .checkpoint import BEST, Checkpoint, Progress
+from .console import Console, describe, describe_cost, stop_on_signals
+from .data import Corpus, load_corpus
+from .learner import Learner, choose_device
+from .run import RunFolder
+from .settings import Budget, Settings, choose_spec, schedule
 
-# The sizes of a WaveNetSpec; its sample rate is the recordings'.
-PRESETS: dict[str, dict] = {
-    "tiny": {  # for a minute of training
-        "residual": 32,
-        "dilation_channels": 32,
-        "skip": 64,
-        "head": 64,
-        "dilations": tuple(2**i for i in range(8)) * 2,
-    },
-    "small": {  # for ten minutes
-        "residual": 32,
-        "dilation_channels": 32,
-        "skip": 128,
-        "head": 128,
-        "dilations": tuple(2**i for i in range(10)) * 2,
-    },
-}
-DEFAULT_MINUTES = 10.0
-WARM_UP = 0.05  # of the budget
-REPORTS = 20  # validations and checkpoints in a budget ...
-REPORT_SECONDS = 60.0  # ... and never longer than this apart
-VALIDATION_WINDOWS = 16
-MAX_GRADIENT_NORM = 1.0
-
-
-class TrainingError(ArithmeticError):
-    """Training cannot go on; says at which step, and what to do."""
+SAVE_SECONDS = 60.0  # between checkpoints, at most
+COST_STEPS = 10  # tell the speed; one more comes first, which prepares what they use
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a training run did.
+    """What a training run did, all its parts together if it was resumed.
 
     model             the model file: the weights that did best on the held-out audio
     validation_loss   theirs, in nats per sample
@@ -72,227 +49,279 @@ def train(
     source: str | os.PathLike,
     output: str | os.PathLike,
     *,
-    preset: str = "small",
+    preset: str | None = None,
     spec: WaveNetSpec | None = None,
-    sample_rate: int = 16000,
+    sample_rate: int | None = None,
     minutes: float | None = None,
     steps: int | None = None,
-    seed: int = 0,
-    convert: bool = False,
+    resume: bool = False,
+    seed: int | None = None,
+    convert: bool | None = None,
     validation: str | os.PathLike | None = None,
-    batch: int = 1,
-    window: int = 4096,
-    learning_rate: float = 1e-2,
-    weight_decay: float = 0.01,
+    batch: int | None = None,
+    window: int | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    autocast: bool | None = None,
+    device: str | None = None,
     progress: bool = True,
 ) -> Summary:
     """Trains on a file or folder, and leaves a run folder `output`.
 
     It holds model.safetensors, the weights that did best on held-out audio, and
-    latest.safetensors, both model files; checkpoint.safetensors, the latest weights and the
-    optimizer; log.jsonl, a line per validation.
+    latest.safetensors, both model files; checkpoint.safetensors, all that is needed to go on;
+    log.jsonl, a line per report.
 
-    preset and sample_rate (Hz), or a whole spec, say what is trained.  The budget is `minutes` or
-    `steps`, whichever ends first; 10 minutes if neither is given.  convert mixes down and
-    resamples, validation is a file or folder to hold out; see `load_corpus`.  A step learns from
-    `batch` windows of `window` samples.  weight_decay is AdamW's: about 1 keeps seconds of audio
-    from being learnt by heart, but cost 0.2 nats on half an hour.  progress prints, and draws a bar
-    on a terminal.
+    preset          the network's size, one of PRESETS ("small")
+    sample_rate     of the audio, in Hz (16000)
+    spec            a whole network instead of preset and sample_rate
+    minutes, steps  the budget, whichever ends first (10 minutes)
+    resume          go on with the run in `output`, see below
+    seed            of weights and windows, from 0 to 2**64 - 1 (0)
+    convert         mix down and resample what needs it (False)
+    validation      a file or folder to hold out (a part of `source`, see `load_corpus`)
+    batch, window   a step learns from `batch` windows of `window` samples (1, 4096)
+    learning_rate   AdamW's, at its highest (0.01)
+    weight_decay    AdamW's; about 1 keeps seconds of audio from being learnt by heart, but cost
+                    0.2 nats on half an hour (0.01)
+    autocast        compute in bfloat16 instead of float32; None: what a few steps at the
+                    beginning are faster with, so that two runs may differ
+    device          "cpu", "cuda" or "cuda:N" (a GPU if there is one)
+    progress        print, and draw a bar on a terminal
 
-    Ctrl-C ends training early, with everything saved; a second one interrupts at once.
+    A resumed run goes on exactly: with a budget of steps, on the same device and number of
+    threads, a run that was stopped at any moment and resumed leaves the same bits as one that was
+    not.  `source` and `validation` must hold the same audio as before.  All settings come from
+    the run; one that is given again must be the same.  Only the budget may be another one: it is
+    that of the whole run, what is spent included, and the learning rate follows it from then on.
+
+    Ctrl-C or SIGTERM ends training early, with everything saved; a second one ends it at once.
 
     Raises AudioError if there is no usable audio, TrainingError if training diverges, ValueError
-    for an argument out of bounds, FileExistsError if `output` holds a run already, OSError.
+    for an argument out of bounds or another one than the run's, FileExistsError if `output` holds
+    a run already and is not to be resumed, FileNotFoundError if there is none to resume,
+    ModelFormatError if its checkpoint is damaged, OSError.
     """
-    spec = spec or _preset_spec(preset, sample_rate)
-    _check(spec, seed, batch, window, learning_rate, weight_decay)
-    budget = Budget(minutes, steps)
     folder = RunFolder(Path(output))
-    say = tqdm.write if progress else lambda line: None
-    corpus = load_corpus(source, spec, validation, convert)
-    learner = Learner(spec, corpus, seed, batch, window, learning_rate, weight_decay)
-    folder.create()
-    with stop_on_ctrl_c() as stop, progress_bar(progress) as bar:
-        for line in _describe(corpus, spec, budget):
-            say(line)
-        seconds = _fit(learner, budget, folder, stop, bar, say)
+    if not resume:
+        folder.check_empty()
+    started = folder.load() if resume else None
+    arguments = {
+        "seed": seed,
+        "convert": convert,
+        "batch": batch,
+        "window": window,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "autocast": autocast,
+    }
+    given = {name: value for name, value in arguments.items() if value is not None}
+    settings = _settings(started, spec, preset, sample_rate, given)
+    budget = _budget(started, minutes, steps)
+    chosen = choose_device(device)
+    corpus = load_corpus(source, settings.spec, validation, settings.convert)
+    run = Run(settings, budget, corpus, chosen, folder, Console(progress))
+    with stop_on_signals() as stop, run.console:
+        run.begin(started)
+        loss = run.fit(stop)
     return Summary(
-        spec=spec,
+        spec=settings.spec,
         model=folder.model,
-        validation_loss=folder.best,
-        steps=learner.steps,
-        seconds=seconds,
-        samples_per_second=learner.samples / seconds,
-        interrupted=stop.is_set(),
+        validation_loss=loss,
+        steps=run.learner.steps,
+        seconds=run.progress.seconds,
+        samples_per_second=run.learner.samples / run.progress.seconds,
+        interrupted=run.spent < 1,
     )
 
 
-def _fit(
-    learner: Learner,
-    budget: Budget,
-    folder: RunFolder,
-    stop: threading.Event,
-    bar: tqdm,
-    say: Callable[[str], None],
-) -> float:
-    """Steps until the budget is spent or `stop` is set; reports on the way.  Returns seconds."""
-    began = reported = time.monotonic()
-    losses: list[float] = []
-    due, ended = 1 / REPORTS, False
-    while not ended:
-        middle = budget.spent(learner.steps + 0.5, time.monotonic() - began)
-        losses.append(learner.step(schedule(middle)))
-        now = time.monotonic()
-        spent = budget.spent(learner.steps, now - began)
-        ended = spent >= 1 or stop.is_set()
-        if ended or spent >= due or now - reported >= REPORT_SECONDS:
-            say(folder.report(learner, now - began, float(np.mean(losses))))
-            losses.clear()
-            due, reported = spent + 1 / REPORTS, time.monotonic()
-        else:
-            draw_progress(bar, spent, float(np.mean(losses)), learner.samples, now - began)
-    return time.monotonic() - began
+def _settings(
+    started: Checkpoint | None,
+    spec: WaveNetSpec | None,
+    preset: str | None,
+    sample_rate: int | None,
+    given: dict,
+) -> Settings:
+    """Those given and defaults, or those of a run to resume, which those given must equal."""
+    if started is None:
+        return Settings(spec=choose_spec(spec, preset, sample_rate, None), **given)
+    wanted = choose_spec(spec, preset, sample_rate, started.settings.spec)
+    asked = dataclasses.replace(started.settings, spec=wanted, **given)
+    started.settings.confirm(asked, {"spec", *given})
+    return started.settings
 
 
-class Budget:
-    """How long to train: a time, a number of steps, or whichever ends first."""
-
-    def __init__(self, minutes: float | None, steps: int | None):
-        if minutes is None and steps is None:
-            minutes = DEFAULT_MINUTES
-        if minutes is not None and not 0 < minutes < math.inf:
-            raise ValueError(f"minutes must be a positive number, not {minutes}")
-        if steps is not None and steps < 1:
-            raise ValueError(f"steps must be a positive whole number, not {steps}")
-        self.minutes = math.inf if minutes is None else minutes
-        self.steps = math.inf if steps is None else steps
-
-    def __str__(self) -> str:
-        limits = ((self.minutes, "minutes"), (self.steps, "steps"))
-        return " or ".join(f"{limit:g} {unit}" for limit, unit in limits if limit < math.inf)
-
-    def spent(self, steps: float, seconds: float) -> float:
-        """The fraction that is used up; training ends at 1."""
-        return max(steps / self.steps, seconds / 60 / self.minutes)
+def _budget(started: Checkpoint | None, minutes: float | None, steps: int | None) -> Budget:
+    """The one given or the default, or that of a run to resume.  Something must be left of it."""
+    if started is None:
+        return Budget(minutes, steps)
+    given = minutes is not None or steps is not None
+    budget = Budget(minutes, steps) if given else started.budget
+    done = started.progress
+    if budget.spent(done.steps, done.seconds) >= 1:
+        raise ValueError(
+            f"{budget} are spent: this run has taken {done.steps} steps and "
+            f"{done.seconds / 60:.2f} minutes; give more minutes or steps, in all, to go on"
+        )
+    return budget
 
 
-def schedule(spent: float) -> float:
-    """The factor of the learning rate: a linear warm-up to 1, then half a cosine down to 0."""
-    if spent < WARM_UP:
-        return spent / WARM_UP
-    return (1 + math.cos(math.pi * min(1.0, (spent - WARM_UP) / (1 - WARM_UP)))) / 2
+class Run:
+    """A learner with a budget, and a folder that keeps what it learns.
 
-
-class Learner:
-    """A network, its optimizer and its data."""
+    best   the weights with the lowest validation loss in the history
+    spent  the fraction of the budget
+    saved  when the checkpoint was written
+    timed  seconds and samples after each of the first steps in this process
+    """
 
     def __init__(
         self,
-        spec: WaveNetSpec,
+        settings: Settings,
+        budget: Budget,
         corpus: Corpus,
-        seed: int,
-        batch: int,
-        window: int,
-        learning_rate: float,
-        weight_decay: float,
+        device: torch.device,
+        folder: RunFolder,
+        console: Console,
     ):
-        self.seed, self.batch, self.learning_rate = seed, batch, learning_rate
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
-            torch.manual_seed(seed)
-            self.model = WaveNet(spec)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=weight_decay)
-        context = spec.receptive_field - 1
-        self.training = Windows(corpus.train, context, window)
-        self.validation = Windows(corpus.validation, context, window)
-        self.steps = self.samples = 0
+        self.budget, self.corpus, self.folder, self.console = budget, corpus, folder, console
+        self.learner = Learner(settings, corpus, device)
+        self.fingerprint = corpus.fingerprint()
+        self.progress = Progress()
+        self.best: dict | None = None
+        self.spent = self.saved = 0.0
+        self.timed: deque[tuple[float, int]] = deque(maxlen=2 + COST_STEPS)
 
-    def step(self, factor: float) -> float:
-        """One update at `factor` times the learning rate; the loss in nats per sample."""
-        rng = np.random.default_rng([self.seed, self.steps])
-        loss, count = self._loss(*self.training.batch(rng, self.batch))
-        self.optimizer.zero_grad()
-        (loss / count).backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
-        if not torch.isfinite(norm):
-            raise self._diverged(loss.item() / count)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * factor
-        self.optimizer.step()
-        self.steps += 1
-        self.samples += count
-        return loss.item() / count
+    def begin(self, started: Checkpoint | None) -> None:
+        """Up to the first step: says what is there, and leaves a run that can be resumed."""
+        for line in describe(self.corpus, self.learner.settings, self.budget):
+            self.console.say(line)
+        if started is not None:
+            self._resume(started)
+        elif self.learner.settings.autocast is None:
+            self.console.say(self.learner.choose_autocast())
+        self.folder.clean()
+        self.save()
+        if started is not None:
+            self.publish(self.progress.history, self.best)
 
-    @torch.no_grad()
-    def validate(self) -> float:
-        """Nats per sample on the same held-out windows each time."""
-        total = count = 0
-        for tile in self.validation.tiles(VALIDATION_WINDOWS):
-            loss, n = self._loss(*tile)
-            total, count = total + loss.item(), count + n
-        if not math.isfinite(total):
-            raise self._diverged(total / count)
-        return total / count
+    def _resume(self, started: Checkpoint) -> None:
+        _check_corpus(started.corpus, self.fingerprint)
+        self.progress = started.progress
+        self.best = started.tensors.get(BEST)
+        self.learner.restore(started.tensors, self.progress.steps, self.progress.samples)
+        self.spent = self.budget.spent(self.progress.steps, self.progress.seconds)
+        minutes = self.progress.seconds / 60
+        self.console.say(f"resuming after {self.progress.steps} steps and {minutes:.2f} minutes")
 
-    def _diverged(self, loss: float) -> TrainingError:
-        return TrainingError(
-            f"training diverged at step {self.steps} (loss {loss:.3g}): "
-            f"lower the learning rate of {self.learning_rate:g}"
+    def fit(self, stop: threading.Event) -> float:
+        """Steps until the budget is spent or `stop` is set; returns the lowest validation loss.
+
+        This is the training loop.  Reports and checkpoints on the way change nothing in it.
+        """
+        learner, progress = self.learner, self.progress
+        began = time.monotonic() - progress.seconds  # a resumed run goes on counting
+        ended = False
+        while not ended:
+            middle = self.budget.spent(learner.steps + 0.5, time.monotonic() - began)
+            progress.loss_sum += learner.step(schedule(middle))
+            progress.loss_count += 1
+            progress.seconds = time.monotonic() - began
+            before, self.spent = self.spent, self.budget.spent(learner.steps, progress.seconds)
+            ended = self.spent >= 1 or stop.is_set()
+            if self.budget.report_is_due(before, self.spent):
+                self.report()
+            elif time.monotonic() - self.saved >= SAVE_SECONDS:
+                self.save()
+            self.show()
+        return progress.best_loss if self.spent >= 1 else self.interrupt()
+
+    def report(self) -> None:
+        """Validates, saves everything, and says so."""
+        record = self.judge()
+        better = record["validation_loss"] < self.progress.best_loss
+        if better:
+            self.best = self.learner.weights()
+        self.progress.history.append(record)
+        self.progress.loss_sum, self.progress.loss_count = 0.0, 0
+        self.save()
+        self.publish(self.progress.history, self.best if better else None)
+
+    def interrupt(self) -> float:
+        """Saves everything for a run that stops between two reports, or is resumed some day.
+
+        What a person wants to see now is not part of the run: its history goes on without it.
+        """
+        self.save()
+        if self.progress.loss_count == 0:
+            return self.progress.best_loss
+        record = self.judge()
+        better = record["validation_loss"] < self.progress.best_loss
+        best = self.learner.weights() if better else None
+        self.publish([*self.progress.history, record], best)
+        return min(record["validation_loss"], self.progress.best_loss)
+
+    def judge(self) -> dict:
+        """The line for the log; says it too."""
+        progress, validation_loss = self.progress, self.learner.validate()
+        train_loss = progress.loss_sum / progress.loss_count
+        self.console.say(
+            f"step {self.learner.steps}, {progress.seconds:.0f} s: "
+            f"{train_loss:.3f} nats per sample, held out {validation_loss:.3f}"
         )
+        (group,) = self.learner.optimizer.param_groups
+        return {
+            "step": self.learner.steps,
+            "seconds": round(progress.seconds, 2),
+            "train_loss": train_loss,
+            "validation_loss": validation_loss,
+            "learning_rate": group["lr"],
+        }
 
-    def _loss(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, int]:
-        """Nats of all targets that count, and how many those are."""
-        logits = self.model(torch.from_numpy(inputs))  # (B, Q, T)
-        loss = F.cross_entropy(
-            logits, torch.from_numpy(targets), ignore_index=IGNORED, reduction="sum"
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        learner, progress = self.learner, self.progress
+        progress.steps, progress.samples = learner.steps, learner.samples
+        tensors = learner.state()
+        if self.best is not None:
+            tensors[BEST] = self.best
+        self.folder.save(
+            Checkpoint(learner.settings, self.budget, self.fingerprint, progress, tensors)
         )
-        return loss, int((targets != IGNORED).sum())
+        self.saved = time.monotonic()
 
-    def state(self) -> dict[str, Tensor]:
-        """All that changes in training: weights, and the optimizer's moments and step counts."""
-        tensors = {}
-        for name, parameter in self.model.named_parameters():
-            tensors[f"model.{name}"] = parameter.detach()
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{key}.{name}"] = value
-        return tensors
+    def publish(self, history: list[dict], best: dict | None) -> None:
+        """Writes what is made from the checkpoint."""
+        learner = self.learner
+        self.folder.publish(learner.settings.spec, history, learner.weights(), best)
 
-
-def _preset_spec(preset: str, sample_rate: int) -> WaveNetSpec:
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be {' or '.join(PRESETS)}, not {preset!r}")
-    return WaveNetSpec(sample_rate=sample_rate, **PRESETS[preset])
-
-
-def _check(
-    spec: WaveNetSpec,
-    seed: int,
-    batch: int,
-    window: int,
-    learning_rate: float,
-    weight_decay: float,
-) -> None:
-    if spec.conditioning is not None:
-        raise ValueError(f"conditioning {spec.conditioning!r} cannot be trained, only None")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be from 0 to {2**64 - 1}, not {seed}")
-    if batch < 1 or window < 1:
-        raise ValueError(f"batch and window must be positive, not {batch} and {window}")
-    if not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be a positive number, not {learning_rate}")
-    if not 0 <= weight_decay < math.inf:
-        raise ValueError(f"weight_decay must be a number from 0, not {weight_decay}")
+    def show(self) -> None:
+        """The bar, and once what the budget will buy."""
+        progress, learner = self.progress, self.learner
+        if progress.loss_count:
+            loss = progress.loss_sum / progress.loss_count
+            self.console.draw(self.spent, loss, learner.samples, progress.seconds)
+        self.timed.append((progress.seconds, learner.samples))
+        if len(self.timed) == 1 + COST_STEPS and self.spent < 1:
+            (began, first), (ended, last) = self.timed[0], self.timed[-1]
+            step = (ended - began) / COST_STEPS
+            left = self.budget.seconds_left(learner.steps, ended, step)
+            self.console.say(describe_cost(self.corpus, (last - first) / (ended - began), left))
 
 
-def _describe(corpus: Corpus, spec: WaveNetSpec, budget: Budget) -> Iterator[str]:
-    """What was found, and what will be done."""
-    for reason in corpus.skipped:
-        yield f"skipped {reason}"
-    for clips, use in ((corpus.train, "to train on"), (corpus.validation, "held out")):
-        minutes = sum(len(clip.codes) for clip in clips) / spec.sample_rate / 60
-        yield f"{use}: {minutes:.2f} minutes in {len(clips)} file{'s' if len(clips) > 1 else ''}"
-    parameters = spec.weight_bytes() // 4
-    past = spec.receptive_field / spec.sample_rate
-    yield (
-        f"training {parameters:,} parameters, which hear the last {spec.receptive_field} samples "
-        f"({1000 * past:.0f} ms), for {budget}"
-    )
+def _check_corpus(then: object, now: dict[str, dict]) -> None:
+    """Raises ValueError saying what differs between two fingerprints."""
+    for part, use in (("train", "to train on"), ("validation", "held out")):
+        old = then.get(part) if isinstance(then, dict) else None
+        if old != now[part]:
+            raise ValueError(
+                f"not the audio that this run began with: {use} were {_count(old)}, now "
+                f"{_count(now[part])}; give the same source and validation, or start another run"
+            )
+
+
+def _count(fingerprint: object) -> str:
+    if not isinstance(fingerprint, dict):
+        return "unknown files"
+    files, samples, digest = (fingerprint.get(key) for key in ("files", "samples", "sha256"))
+    return f"{files} files with {samples} samples (sha256 {str(digest)[:12]})"

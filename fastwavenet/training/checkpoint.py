@@ -1,0 +1,190 @@
+"""checkpoint.safetensors: all that a run needs to go on as if it had never stopped.
+
+It is checked like a model file, is data only, and is the one truth about a run: the other files
+of its folder can be made from it.  Tensors, each float32 and of the shape that the spec says:
+
+    model.*                 the latest weights
+    optimizer.exp_avg.*     AdamW's moments of them; its step count is the run's
+    optimizer.exp_avg_sq.*
+    best.*                  the weights that did best on held-out audio, once there was a report
+
+Everything else is in the metadata entry "fastwavenet.training", as JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from ..files import replace_atomically
+from ..modelfile import ModelFormatError, check_weights
+from ..spec import WaveNetSpec
+from .settings import Budget, Settings
+
+VERSION = 1
+METADATA_KEY = "fastwavenet.training"
+LATEST, BEST = "model", "best"
+MOMENTS = ("optimizer.exp_avg", "optimizer.exp_avg_sq")
+RECORD = ("step", "seconds", "train_loss", "validation_loss", "learning_rate")
+LARGEST = 2**63  # of a number
+MAX_METADATA = 2**24  # characters; a report takes about 150
+
+Weights = dict[str, np.ndarray]  # the names and shapes of `WaveNetSpec.tensors()`, float32
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    seconds    of training, over all its parts
+    loss_sum, loss_count   of the steps since the last report
+    history    the reports: a dict with the keys of RECORD each
+    """
+
+    steps: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    history: list[dict] = field(default_factory=list)
+
+    @property
+    def best_loss(self) -> float:
+        """On held-out audio, in nats per sample; infinity before the first report."""
+        return min((record["validation_loss"] for record in self.history), default=math.inf)
+
+
+@dataclass
+class Checkpoint:
+    """What the file holds.
+
+    corpus   `Corpus.fingerprint()` of what is trained on
+    tensors  LATEST, each of MOMENTS and, once there is a history, BEST -> weights
+    """
+
+    settings: Settings
+    budget: Budget
+    corpus: dict
+    progress: Progress
+    tensors: dict[str, Weights]
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Replaces a file whole or not at all.  Raises OSError if it cannot be written."""
+    about = {
+        "version": VERSION,
+        "settings": checkpoint.settings.to_dict(),
+        "budget": dataclasses.asdict(checkpoint.budget),
+        "corpus": checkpoint.corpus,
+        "progress": dataclasses.asdict(checkpoint.progress),
+    }
+    tensors = {
+        f"{group}.{name}": array
+        for group, weights in checkpoint.tensors.items()
+        for name, array in weights.items()
+    }
+    replace_atomically(
+        path, safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(about, allow_nan=False)})
+    )
+
+
+def load(path: Path) -> Checkpoint:
+    """Reads a checkpoint.
+
+    Raises FileNotFoundError if there is none, ModelFormatError naming the file and what was
+    expected and found for anything that is not one, OSError if it cannot be read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file: expected a run folder that `train` left")
+    with path.open("rb"):  # the library's own error does not say why it cannot be read
+        pass
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            checkpoint = _parse(file.metadata() or {})
+            checkpoint.tensors = _read_tensors(file, checkpoint)
+            return checkpoint
+    except (safetensors.SafetensorError, ValueError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelFormatError(f"{path}: not a whole checkpoint: {reason}") from None
+
+
+def _parse(metadata: dict[str, str]) -> Checkpoint:
+    """The checkpoint without its tensors."""
+    text = metadata.get(METADATA_KEY, "")
+    if not text or len(text) > MAX_METADATA:
+        raise ValueError(f"expected at most {MAX_METADATA} characters of {METADATA_KEY!r} metadata")
+    about = json.loads(text, parse_constant=_refuse_constant)
+    keys = {"version", "settings", "budget", "corpus", "progress"}
+    if not isinstance(about, dict) or about.get("version") != VERSION or set(about) != keys:
+        raise ValueError(f"expected version {VERSION} with {', '.join(sorted(keys))}")
+    settings = Settings.from_dict(about["settings"])
+    if settings.autocast is None:
+        raise ValueError("autocast must be True or False, not None")
+    return Checkpoint(
+        settings, Budget(**about["budget"]), about["corpus"], _parse_progress(about["progress"]), {}
+    )
+
+
+def _parse_progress(fields: dict) -> Progress:
+    progress = Progress(**fields)
+    _check_numbers(dataclasses.asdict(progress), ("steps", "samples", "loss_count"), "history")
+    if not isinstance(progress.history, list):
+        raise ValueError("history must be a list")
+    before = 0
+    for record in progress.history:
+        if not isinstance(record, dict) or set(record) != set(RECORD):
+            raise ValueError(f"each report must have {', '.join(RECORD)}")
+        _check_numbers(record, ("step",))
+        if not before < record["step"] <= progress.steps:
+            raise ValueError(f"a report of step {record['step']} is out of order")
+        before = record["step"]
+    return progress
+
+
+def _check_numbers(fields: dict, whole: tuple[str, ...], *others: str) -> None:
+    """Numbers from 0, those in `whole` int."""
+    for name, value in fields.items():
+        kinds = (int,) if name in whole else (int, float)
+        if name not in others and (type(value) not in kinds or not 0 <= value < LARGEST):
+            kind = "whole number" if name in whole else "finite number"
+            raise ValueError(f"{name} must be a {kind} from 0, not {str(value)[:40]}")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"numbers must be finite, found {name}")
+
+
+def _read_tensors(file: safetensors.safe_open, checkpoint: Checkpoint) -> dict[str, Weights]:
+    """Every group of tensors, read after all names, dtypes and shapes were checked."""
+    spec = checkpoint.settings.spec
+    groups = (LATEST, *MOMENTS, *([BEST] if checkpoint.progress.history else []))
+    expected = {f"{g}.{name}": shape for g in groups for name, shape in spec.tensors().items()}
+    different = sorted(expected.keys() ^ set(file.keys()))
+    if different:
+        problem = "is missing" if different[0] in expected else "is unexpected"
+        raise ValueError(f"tensor {different[0][:80]!r} {problem}")
+    for name, shape in expected.items():
+        entry = file.get_slice(name)
+        found = (entry.get_dtype(), tuple(entry.get_shape()))
+        if found != ("F32", shape):
+            raise ValueError(f"tensor {name!r} must be F32 {shape}, not {found[0]} {found[1]}")
+    return {group: _read_group(file, spec, group) for group in groups}
+
+
+def _read_group(file: safetensors.safe_open, spec: WaveNetSpec, group: str) -> Weights:
+    arrays = {name: file.get_tensor(f"{group}.{name}") for name in spec.tensors()}
+    try:
+        weights = check_weights(spec, arrays)
+    except ModelFormatError as error:
+        raise ValueError(f"{group}: {error}") from None
+    for name, array in weights.items():
+        if group == MOMENTS[1] and array.min() < 0:
+            raise ValueError(f"{group}: tensor {name!r} holds a negative mean square")
+    return weights

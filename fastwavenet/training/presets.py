@@ -1,0 +1,44 @@
+"""Sizes of networks to start from."""
+
+from __future__ import annotations
+
+from ..spec import WaveNetSpec
+
+# The sizes of a WaveNetSpec; its sample rate is the recordings'.
+PRESETS: dict[str, dict] = {
+    "tiny": {  # for a minute of training: does it work at all?
+        "residual": 32,
+        "dilation_channels": 32,
+        "skip": 64,
+        "head": 64,
+        "dilations": tuple(2**i for i in range(8)) * 2,
+    },
+    "small": {  # for ten minutes to an hour on a CPU: a voice that babbles
+        "residual": 32,
+        "dilation_channels": 32,
+        "skip": 128,
+        "head": 128,
+        "dilations": tuple(2**i for i in range(10)) * 2,
+    },
+    "base": {  # for a night on a CPU or an hour on a GPU: the size most projects begin with
+        "residual": 64,
+        "dilation_channels": 64,
+        "skip": 256,
+        "head": 256,
+        "dilations": tuple(2**i for i in range(10)) * 2,
+    },
+    "ibab": {  # for a GPU: the default network of github.com/ibab/tensorflow-wavenet, to compare
+        "residual": 32,
+        "dilation_channels": 32,
+        "skip": 512,
+        "head": 512,
+        "dilations": tuple(2**i for i in range(10)) * 5,
+    },
+}
+
+
+def preset_spec(preset: str, sample_rate: int) -> WaveNetSpec:
+    """A preset's network for audio of `sample_rate` Hz.  Raises ValueError for an unknown name."""
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")
+    return WaveNetSpec(sample_rate=sample_rate, **PRESETS[preset])

@@ -1,0 +1,86 @@
+"""Training runs of a few steps, and what they leave."""
+
+import json
+import os
+import signal
+import sys
+
+import torch
+from networks import small_spec
+
+import fastwavenet as fw
+from fastwavenet.training import checkpoint, train
+from fastwavenet.training.learner import Learner
+
+SPEC = small_spec(sample_rate=16000, levels=256, residual=8, dilation_channels=8, skip=16, head=16)
+
+
+def quick(source, output, **changes):
+    """A training run of a few steps."""
+    if not changes.get("resume"):
+        changes = {"spec": SPEC, "steps": 3, "batch": 2, "window": 200, "autocast": False} | changes
+    return train(source, output, **{"progress": False} | changes)
+
+
+def log(run):
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def weights(path):
+    return fw.modelfile.load(path)[1]
+
+
+def left_behind(run):
+    """All that a run leaves but the time it took, to compare with another run's."""
+    kept = checkpoint.load(run / "checkpoint.safetensors")
+    for record in (*(lines := log(run)), *kept.progress.history):
+        del record["seconds"]
+    kept.progress.seconds = 0
+    tensors = {
+        f"{group}.{name}": array.tobytes()
+        for group, arrays in kept.tensors.items()
+        for name, array in arrays.items()
+    }
+    models = [(run / f"{name}.safetensors").read_bytes() for name in ("model", "latest")]
+    others = {file.name for file in run.iterdir()}
+    return lines, kept.progress, kept.settings, kept.budget, kept.corpus, tensors, models, others
+
+
+def interrupt(monkeypatch, at, times=1, number=signal.SIGINT):
+    """Ctrl-C, or another signal, during step `at`, so many times."""
+    step = Learner.step
+
+    def interrupted(learner, factor):
+        if learner.steps == at:
+            for _ in range(times):
+                signal.raise_signal(number)
+        return step(learner, factor)
+
+    monkeypatch.setattr(Learner, "step", interrupted)
+
+
+def train_on(source, run, changes):
+    """Trains, or goes on with what is there."""
+    resume = (run / "checkpoint.safetensors").exists()
+    return quick(source, run, **{"resume": True} if resume else changes)
+
+
+def train_in_a_process(source, run, changes, at=0, signals=()):
+    """The first time that a file of the run is touched is 1; the `at`-th sends itself signals."""
+    touched = 0
+
+    def touch(event, arguments):
+        nonlocal touched
+        if event.partition(".")[0] in ("open", "os", "tempfile") and str(run) in str(arguments):
+            touched += 1
+            if touched == at:
+                for number in signals:
+                    os.kill(os.getpid(), number)
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.addaudithook(touch)
+    try:
+        train_on(source, run, changes)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,526 @@
+"""A run that ended early goes on as if it had not, however it ended."""
+
+import contextlib
+import dataclasses
+import json
+import multiprocessing
+import random
+import resource
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from recordings import record, tone
+from runs import (
+    SPEC,
+    interrupt,
+    left_behind,
+    log,
+    quick,
+    train_in_a_process,
+    train_on,
+    weights,
+)
+
+import fastwavenet as fw
+from fastwavenet.modelfile import ModelFormatError
+from fastwavenet.training import checkpoint, train
+from fastwavenet.training.learner import Learner
+from fastwavenet.training.run import RunFolder
+from fastwavenet.training.settings import schedule
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+STEPS = 45  # a report every second or third one
+LONG = {"steps": STEPS, "batch": 1, "window": 50}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Two recordings of a tone."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for name in ("a.wav", "b.wav"):
+        record(folder / name, tone(2000))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(source, tmp_path_factory, one_thread):
+    """What a run leaves that nothing interrupted."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    quick(source, run, **LONG)
+    return left_behind(run)
+
+
+# ---- it goes on exactly ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [0, 20])
+def test_an_interrupted_run_goes_on_to_the_same_bits(source, tmp_path, monkeypatch, whole, at):
+    with monkeypatch.context() as context:
+        interrupt(context, at)
+        assert quick(source, tmp_path / "run", **LONG).steps == at + 1
+    summary = quick(source, tmp_path / "run", resume=True)
+    assert (summary.steps, summary.interrupted) == (STEPS, False)
+    assert left_behind(tmp_path / "run") == whole
+
+
+def test_a_run_may_be_interrupted_at_every_step(source, tmp_path, monkeypatch, whole):
+    for at in range(STEPS):
+        with monkeypatch.context() as context:
+            interrupt(context, at)
+            summary = quick(source, tmp_path / "run", **LONG if at == 0 else {"resume": True})
+            assert summary.interrupted == (at < STEPS - 1)
+    assert left_behind(tmp_path / "run") == whole
+
+
+def test_in_bfloat16_too(source, tmp_path, monkeypatch):
+    quick(source, tmp_path / "whole", autocast=True, **LONG)
+    with monkeypatch.context() as context:
+        interrupt(context, 20)
+        quick(source, tmp_path / "run", autocast=True, **LONG)
+    quick(source, tmp_path / "run", resume=True)
+    assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
+
+
+def test_the_summary_is_of_the_whole_run(source, tmp_path, monkeypatch):
+    with monkeypatch.context() as context:
+        interrupt(context, 5)
+        first = quick(source, tmp_path / "run", **LONG)
+    kept = checkpoint.load(tmp_path / "run" / "checkpoint.safetensors").progress
+    kept.seconds += 1000
+    monkeypatch.setattr(RunFolder, "load", lambda folder: _with_progress(folder, kept))
+    second = quick(source, tmp_path / "run", resume=True)
+    assert first.seconds + 1000 < second.seconds
+    assert second.spec == SPEC
+    assert second.validation_loss == min(r["validation_loss"] for r in log(tmp_path / "run"))
+
+
+def _with_progress(folder, progress):
+    return dataclasses.replace(checkpoint.load(folder.checkpoint), progress=progress)
+
+
+def test_reports_and_checkpoints_change_no_weights(source, tmp_path, monkeypatch, whole):
+    monkeypatch.setattr("fastwavenet.training.settings.REPORTS", 1)
+    quick(source, tmp_path / "run", **LONG)
+    assert len(log(tmp_path / "run")) == 1
+    monkeypatch.setattr("fastwavenet.training.settings.REPORTS", 2 * STEPS)
+    monkeypatch.setattr(sys.modules[train.__module__], "SAVE_SECONDS", 0)
+    quick(source, tmp_path / "often", **LONG)
+    assert len(log(tmp_path / "often")) == STEPS
+    latest = (tmp_path / "run" / "latest.safetensors").read_bytes()
+    assert latest == (tmp_path / "often" / "latest.safetensors").read_bytes() == whole[6][1]
+
+
+# ---- the budget ------------------------------------------------------------------------------
+
+
+def test_a_run_that_has_spent_its_budget_says_what_to_do(source, tmp_path):
+    quick(source, tmp_path / "run")
+    for budget in ({}, {"steps": 3}, {"steps": 2, "minutes": 10}):
+        with pytest.raises(ValueError, match="steps are spent: this run has taken 3 steps"):
+            quick(source, tmp_path / "run", resume=True, **budget)
+
+
+def test_a_larger_budget_trains_longer_and_the_learning_rate_follows_it(source, tmp_path):
+    quick(source, tmp_path / "run", steps=4)
+    summary = quick(source, tmp_path / "run", steps=6, resume=True)
+    assert summary.steps == 6
+    rates = [record["learning_rate"] for record in log(tmp_path / "run")]
+    assert rates == [0.01 * schedule((n + 0.5) / b) for n, b in enumerate((4, 4, 4, 4, 6, 6))]
+    kept = checkpoint.load(tmp_path / "run" / "checkpoint.safetensors")
+    assert kept.budget.steps == 6
+
+
+def test_minutes_may_follow_steps(source, tmp_path):
+    quick(source, tmp_path / "run")
+    summary = quick(source, tmp_path / "run", minutes=0.01, resume=True)
+    assert summary.steps > 3
+    assert summary.seconds >= 0.6
+
+
+def test_time_that_was_spent_counts(source, tmp_path, monkeypatch):
+    interrupt(monkeypatch, 2)
+    quick(source, tmp_path / "run", steps=None, minutes=1)
+    kept = checkpoint.load(tmp_path / "run" / "checkpoint.safetensors").progress
+    kept.seconds = 59.9
+    monkeypatch.setattr(RunFolder, "load", lambda folder: _with_progress(folder, kept))
+    began = time.monotonic()
+    summary = quick(source, tmp_path / "run", resume=True)
+    assert 60 <= summary.seconds < 60 + time.monotonic() - began
+
+
+# ---- what may not change ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def begun(source, tmp_path, monkeypatch):
+    """A run that was interrupted at its second step."""
+    with monkeypatch.context() as context:
+        interrupt(context, 1)
+        quick(source, tmp_path / "run", **LONG)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "seed is 0 in this run, not 1: leave it out to resume the run, or"),
+        ({"batch": 2}, "batch is 1 in this run, not 2"),
+        ({"window": 51}, "window is 50 in this run, not 51"),
+        ({"learning_rate": 0.02}, "learning_rate is 0.01 in this run, not 0.02"),
+        ({"weight_decay": 0}, "weight_decay is 0.01 in this run, not 0"),
+        ({"convert": True}, "convert is False in this run, not True"),
+        ({"autocast": True}, "autocast is False in this run, not True"),
+        ({"sample_rate": 8000}, "sample_rate is 16000 in this run, not 8000"),
+        ({"preset": "tiny"}, "residual is 8 in this run, not 32"),
+        ({"spec": dataclasses.replace(SPEC, head=8)}, "head is 16 in this run, not 8"),
+        ({"preset": "huge"}, "preset must be one of tiny"),
+        ({"batch": 0}, "batch must be a positive whole number, not 0"),
+    ],
+)
+def test_another_setting_is_refused_by_both_names(source, begun, changes, message):
+    before = {file: file.read_bytes() for file in begun.iterdir()}
+    with pytest.raises(ValueError, match=message):
+        quick(source, begun, resume=True, **changes)
+    assert {file: file.read_bytes() for file in begun.iterdir()} == before
+
+
+def test_the_same_settings_may_be_given_again(source, begun, whole):
+    same = {"spec": SPEC, "seed": 0, "learning_rate": 1e-2, "weight_decay": 0.01}
+    quick(source, begun, resume=True, autocast=False, convert=False, **LONG | same)
+    assert left_behind(begun) == whole
+
+
+def test_other_audio_is_refused_and_what_differs_is_said(source, begun, tmp_path):
+    other = tmp_path / "other"
+    record(other / "a.wav", tone(2000, hz=500))
+    with pytest.raises(ValueError, match=r"to train on were 2 files with 3600 .* now 1 files with"):
+        quick(other, begun, resume=True)
+    record(other / "b.wav", tone(2000))
+    with pytest.raises(ValueError, match=r"to train on were 2 files with 3600 samples \(sha256 "):
+        quick(other, begun, resume=True)
+    held = record(tmp_path / "held.wav", tone(300))
+    with pytest.raises(ValueError, match=r"not the audio that this run began with: to train on"):
+        quick(source, begun, resume=True, validation=held)
+
+
+def test_the_same_audio_elsewhere_is_the_same(begun, tmp_path, source, whole):
+    source.joinpath("a.wav")
+    for name in ("c.wav", "d.wav"):
+        record(tmp_path / "moved" / name, tone(2000))
+    quick(tmp_path / "moved", begun, resume=True)
+    assert left_behind(begun) == whole
+
+
+# ---- what is not a checkpoint ----------------------------------------------------------------
+
+
+def test_where_there_is_no_run_there_is_nothing_to_resume(source, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"checkpoint\.safetensors: no such file: expected"):
+        quick(source, tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def rewrite(run, change):
+    """Changes the parts of a checkpoint, which are then written as they are."""
+    path = run / "checkpoint.safetensors"
+    with safetensors.safe_open(path, "np") as file:
+        about = json.loads(file.metadata()[checkpoint.METADATA_KEY])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(about, tensors)
+    text = about if isinstance(about, str) else json.dumps(about)
+    path.write_bytes(safetensors.numpy.save(tensors, {checkpoint.METADATA_KEY: text}))
+
+
+def set_in(*keys, to):
+    def change(about, _tensors):
+        for key in keys[:-1]:
+            about = about[key]
+        about[keys[-1]] = to
+
+    return change
+
+
+def set_tensor(name, to):
+    return lambda _about, tensors: tensors.__setitem__(name, to(tensors.get(name)))
+
+
+def put(value):
+    def change(array):
+        array[0] = value
+        return array
+
+    return change
+
+
+BIAS = "head.output.bias"
+DAMAGE = [
+    (set_in("version", to=2), "expected version 1"),
+    (set_in("more", to=2), "expected version 1 with budget, corpus"),
+    (set_in("settings", to=[]), "the settings must be"),
+    (set_in("settings", "seed", to=-1), "seed must be from 0"),
+    (set_in("settings", "batch", to="2"), "batch must be a positive whole number, not '2'"),
+    (set_in("settings", "autocast", to=None), "autocast must be True or False, not None"),
+    (set_in("settings", "spec", "residual", to=0), "residual must be a whole number"),
+    (set_in("settings", "spec", "residual", to=9), "tensor .* must be F32"),
+    (set_in("settings", "spec", "bias", to=False), "tensor .* is unexpected"),
+    (set_in("budget", "steps", to=0), "steps must be a positive whole number"),
+    (set_in("budget", to={"hours": 1}), "hours"),
+    (set_in("progress", "steps", to=2.0), "steps must be a whole number from 0, not 2.0"),
+    (set_in("progress", "steps", to=True), "steps must be a whole number from 0, not True"),
+    (set_in("progress", "seconds", to=-1), "seconds must be a finite number from 0, not -1"),
+    (set_in("progress", "seconds", to=float("nan")), "numbers must be finite, found NaN"),
+    (set_in("progress", "loss_sum", to=10**400), "loss_sum must be a finite number"),
+    (set_in("progress", "history", to={}), "history must be a list"),
+    (set_in("progress", "history", to=[1]), "each report must have step"),
+    (set_in("progress", "history", 0, "step", to=99), "a report of step 99 is out of order"),
+    (set_in("progress", "history", 0, "seconds", to="1"), "seconds must be a finite number"),
+    (set_in("progress", "history", to=[]), "tensor 'best.first.bias' is unexpected"),
+    (lambda _, tensors: tensors.pop(f"best.{BIAS}"), f"tensor 'best.{BIAS}' is missing"),
+    (set_tensor("extra", lambda _: np.zeros(3)), "tensor 'extra' is unexpected"),
+    (set_tensor(f"model.{BIAS}", lambda a: a.astype(np.float16)), r"must be F32 \(256,\), not F16"),
+    (set_tensor(f"model.{BIAS}", lambda a: a[1:]), r"must be F32 \(256,\), not F32 \(255,\)"),
+    (set_tensor(f"model.{BIAS}", put(np.nan)), f"model: tensor '{BIAS}' must be finite"),
+    (set_tensor(f"best.{BIAS}", put(np.inf)), f"best: tensor '{BIAS}' must be finite"),
+    (set_tensor(f"optimizer.exp_avg.{BIAS}", put(np.nan)), "optimizer.exp_avg: tensor"),
+    (set_tensor(f"optimizer.exp_avg_sq.{BIAS}", put(-1)), "holds a negative mean square"),
+]
+
+
+@pytest.fixture(scope="module")
+def finished(source, tmp_path_factory, one_thread):
+    """The bytes of the checkpoint of a run of 3 steps."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    quick(source, run)
+    return (run / "checkpoint.safetensors").read_bytes()
+
+
+@pytest.fixture
+def kept(finished, tmp_path):
+    """A folder with that checkpoint."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.safetensors").write_bytes(finished)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(("change", "message"), DAMAGE)
+def test_a_checkpoint_is_checked_like_a_model_file(source, kept, change, message):
+    rewrite(kept, lambda about, tensors: None)
+    assert checkpoint.load(kept / "checkpoint.safetensors").progress.steps == 3
+    rewrite(kept, change)
+    with pytest.raises(ModelFormatError, match=rf"checkpoint\.safetensors: not a .*({message})"):
+        quick(source, kept, steps=9, resume=True)
+
+
+def test_deeply_nested_metadata_is_refused(kept):
+    nested = "[" * 100_000
+    with safetensors.safe_open(kept / "checkpoint.safetensors", "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    data = safetensors.numpy.save(tensors, {checkpoint.METADATA_KEY: nested})
+    (kept / "checkpoint.safetensors").write_bytes(data)
+    with pytest.raises(ModelFormatError, match="not a whole checkpoint"):
+        checkpoint.load(kept / "checkpoint.safetensors")
+
+
+def test_other_files_are_not_checkpoints(source, kept, tmp_path):
+    path = kept / "checkpoint.safetensors"
+    fw.modelfile.save(tmp_path / "m.safetensors", SPEC, checkpoint.load(path).tensors["model"])
+    torch.save({"model": torch.zeros(3)}, tmp_path / "pickle.pt")
+    foreign = [b"", b"RIFF", bytes(1000), (tmp_path / "m.safetensors").read_bytes()]
+    for data in (*foreign, (tmp_path / "pickle.pt").read_bytes()):
+        path.write_bytes(data)
+        with pytest.raises(ModelFormatError, match="checkpoint.safetensors: not a whole"):
+            quick(source, kept, resume=True)
+
+
+def test_a_truncated_checkpoint_is_refused_at_every_length(finished, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    header = 8 + int.from_bytes(finished[:8], "little")
+    lengths = {0, 1, 7, 8, 9, header - 1, header, header + 1, len(finished) - 1}
+    for length in lengths | set(range(0, len(finished), len(finished) // 50)):
+        path.write_bytes(finished[:length])
+        with pytest.raises(ModelFormatError):
+            checkpoint.load(path)
+
+
+def test_a_changed_byte_is_refused_or_harmless(finished, tmp_path):
+    """Whatever stands in a file: a checkpoint that passes all checks, or one kind of error."""
+    path, rng = tmp_path / "checkpoint.safetensors", random.Random(1)
+    header = 8 + int.from_bytes(finished[:8], "little")
+    refused = 0
+    for _ in range(400):
+        data = bytearray(finished)
+        data[rng.randrange(header)] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            checkpoint.load(path)
+        except ModelFormatError:
+            refused += 1
+    assert 200 < refused < 400
+
+
+# ---- the other files follow the checkpoint ---------------------------------------------------
+
+
+def test_the_other_files_are_made_again_from_the_checkpoint(source, begun, monkeypatch, whole):
+    quick(source, begun, steps=30, resume=True)
+    expected = left_behind(begun)
+    (begun / "log.jsonl").write_text('{"step": 99}\n')
+    (begun / "model.safetensors").unlink()
+    (begun / "latest.safetensors").write_bytes(b"damaged")
+    (begun / ".checkpoint.safetensors-0123.tmp").write_bytes(b"half")
+    monkeypatch.setattr(Learner, "step", lambda *_: pytest.fail("only the beginning is needed"))
+    with pytest.raises(pytest.fail.Exception):
+        quick(source, begun, steps=31, resume=True)
+    lines, _, _, _, _, _, models, names = left_behind(begun)
+    assert (lines, models, names) == (expected[0], expected[6], expected[7])
+
+
+def test_what_an_interruption_shows_is_not_part_of_the_run(source, tmp_path, monkeypatch):
+    """Judged between two reports, its weights are the best; the history knows better ones not."""
+    losses = iter([3.0, 2.0, 1.0, 2.5])
+    monkeypatch.setattr(Learner, "validate", lambda _: next(losses))
+    with monkeypatch.context() as context:
+        interrupt(context, 4)  # reports after steps 3 and 5 of 50 ...
+        summary = quick(source, tmp_path / "run", steps=50, batch=1, window=50)
+    run = tmp_path / "run"
+    assert summary.validation_loss == 2.0
+    assert (log(run)[-1]["step"], summary.model.exists()) == (5, True)
+    with monkeypatch.context() as context:
+        interrupt(context, 5)  # ... so that this is judged for a person only
+        summary = quick(source, run, resume=True)
+    assert summary.validation_loss == 1.0
+    assert [r["validation_loss"] for r in log(run)] == [3.0, 2.0, 1.0]
+    shown = weights(run / "model.safetensors")["first.weight"]
+    np.testing.assert_array_equal(shown, weights(run / "latest.safetensors")["first.weight"])
+    with monkeypatch.context() as context:
+        interrupt(context, 7)
+        summary = quick(source, run, resume=True)
+    assert summary.validation_loss == 2.0
+    assert [r["validation_loss"] for r in log(run)] == [3.0, 2.0, 2.5]
+    best = checkpoint.load(run / "checkpoint.safetensors").tensors["best"]["first.weight"]
+    kept = weights(run / "model.safetensors")["first.weight"]
+    np.testing.assert_array_equal(kept, best)
+    assert not np.array_equal(kept, shown)
+
+
+# ---- a full disk -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def broken_from(monkeypatch, at, act):
+    """Calls `act` before step `at`."""
+    step = Learner.step
+    with monkeypatch.context() as context:
+        context.setattr(
+            Learner, "step", lambda x, factor: (act() if x.steps == at else 0, step(x, factor))[1]
+        )
+        yield
+
+
+@pytest.mark.parametrize("at", [0, 1, 20])
+def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(
+    source, tmp_path, monkeypatch, whole, at
+):
+    run, (soft, hard) = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
+    full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))  # noqa: E731
+    try:
+        with broken_from(monkeypatch, at, full), pytest.raises(OSError, match="too large"):
+            quick(source, run, **LONG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [file for file in run.iterdir() if file.name.startswith(".")]
+    assert checkpoint.load(run / "checkpoint.safetensors").progress.steps <= at
+    quick(source, run, resume=True)
+    assert left_behind(run) == whole
+
+
+@pytest.mark.parametrize("name", ["model", "latest"])
+def test_a_file_that_cannot_be_written_ends_a_run_that_can_be_resumed(
+    source, tmp_path, monkeypatch, whole, name
+):
+    run = tmp_path / "run"
+    file = run / f"{name}.safetensors"
+
+    def block():
+        file.unlink()
+        file.mkdir()
+
+    with broken_from(monkeypatch, 10, block), pytest.raises(IsADirectoryError, match=name):
+        quick(source, run, **LONG)
+    file.rmdir()
+    quick(source, run, resume=True)
+    assert left_behind(run) == whole
+
+
+# ---- killed at any moment --------------------------------------------------------------------
+
+# Processes that begin with torch imported and no threads.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["fastwavenet.training", "pytest"])
+SHORT = LONG | {"steps": 3}  # a report every step
+
+
+@pytest.fixture(scope="module")
+def whole_short(source, tmp_path_factory, one_thread):
+    run = tmp_path_factory.mktemp("whole") / "run"
+    quick(source, run, **SHORT)
+    return left_behind(run)
+
+
+def start(*arguments):
+    process = FORKS.Process(target=train_in_a_process, args=arguments)
+    process.start()
+    return process
+
+
+def die_at(at, source, run, signals):
+    """The exit code of a run that got signals; whatever happened, it is then brought to its end."""
+    process = start(source, run, SHORT, at, signals)
+    process.join()
+    if run.exists() and signal.SIGKILL not in signals:
+        assert not list(run.glob(".*"))
+    with contextlib.suppress(ValueError):  # it was at its end already
+        train_on(source, run, SHORT)
+    return process.exitcode
+
+
+TOUCHES = 120  # of its files by an uninterrupted run, at least
+KILL, TWICE, ONCE = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)
+EXITS = [(KILL, -signal.SIGKILL), (TWICE, 130), (ONCE, 0)]
+
+
+@pytest.mark.parametrize(("signals", "code"), EXITS)
+@pytest.mark.parametrize("at", [5, 30])
+def test_a_run_that_ends_while_it_saves_can_be_resumed(
+    source, tmp_path, whole_short, at, signals, code
+):
+    assert die_at(at, source, tmp_path / "run", signals) == code
+    assert left_behind(tmp_path / "run") == whole_short
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signals", "code"), EXITS)
+def test_a_run_that_ends_whenever_it_saves_can_be_resumed(
+    source, tmp_path, whole_short, signals, code
+):
+    for at in range(1, TOUCHES + 1):
+        assert die_at(at, source, tmp_path / str(at), signals) == code
+        assert left_behind(tmp_path / str(at)) == whole_short
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_at_random_ends_as_if_it_was_not(source, tmp_path, whole, kills):
+    rng = random.Random(kills)
+    for _ in range(kills):
+        process = start(source, tmp_path / "run", LONG)
+        time.sleep(rng.uniform(0, 0.25))
+        process.kill()
+        process.join()
+    with contextlib.suppress(ValueError):
+        train_on(source, tmp_path / "run", LONG)
+    assert left_behind(tmp_path / "run") == whole
