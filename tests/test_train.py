@@ -426,7 +426,7 @@ def test_what_the_budget_buys_is_said_once(source, tmp_path, capsys, monkeypatch
     if left is None:
         assert said == []
     else:
-        heard = {"01:29": "9.9", "00:43": "4.8"}[left]
+        heard = {"01:29": "9.89", "00:43": "4.78"}[left]
         expected = f"400 samples/s: about {left} to go, in which it hears the audio {heard} times"
         assert said == [f"{expected}, 00:09 each"]
 

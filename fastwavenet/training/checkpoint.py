@@ -77,7 +77,10 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Replaces a file whole or not at all.  Raises OSError if it cannot be written."""
+    """Replaces a file whole or not at all.
+
+    Raises OSError if it cannot be written, ModelFormatError if a tensor is not finite.
+    """
     about = {
         "version": VERSION,
         "settings": checkpoint.settings.to_dict(),
@@ -88,7 +91,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {
         f"{group}.{name}": array
         for group, weights in checkpoint.tensors.items()
-        for name, array in weights.items()
+        for name, array in check_weights(checkpoint.settings.spec, weights).items()
     }
     replace_atomically(
         path, safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(about, allow_nan=False)})

@@ -75,7 +75,7 @@ def describe_cost(corpus: Corpus, speed: float, seconds_left: float) -> str:
     one_pass = sum(len(clip.codes) for clip in corpus.train) / speed
     return (
         f"{speed:,.0f} samples/s: about {interval(seconds_left)} to go, in which it hears the "
-        f"audio {seconds_left / one_pass:.1f} times, {interval(one_pass)} each"
+        f"audio {seconds_left / one_pass:.2f} times, {interval(one_pass)} each"
     )
 
 

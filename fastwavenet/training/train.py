@@ -89,9 +89,9 @@ def train(
     device          "cpu", "cuda" or "cuda:N" (a GPU if there is one)
     progress        print, and draw a bar on a terminal
 
-    A resumed run goes on exactly: with a budget of steps, on the same device and number of
-    threads, a run that was stopped at any moment and resumed leaves the same bits as one that was
-    not.  `source` and `validation` must hold the same audio as before.  All settings come from
+    A resumed run goes on exactly: with a budget of steps, on a CPU with the same number of threads,
+    a run that was stopped at any moment and resumed leaves the same bits as one that was not.
+    `source` and `validation` must hold the same audio as before.  All settings come from
     the run; one that is given again must be the same.  Only the budget may be another one: it is
     that of the whole run, what is spent included, and the learning rate follows it from then on.
 
@@ -324,4 +324,4 @@ def _count(fingerprint: object) -> str:
     if not isinstance(fingerprint, dict):
         return "unknown files"
     files, samples, digest = (fingerprint.get(key) for key in ("files", "samples", "sha256"))
-    return f"{files} files with {samples} samples (sha256 {str(digest)[:12]})"
+    return f"{samples} samples in {files} file{'s' * (files != 1)} (sha256 {str(digest)[:12]})"
