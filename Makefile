@@ -23,7 +23,7 @@ lint: $(VENV)/.built
 	$(BIN)/cython-lint fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
 bench: $(VENV)/.built
-	$(BIN)/python bench/generate.py
+	$(BIN)/fastwavenet bench
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

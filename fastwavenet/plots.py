@@ -65,7 +65,7 @@ def save_sounds(
     """A PNG with waveform and spectrogram of each named sound, float (n,), side by side."""
     figure, grid = _figure(columns=len(sounds))
     _draw_sounds(figure, grid, sounds, sample_rate)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_comparison(
@@ -78,7 +78,7 @@ def save_comparison(
     figure, grid = _figure(columns=len(sounds) + 1)
     _draw_sounds(figure, grid, sounds, sample_rate)
     draw_loss(figure.add_subplot(grid[:, -1]), log)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _figure(columns: int) -> tuple[Figure, GridSpec]:
@@ -98,7 +98,8 @@ def _draw_sounds(
         draw_spectrogram(figure.add_subplot(grid[1, column]), audio, sample_rate)
 
 
-def _save(figure: Figure, path: str | os.PathLike) -> None:
+def save_figure(figure: Figure, path: str | os.PathLike) -> None:
+    """As PNG, whole or not at all."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
     replace_atomically(path, picture.getvalue())

@@ -50,6 +50,18 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module")
+def no_cpp_compiler(tmp_path_factory):
+    """torch.compile finds neither a C++ compiler nor anything compiled before."""
+    from torch._inductor import config
+
+    empty = tmp_path_factory.mktemp("inductor")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(empty))
+        with config.patch({"cpp.cxx": (None, str(empty / "no-compiler"))}):
+            yield
+
+
 def _available(isa: str) -> str:
     from fastwavenet import available_isas
 

@@ -1,4 +1,9 @@
-"""Who may know of whom: the directions of dependency that keep the parts apart."""
+"""Who may know of whom: the directions of dependency that keep the parts apart.
+
+torch may be imported by fastwavenet.training, and by the benchmark's peers that are made of it,
+fastwavenet.bench.torch_*; onnx and onnxruntime by fastwavenet.bench.onnx_peer.  Nothing else
+imports these before it needs them.
+"""
 
 import ast
 import re
@@ -90,15 +95,23 @@ def test_the_torch_model_never_imports_the_engine():
     assert not {EXTENSION, "fastwavenet"} & everything_behind("fastwavenet.training.model")
 
 
-@pytest.mark.parametrize("module", [m for m in SOURCES if not m.startswith("fastwavenet.training")])
-def test_only_training_imports_torch_at_import_time(module):
+WITH_TORCH = ("fastwavenet.training", "fastwavenet.bench.torch_")
+HEAVY = {"torch", "onnx", "onnxruntime"}
+
+
+@pytest.mark.parametrize("module", [m for m in SOURCES if not m.startswith(WITH_TORCH)])
+def test_only_training_and_torch_peers_import_torch_at_import_time(module):
     imported = imports(module, at_import_time=True)
-    assert "torch" not in roots(imported)
-    assert not any(name.startswith("fastwavenet.training") for name in imported)
+    allowed = {"onnx", "onnxruntime"} if module == "fastwavenet.bench.onnx_peer" else set()
+    assert not (HEAVY - allowed) & roots(imported)
+    assert not any(name.startswith(WITH_TORCH) for name in imported)
 
 
-def test_importing_fastwavenet_imports_no_torch():
-    code = "import sys, fastwavenet; print(sorted({'torch', 'matplotlib'} & set(sys.modules)))"
+@pytest.mark.parametrize(
+    "module", ["fastwavenet", "fastwavenet.bench", "fastwavenet.bench.command"]
+)
+def test_importing_fastwavenet_and_its_benchmark_imports_nothing_heavy(module):
+    code = f"import sys, {module}; print(sorted({HEAVY | {'matplotlib'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -1,15 +1,22 @@
 """What the engine is compared with is right: the PyTorch generators, and the benchmark's peers."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from networks import NETWORKS, every_network, random_codes, random_weights, small_spec
 
-from fastwavenet import reference
+from fastwavenet import Model, available_isas, reference
+from fastwavenet.bench import contenders
+from fastwavenet.bench.contenders import CLEAN, PEERS, line_up
+from fastwavenet.bench.engine_peer import Engine
+from fastwavenet.bench.known import FASTEST, ONE_VOICE, miswritten
+from fastwavenet.bench.numpy_peer import TunedNumpy
+from fastwavenet.bench.onnx_peer import OnnxQueue
+from fastwavenet.bench.peer import NotAvailable
+from fastwavenet.bench.torch_compiled import CompiledQueue
+from fastwavenet.bench.torch_peers import CleanQueue, Naive, TunedTorch
 from fastwavenet.training.generate import (
     NaiveWaveNet,
     QueuedWaveNet,
@@ -18,20 +25,6 @@ from fastwavenet.training.generate import (
     generate_queued,
 )
 from fastwavenet.training.model import WaveNet
-
-
-def load_peers():
-    """bench/peers.py, without putting the folder of scripts on the path."""
-    path = Path(__file__).parents[1] / "bench" / "peers.py"
-    spec = importlib.util.spec_from_file_location("bench_peers", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-peers = load_peers()
-
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -119,45 +112,72 @@ def test_draw_follows_the_softmax_at_its_temperature():
 
 # ---- the benchmark's peers ---------------------------------------------------------------------
 
-ALL = [peers.Naive, peers.CleanQueue, peers.TunedTorch, peers.TunedNumpy]
-TUNED = [peers.TunedTorch, peers.TunedNumpy]
+TUNED = [TunedTorch, TunedNumpy, OnnxQueue, pytest.param(CompiledQueue, marks=pytest.mark.slow)]
 FIT = {
     name: spec
     for name, spec in NETWORKS.items()
     if len(set(spec.kernel)) == 1 and spec.first_kernel == 2 and spec.bias
 }
 
+every_peer = pytest.mark.parametrize("peer", [Naive, CleanQueue, *TUNED])
+every_tuned_peer = pytest.mark.parametrize("peer", TUNED)
 
-@pytest.mark.parametrize("peer", ALL, ids=lambda peer: peer.__name__)
-@pytest.mark.parametrize("spec", FIT.values(), ids=FIT)
-def test_peers_compute_the_logits_of_the_reference(spec, peer):
+
+def check_rows(peer, spec, batch: int, n: int) -> None:
+    """Each voice's logits are the reference's; the second time, the peer has forgotten the first.
+
+    The voices are fed different codes, so that none can pass for another.
+    """
     weights = random_weights(spec, seed=11)
-    codes = random_codes(spec, spec.receptive_field + 20, seed=12)
-    expected = reference.teacher_forced(spec, weights, codes)
-    contender = peer(spec, weights)
-    for _ in range(2):  # the second time, it has forgotten the first
-        found = contender.logits(codes)
+    rows = np.stack([random_codes(spec, n, seed=12 + voice) for voice in range(batch)])
+    expected = np.stack([reference.teacher_forced(spec, weights, codes) for codes in rows])
+    contender = peer(spec, weights, batch)
+    for _ in range(2):
+        found = contender.logits(rows)
         assert np.abs(found - expected).max() <= 2e-5 * max(1, np.abs(expected).max())
 
 
-@pytest.mark.parametrize("kernel", [2, 3])
-@pytest.mark.parametrize("peer", TUNED, ids=lambda peer: peer.__name__)
-def test_rings_of_different_periods_stay_in_step(peer, kernel):
-    spec = small_spec(dilations=(3, 5, 2), kernel=kernel)
-    weights = random_weights(spec, seed=13)
-    codes = random_codes(spec, 2 * 60 + 7, seed=14)
-    expected = reference.teacher_forced(spec, weights, codes)
-    found = peer(spec, weights).logits(codes)
-    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+@every_peer
+@pytest.mark.parametrize("spec", FIT.values(), ids=FIT)
+def test_peers_compute_the_logits_of_the_reference(spec, peer):
+    check_rows(peer, spec, batch=1, n=spec.receptive_field + 20)
 
 
-@pytest.mark.parametrize("peer", ALL, ids=lambda peer: peer.__name__)
-def test_peers_draw_from_the_softmax_of_what_they_drew_before(peer):
+@pytest.mark.parametrize("peer", [CleanQueue, *TUNED])
+@pytest.mark.parametrize("batch", [2, 3, 64])
+@pytest.mark.parametrize("name", ["kernel_2", "kernel_3", "one_layer", "width_17"])
+def test_each_voice_of_a_batch_has_the_logits_of_the_reference(name, batch, peer):
+    spec = NETWORKS[name]
+    check_rows(peer, spec, batch, n=spec.receptive_field + (20 if batch < 64 else 2))
+
+
+@every_tuned_peer
+@pytest.mark.parametrize("kernel, batch", [(2, 1), (3, 1), (3, 2)])
+def test_rings_of_different_periods_stay_in_step(peer, kernel, batch):
+    check_rows(peer, small_spec(dilations=(3, 5, 2), kernel=kernel), batch, n=2 * 60 + 7)
+
+
+@pytest.mark.parametrize("peer", [TunedNumpy])
+def test_a_long_product_is_the_sum_of_its_pieces(peer):
+    spec = small_spec(dilations=(1, 2) * 3, dilation_channels=96)  # 577 inputs, in three pieces
+    check_rows(peer, spec, batch=2, n=20)
+
+
+@every_peer
+@pytest.mark.parametrize("batch", [1, 3])
+def test_peers_draw_from_the_softmax_of_what_they_drew_before(peer, batch):
     spec = NETWORKS["kernel_2"]
     weights = random_weights(spec, seed=15)
     torch.manual_seed(16)
-    contender = peer(spec, weights)
-    codes = np.concatenate([contender.generate(n) for n in (1, 700, 300)])
+    contender = peer(spec, weights, batch)
+    rows = np.concatenate([contender.generate(n) for n in (1, 700, 300)], axis=1)
+    assert rows.shape == (batch, 1001)
+    assert len({tuple(codes) for codes in rows}) == batch
+    for codes in rows:
+        check_draws(spec, weights, codes)
+
+
+def check_draws(spec, weights, codes) -> None:
     logits = reference.teacher_forced(spec, weights, [spec.start_code, *codes[:-1]])
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     surplus = (codes[:, None] == np.arange(spec.levels)).sum(axis=0) - p.sum(axis=0)
@@ -166,24 +186,26 @@ def test_peers_draw_from_the_softmax_of_what_they_drew_before(peer):
     assert abs((surprise - entropy).mean()) < 4 * surprise.std() / np.sqrt(len(codes))
 
 
-@pytest.mark.parametrize("peer", TUNED, ids=lambda peer: peer.__name__)
-def test_tuned_peers_continue_where_they_stopped(peer):
+@every_tuned_peer
+@pytest.mark.parametrize("batch", [1, 2])
+def test_tuned_peers_continue_where_they_stopped(peer, batch):
     spec = NETWORKS["kernel_3"]
     weights = random_weights(spec, seed=17)
-    whole, parts = peer(spec, weights, seed=18), peer(spec, weights, seed=18)
+    whole, parts = peer(spec, weights, batch, seed=18), peer(spec, weights, batch, seed=18)
     expected = whole.generate(600)
-    assert np.array_equal(np.concatenate([parts.generate(n) for n in (1, 255, 344)]), expected)
-    assert not np.array_equal(peer(spec, weights, seed=19).generate(600), expected)
+    found = np.concatenate([parts.generate(n) for n in (1, 255, 344)], axis=1)
+    assert np.array_equal(found, expected)
+    assert not np.array_equal(peer(spec, weights, batch, seed=19).generate(600), expected)
 
 
 def test_the_naive_peer_is_timed_on_a_whole_receptive_field():
     spec = NETWORKS["kernel_3"]
-    naive = peers.Naive(spec, random_weights(spec, seed=20))
+    naive = Naive(spec, random_weights(spec, seed=20))
     naive.fill()
     assert naive.net.codes.shape == (1, spec.receptive_field)
 
 
-@pytest.mark.parametrize("peer", TUNED, ids=lambda peer: peer.__name__)
+@every_tuned_peer
 @pytest.mark.parametrize("name", ["kernels_mixed", "first_kernel_1", "no_bias"])
 def test_tuned_peers_refuse_what_they_are_not_written_for(name, peer):
     spec = NETWORKS[name]
@@ -191,8 +213,86 @@ def test_tuned_peers_refuse_what_they_are_not_written_for(name, peer):
         peer(spec, random_weights(spec, seed=21))
 
 
-def test_a_peer_below_its_known_ratio_is_called_miswritten():
-    rates = {peers.CleanQueue.name: 1000.0, peers.TunedTorch.name: 2250.0}
-    assert peers.miswritten("C3", rates | {peers.TunedNumpy.name: 2289.0}) == []
-    (complaint,) = peers.miswritten("C3", rates | {peers.TunedNumpy.name: 2287.0})
-    assert "C3" in complaint and peers.TunedNumpy.name in complaint
+def test_without_a_cpp_compiler_there_is_no_compiled_peer(no_cpp_compiler):
+    spec = NETWORKS["one_layer"]
+    with pytest.raises(NotAvailable, match=r"No working C\+\+ compiler"):
+        CompiledQueue(spec, random_weights(spec, seed=24))
+
+
+# ---- who takes part ----------------------------------------------------------------------------
+
+
+def without_compiling(monkeypatch) -> None:
+    quick = {name: kind for name, kind in PEERS.items() if not name.startswith("torch.compile")}
+    monkeypatch.setattr(contenders, "PEERS", quick)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_contenders_are_made_for_the_batch_and_the_naive_one_only_for_one_voice(monkeypatch, batch):
+    without_compiling(monkeypatch)
+    spec = NETWORKS["kernel_2"]
+    field = line_up(spec, random_weights(spec, seed=25), batch)
+    assert field.missing == {}
+    assert list(field.peers) == list(contenders.PEERS)[batch - 1 :]
+    assert list(field.engines) == [f"fastwavenet, {isa}" for isa in available_isas()]
+    for contender in (*field.peers.values(), *field.engines.values()):
+        assert contender.generate(3).shape == (batch, 3)
+
+
+def test_a_peer_whose_library_is_missing_is_reported_and_the_yardstick_is_required(monkeypatch):
+    without_compiling(monkeypatch)
+    spec = NETWORKS["kernel_2"]
+    arguments = spec, random_weights(spec, seed=26), 1
+    monkeypatch.delitem(sys.modules, "fastwavenet.bench.onnx_peer")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it raises ImportError
+    (reason,) = line_up(*arguments).missing.values()
+    assert reason == "onnxruntime is missing: pip install 'fastwavenet[bench]'"
+    monkeypatch.delitem(sys.modules, "fastwavenet.bench.torch_peers")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match="torch"):
+        line_up(*arguments)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_the_engine_as_a_contender_has_the_logits_of_the_reference(batch, isa):
+    check_rows(lambda s, w, b: Engine(Model(s, w), isa, b), NETWORKS["kernel_3"], batch, n=60)
+
+
+# ---- known ratios ------------------------------------------------------------------------------
+
+
+def rates_at(share: float, network: str = "C3") -> dict[str, float]:
+    """Peers at a share of their known speeds, the clean queue at all of it."""
+    rates = {name: share * of[network] for name, of in ONE_VOICE.items()}
+    return rates | {CLEAN: float(ONE_VOICE[CLEAN][network])}
+
+
+def test_all_known_peers_take_part_and_all_tuned_ones_are_known():
+    assert PEERS.keys() - ONE_VOICE.keys() == {"PyTorch, naive"}
+    assert ONE_VOICE.keys() <= PEERS.keys()
+
+
+@pytest.mark.parametrize("slow", [name for name in ONE_VOICE if name != CLEAN])
+def test_a_peer_below_its_known_ratio_is_called_miswritten(slow):
+    rates = rates_at(0.801)
+    yardstick = rates[CLEAN]
+    assert miswritten("C3", 1, rates, yardstick) == []
+    rates[slow] *= 0.799 / 0.801
+    (complaint,) = miswritten("C3", 1, rates, yardstick)
+    assert "C3" in complaint and slow in complaint
+    assert miswritten("C3", 1, {name: 2 * rate for name, rate in rates.items()}, 2 * yardstick)
+
+
+@pytest.mark.parametrize("batch", FASTEST)
+def test_with_several_voices_the_fastest_peer_is_checked(batch):
+    yardstick, known = float(ONE_VOICE[CLEAN]["C2"]), FASTEST[batch]["C2"]
+    rates = {"one": 0.1 * known, "two": 0.801 * known}
+    assert miswritten("C2", batch, rates, yardstick) == []
+    (complaint,) = miswritten("C2", batch, rates | {"two": 0.799 * known}, yardstick)
+    assert f"{batch} voices" in complaint and "two" in complaint
+
+
+def test_what_the_study_does_not_have_is_not_checked():
+    assert miswritten("another", 1, {CLEAN: 1.0}, 1e9) == []
+    assert miswritten("C3", 3, {CLEAN: 1.0}, 1e9) == []
+    assert miswritten("C4x30", 8, {CLEAN: 1.0}, 1e9) == []

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from fastwavenet.spec import WaveNetSpec
+from ..spec import WaveNetSpec
 
 
 def _spec(cycles: int, cycle: int, kernel: int, r: int, s: int, head: int) -> WaveNetSpec:

@@ -1,0 +1,126 @@
+"""`fastwavenet bench`: arguments, the run, and what is made of its results."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import results as files
+from .chart import save_chart
+from .generation import cells
+from .networks import NETWORKS
+from .table import text_of_cell, text_of_mu_law, write_readme
+
+USUAL = ["C1", "C1b", "C2", "C3", "C4", "C5"]
+MOST_VOICES = 1024
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",
+}
+
+
+def add_arguments(add: Callable[..., argparse.Action]) -> None:
+    """add: the `add_argument` of a parser."""
+    add("--networks", type=_networks, metavar="C1,C3", help=f"of {', '.join(NETWORKS)}")
+    add("--batches", type=_batches, metavar="1,8", help="voices at once (1,8,64)")
+    add("--seconds-per-cell", type=_seconds, metavar="S", help="per contender (2)")
+    add("--quick", action="store_true", help="C1 and C3 with one voice, 0.5 s each: a look")
+    add("--suite", choices=("all", "generation", "mu-law"), default="all", help="(%(default)s)")
+    add("--from", dest="source", type=Path, metavar="FILE", help="show a file of --json instead")
+    add("--json", type=Path, metavar="FILE", help="keep the results")
+    add("--chart", type=Path, metavar="FILE.png", help="draw them")
+    add("--readme", type=Path, metavar="FILE.md", help="replace the speed tables in this file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit code, 0.
+
+    Raises Refused, a ValueError, if the table would not mean what it says; ValueError or OSError
+    for files; ImportError if torch, or matplotlib for a chart, is missing.
+    """
+    if arguments.source is None:
+        take_one_core()
+        results = measured(arguments)
+    else:
+        results = files.load(arguments.source)
+        show(results)
+    if arguments.json is not None:
+        files.save(arguments.json, results)
+    if arguments.chart is not None:
+        save_chart(arguments.chart, results)
+    if arguments.readme is not None:
+        write_readme(arguments.readme, results)
+    return 0
+
+
+def measured(arguments: argparse.Namespace) -> dict:
+    """Runs what the arguments ask for, and shows each table when it is ready."""
+    quick = arguments.quick
+    seconds = arguments.seconds_per_cell or (0.5 if quick else 2.0)
+    networks = arguments.networks or (["C1", "C3"] if quick else USUAL)
+    batches = arguments.batches or ([1] if quick else [1, 8, 64])
+    results: dict = {"machine": files.machine(), "seconds_per_cell": seconds}
+    results |= {"cells": [], "mu_law": []}
+    print(files.machine_line(results), flush=True)
+    if arguments.suite != "mu-law":
+        for cell in cells(networks, batches, seconds):
+            print("\n" + text_of_cell(cell), flush=True)
+            results["cells"].append(cell)
+    if arguments.suite != "generation":
+        from .mulaw import rows
+
+        results["mu_law"] = rows(seconds)
+        print("\n" + text_of_mu_law(results["mu_law"]), flush=True)
+    return results
+
+
+def show(results: dict) -> None:
+    print(files.machine_line(results))
+    for cell in results["cells"]:
+        print("\n" + text_of_cell(cell))
+    if results["mu_law"]:
+        print("\n" + text_of_mu_law(results["mu_law"]))
+
+
+def take_one_core() -> None:
+    """Pins the process; restarts it if its libraries may have started threads when imported."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
+        sys.stdout.flush()
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, **ONE_THREAD})
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _networks(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in NETWORKS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown {unknown[0]!r}; known: {', '.join(NETWORKS)}")
+    return list(dict.fromkeys(names))
+
+
+def _batches(text: str) -> list[int]:
+    numbers = [int(part) if part.isdecimal() else 0 for part in text.split(",")]
+    if not all(1 <= number <= MOST_VOICES for number in numbers):
+        raise argparse.ArgumentTypeError(
+            f"must be numbers of voices from 1 to {MOST_VOICES}, as in 1,8, not {text!r}"
+        )
+    return sorted(set(numbers))
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 600:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and up to 600, not {text!r}")
+    return value

@@ -1,0 +1,73 @@
+"""Who takes part: the list of peers, and the engine on each instruction set."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+
+from ..engine import Model
+from ..isa import available_isas
+from ..spec import WaveNetSpec
+from .engine_peer import Engine
+from .peer import NotAvailable, Peer, Weights
+
+CLEAN = "PyTorch, clean queue"  # the yardstick
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where a peer is, so that its libraries are imported only when it is wanted."""
+
+    module: str
+    cls: str
+    largest_batch: int | None = None
+    optional: bool = False  # whether its libraries may be missing
+
+    def make(self, spec: WaveNetSpec, weights: Weights, batch: int) -> Peer:
+        module = importlib.import_module(f".{self.module}", __package__)
+        return getattr(module, self.cls)(spec, weights, batch)
+
+
+PEERS = {
+    "PyTorch, naive": Kind("torch_peers", "Naive", largest_batch=1),
+    CLEAN: Kind("torch_peers", "CleanQueue"),
+    "PyTorch, tuned queue": Kind("torch_peers", "TunedTorch"),
+    "torch.compile, one step": Kind("torch_compiled", "CompiledQueue"),
+    "numpy, tuned queue": Kind("numpy_peer", "TunedNumpy"),
+    "ONNX Runtime, one step": Kind("onnx_peer", "OnnxQueue", optional=True),
+}
+
+
+@dataclass
+class Field:
+    """Contenders by name, in the order of the table; `missing` says why one is not there."""
+
+    peers: dict[str, Peer] = field(default_factory=dict)
+    engines: dict[str, Engine] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def line_up(spec: WaveNetSpec, weights: Weights, batch: int) -> Field:
+    """Makes every contender for a network and a number of voices.
+
+    Raises ImportError if torch is missing: without the clean queue there is no yardstick.
+    """
+    found = Field()
+    for name, kind in PEERS.items():
+        if batch <= (kind.largest_batch or batch):
+            _add_peer(found, name, kind, (spec, weights, batch))
+    model = Model(spec, weights)
+    for isa in available_isas():
+        found.engines[f"fastwavenet, {isa}"] = Engine(model, isa, batch)
+    return found
+
+
+def _add_peer(found: Field, name: str, kind: Kind, arguments: tuple) -> None:
+    try:
+        found.peers[name] = kind.make(*arguments)
+    except NotAvailable as reason:
+        found.missing[name] = str(reason)
+    except ImportError as error:
+        if not kind.optional:
+            raise
+        found.missing[name] = f"{error.name} is missing: pip install 'fastwavenet[bench]'"

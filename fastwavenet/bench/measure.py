@@ -1,0 +1,84 @@
+"""Verify, burn in, then time in turns."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from .. import reference
+from ..spec import WaveNetSpec
+from .peer import Peer, Weights
+
+ROUNDS = 7
+SHORT = 32  # steps by which the voices between the first and the last are checked
+
+
+class Refused(ValueError):
+    """The table would not mean what it says."""
+
+
+class Answers:
+    """What a network's logits should be: the float64 reference, one row of codes per voice."""
+
+    def __init__(self, spec: WaveNetSpec, weights: Weights, voices: int):
+        self.spec, self.weights = spec, weights
+        past = max((k - 1) * d for k, d in zip(spec.kernel, spec.dilations, strict=True))
+        rng = np.random.default_rng(1)
+        self.codes = rng.integers(0, spec.levels, (voices, past + 16))  # wraps every ring
+        self.row = functools.cache(self._row)
+
+    def _row(self, voice: int, n: int) -> np.ndarray:
+        """Logits (n, Q) after the first n codes of a voice."""
+        return reference.teacher_forced(self.spec, self.weights, self.codes[voice, :n])
+
+    def check(self, name: str, peer: Peer) -> None:
+        """Raises Refused if a voice's logits are not within 1e-4 of the largest expected one.
+
+        The first and the last voice are checked over all codes, the others over SHORT: the
+        reference is slow, and what differs between voices does so from the beginning.
+        """
+        steps = peer.checked_steps or self.codes.shape[1]
+        found = peer.logits(self.codes[: peer.batch, :steps])
+        for voice in range(peer.batch):
+            n = steps if voice in (0, peer.batch - 1) else min(SHORT, steps)
+            expected = self.row(voice, n)
+            allowed = 1e-4 * max(1, np.abs(expected).max())
+            error = np.abs(found[voice, :n] - expected).max()
+            if not error <= allowed:
+                raise Refused(
+                    f"{name}, voice {voice} of {peer.batch}, is {error:.1e} off the reference, "
+                    f"allowed {allowed:.1e}"
+                )
+
+
+def measure(work: Mapping[str, Callable[[int], object]], seconds: float) -> dict[str, float]:
+    """Name -> median units per second over rounds in which all take their turn.
+
+    work: name -> function that does n units.  seconds: spent on each, besides burning in.
+    """
+    slice_ = seconds / ROUNDS
+    counts = {name: burn_in(function, slice_) for name, function in work.items()}
+    rates: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(ROUNDS):
+        for name, function in work.items():
+            rates[name].append(counts[name] / timed(function, counts[name]))
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def burn_in(function: Callable[[int], object], seconds: float) -> int:
+    """How many units take about that long; caches and clocks are warm afterwards."""
+    n, elapsed = 1, timed(function, 1)
+    while elapsed < seconds / 2:
+        n *= 2
+        elapsed = timed(function, n)
+    return max(1, round(n * seconds / elapsed))
+
+
+def timed(function: Callable[[int], object], n: int) -> float:
+    start = time.perf_counter()
+    function(n)
+    return time.perf_counter() - start

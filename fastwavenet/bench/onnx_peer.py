@@ -1,0 +1,155 @@
+"""One step as an ONNX graph for ONNX Runtime, its inputs and outputs bound to memory once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from ..spec import WaveNetSpec
+from .numpy_peer import gumbel_noise
+from .packed import Packed
+from .peer import Weights
+
+OPSET = 18
+IR_VERSION = 10  # any onnxruntime since 1.18 reads it
+
+
+class Graph:
+    """Nodes, constants, inputs and outputs, each added by a line."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self.outputs: list[onnx.ValueInfoProto] = []
+
+    def add(
+        self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes: Any
+    ) -> Any:
+        """A node; arrays among its inputs are constants.  Returns its output's name or names."""
+        names = [i if isinstance(i, str) else self._constant(i) for i in inputs]
+        made = [f"n{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(operator, names, made, **attributes))
+        return made[0] if outputs == 1 else made
+
+    def input(self, name: str, shape: Sequence[int]) -> str:
+        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        return name
+
+    def output(self, name: str, shape: Sequence[int], kind: int = TensorProto.FLOAT) -> str:
+        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def _constant(self, array: np.ndarray) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def serialized(self) -> bytes:
+        graph = helper.make_graph(self.nodes, "step", self.inputs, self.outputs, self.constants)
+        opset = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        onnx.checker.check_model(model)
+        return model.SerializeToString()
+
+
+class OnnxQueue(Packed):
+    """The ring is numpy's; everything between the gather and the scatter is one graph.
+
+    Keeping the ring in the graph would need a gather and a scatter of its own, which cost more
+    than numpy's; outputs are bound to the memory that the scatter reads, so nothing is copied.
+    """
+
+    def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1, seed: int = 0):
+        super().__init__(spec, weights, batch)
+        self.noise = gumbel_noise(
+            np.random.default_rng(seed), self.noise_rows, (batch, spec.levels)
+        )
+        self._allocate()
+        self.session = onnxruntime.InferenceSession(
+            self._graph(), _one_thread(), providers=["CPUExecutionProvider"]
+        )
+        self._bind()
+        self.reset()
+
+    def _allocate(self) -> None:
+        spec, b, (layers, inputs, _) = self.spec, self.batch, self.past.shape
+        self.past_rows = np.zeros((layers, b, inputs), np.float32)
+        self.before = self.past_rows.reshape(layers, b, -1, spec.residual)
+        self.x = np.zeros((layers, b, spec.residual), np.float32)
+        self.noise_now = np.zeros((b, spec.levels), np.float32)
+        self.logit_rows = np.zeros((b, spec.levels), np.float32)
+        self.codes = np.zeros(b, np.int64)
+
+    def _graph(self) -> bytes:
+        """Inputs: x, past_l, noise.  Outputs: the x of later layers, logits, codes."""
+        graph, spec, b = Graph(), self.spec, self.batch
+        x, z, self.names = graph.input("x", self.x[0].shape), [], []
+        for layer, past in enumerate(self.past_rows):
+            w = np.concatenate([self.past[layer], self.now[layer]])
+            seen = graph.add("Concat", graph.input(f"past_{layer}", past.shape), x, axis=1)
+            t = graph.add("Tanh", graph.add("Gemm", seen, w, self.gate_bias[layer]))
+            a, gate = graph.add("Split", t, outputs=2, axis=1, num_outputs=2)
+            z.append(graph.add("Add", a, graph.add("Mul", a, gate)))
+            if layer + 1 < spec.layers:
+                x = graph.add("Gemm", z[-1], self.residual[layer], x)
+                self.names.append(graph.output(x, (b, spec.residual)))
+        logits = graph.output(self._head(graph, z), (b, spec.levels))
+        noisy = graph.add("Sub", logits, graph.input("noise", (b, spec.levels)))
+        codes = graph.add("ArgMax", noisy, axis=1, keepdims=0)
+        self.names += [logits, graph.output(codes, (b,), TensorProto.INT64)]
+        return graph.serialized()
+
+    def _head(self, graph: Graph, z: list[str]) -> str:
+        all_z = graph.add("Concat", *z, axis=1)
+        s = graph.add("Relu", graph.add("Gemm", all_z, self.skip, self.skip_bias))
+        y = graph.add("Relu", graph.add("Gemm", s, self.hidden, self.hidden_bias))
+        return graph.add("Gemm", y, self.output, self.output_bias)
+
+    def _bind(self) -> None:
+        self.binding = self.session.io_binding()
+        inputs = {"x": self.x[0], "noise": self.noise_now}
+        inputs |= {f"past_{layer}": past for layer, past in enumerate(self.past_rows)}
+        wrap = onnxruntime.OrtValue.ortvalue_from_numpy  # shares the array's memory
+        for name, array in inputs.items():
+            self.binding.bind_ortvalue_input(name, wrap(array))
+        outputs = [*self.x[1:], self.logit_rows, self.codes]
+        for name, array in zip(self.names, outputs, strict=True):
+            self.binding.bind_ortvalue_output(name, wrap(array))
+
+    def reset(self) -> None:
+        self.time, self.ring = 0, self.silence.copy()
+        self.codes[:] = self.spec.start_code
+        self.older = np.zeros((self.batch, self.spec.residual), np.float32)  # last codes' part
+
+    def step(self, codes: np.ndarray) -> np.ndarray:
+        self._step(codes)
+        return self.logit_rows.copy()
+
+    def generate(self, n: int) -> np.ndarray:
+        drawn = np.empty((n, self.batch), np.int64)
+        for row in drawn:
+            self.noise_now[:] = next(self.noise)
+            self._step(self.codes)
+            row[:] = self.codes
+        return drawn.T
+
+    def _step(self, codes: np.ndarray) -> None:
+        moment = self.time % len(self.reads)
+        self.ring.take(self.reads[moment], 0, self.before, "clip")  # no bounds checks, no buffer
+        np.add(self.older, self.tables[1].take(codes, 0), self.x[0])
+        self.older = self.tables[0].take(codes, 0)
+        self.session.run_with_iobinding(self.binding)  # sets codes
+        self.ring[self.writes[moment]] = self.x
+        self.time += 1
+
+
+def _one_thread() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return options

@@ -1,0 +1,47 @@
+"""What every contender can do: start anew, be fed codes, and generate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Weights = Mapping[str, np.ndarray]
+
+
+class NotAvailable(Exception):
+    """This contender cannot run here; the message says why.  Its row says so instead of a speed."""
+
+
+class Peer:
+    """Generates `batch` voices in step; continues where the last call stopped.
+
+    Shapes in comments of the subclasses: B voices, L layers, Q levels, R residual, D dilation,
+    S skip, H head channels, k kernel.
+    """
+
+    batch: int
+    checked_steps: int | None = None  # over how many its logits are checked; None: all
+    reads_weights_once = True  # per step; only then does the memory's bandwidth bound it
+
+    def reset(self) -> None:
+        """A silent past, and the start code next."""
+        raise NotImplementedError
+
+    def step(self, codes: np.ndarray) -> np.ndarray:
+        """Feeds one code per voice, (B,); returns the logits of the next, float32 (B, Q)."""
+        raise NotImplementedError
+
+    def generate(self, n: int) -> np.ndarray:
+        """Draws n codes per voice at temperature 1: (B, n).  This is what is timed."""
+        raise NotImplementedError
+
+    def fill(self) -> None:
+        """Whatever must have happened before a sample costs what it will cost from then on."""
+
+    def logits(self, codes: np.ndarray) -> np.ndarray:
+        """Logits (B, n, Q) for codes (B, n) fed to a fresh peer: row t predicts code t + 1."""
+        self.reset()
+        columns = [self.step(column) for column in np.ascontiguousarray(codes.T)]
+        self.reset()
+        return np.stack(columns, axis=1)

@@ -1,0 +1,58 @@
+"""The results of a run: what they were measured on, and their file."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from .. import __version__
+from ..files import replace_atomically
+from ..isa import available_isas
+
+FORMAT = {"made_by": "fastwavenet bench", "format": 1}
+
+
+def machine() -> dict:
+    """What the numbers depend on: cpu, isas, and versions of all that takes part."""
+    versions = {"fastwavenet": __version__, "Python": platform.python_version()}
+    for library in ("torch", "numpy", "onnxruntime"):
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = "missing"
+    return {"cpu": _cpu(), "isas": available_isas(), "versions": versions}
+
+
+def machine_line(results: dict) -> str:
+    of = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in of["versions"].items())
+    return f"{of['cpu']}, one core, {'/'.join(of['isas'])}; {versions}"
+
+
+def save(path: str | os.PathLike, results: dict) -> None:
+    """results: machine, seconds_per_cell, cells, mu_law."""
+    replace_atomically(path, (json.dumps(FORMAT | results, indent=1) + "\n").encode())
+
+
+def load(path: str | os.PathLike) -> dict:
+    """Raises ValueError if the file is not what `save` wrote, OSError if it cannot be read."""
+    try:
+        results = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    found = {key: results.get(key) for key in FORMAT} if isinstance(results, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{path}: expected a file of `fastwavenet bench --json`, found {found}")
+    return results
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,377 @@
+"""The benchmark: it verifies, refuses, measures in turns, and writes what it measured."""
+
+import argparse
+import functools
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from networks import NETWORKS as SMALL
+from networks import random_weights
+
+from fastwavenet import Model, available_isas
+from fastwavenet.bench import bandwidth, command, generation, known, mulaw, results, table
+from fastwavenet.bench.chart import colours_of, save_chart
+from fastwavenet.bench.contenders import CLEAN, PEERS
+from fastwavenet.bench.engine_peer import Engine
+from fastwavenet.bench.measure import SHORT, Answers, Refused, burn_in, measure
+from fastwavenet.bench.networks import NETWORKS
+
+pytestmark = pytest.mark.usefixtures("one_thread", "no_cpp_compiler", "tiny")
+
+COMPILED = "torch.compile, one step"
+SECONDS = 0.02
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """A small network that the command knows by name, and few samples for mu-law."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", SMALL["kernel_3"])
+        patch.setattr(mulaw, "SAMPLES", 4096)
+        yield SMALL["kernel_3"]
+
+
+@pytest.fixture(scope="module")
+def ran(tiny, no_cpp_compiler, one_thread):
+    """The results of a whole run with one and two voices, as a JSON file would give them back."""
+    found = {"machine": results.machine(), "seconds_per_cell": SECONDS}
+    found["cells"] = list(generation.cells(["tiny"], [1, 2], SECONDS))
+    found["mu_law"] = mulaw.rows(SECONDS)
+    return json.loads(json.dumps(found))
+
+
+@pytest.fixture
+def one_core(monkeypatch):
+    """What `take_one_core` would restart for is there already; the affinity is put back."""
+    before = os.sched_getaffinity(0)
+    for name, value in command.ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
+    yield
+    os.sched_setaffinity(0, before)
+
+
+def arguments(*argv: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser.add_argument)
+    return parser.parse_args([str(word) for word in argv])
+
+
+# ---- verifying ---------------------------------------------------------------------------------
+
+
+class Wrong(Engine):
+    """The engine with one wrong logit."""
+
+    at = (0, 0, 0)
+
+    def logits(self, codes):
+        logits = super().logits(codes)
+        logits[self.at] += 0.01
+        return logits
+
+
+def test_the_engine_passes_and_a_wrong_logit_in_any_voice_is_refused(tiny):
+    weights = random_weights(tiny, seed=1)
+    model, isa = Model(tiny, weights), available_isas()[0]
+    answers = Answers(tiny, weights, voices=4)
+    steps = answers.codes.shape[1]
+    answers.check("right", Engine(model, isa, batch=4))
+    wrong = Wrong(model, isa, batch=4)
+    for wrong.at in (
+        (0, steps - 1, 3),
+        (3, steps - 1, 0),
+        (1, 0, 0),
+        (2, min(SHORT, steps) - 1, 5),
+    ):
+        with pytest.raises(Refused, match=f"name, voice {wrong.at[0]} of 4, is 1.0e-02 off"):
+            answers.check("name", wrong)
+
+
+def test_what_is_not_a_number_is_refused(tiny):
+    weights = random_weights(tiny, seed=2)
+
+    class NotANumber(Engine):
+        def logits(self, codes):
+            return super().logits(codes) * np.nan
+
+    with pytest.raises(Refused, match="nan off"):
+        Answers(tiny, weights, 1).check("x", NotANumber(Model(tiny, weights), available_isas()[0]))
+
+
+@pytest.mark.parametrize("kernel_past", [2 * 4])
+def test_the_codes_to_check_with_wrap_every_ring(tiny, kernel_past):
+    assert Answers(tiny, random_weights(tiny, seed=3), 2).codes.shape == (2, kernel_past + 16)
+
+
+def test_a_slow_peer_means_no_table_and_no_file(monkeypatch, tmp_path, one_core, capsys):
+    for name in known.ONE_VOICE:
+        monkeypatch.setitem(known.ONE_VOICE[name], "tiny", 1e-3)
+    monkeypatch.setitem(known.ONE_VOICE[CLEAN], "tiny", 1.0)
+    argv = ["--networks", "tiny", "--batches", "1", "--seconds-per-cell", SECONDS]
+    argv += ["--suite", "generation", "--json", tmp_path / "out.json"]
+    assert command.run(arguments(*argv)) == 0
+    assert "tiny, 1 voice" in capsys.readouterr().out
+    (tmp_path / "out.json").unlink()
+    monkeypatch.setitem(known.ONE_VOICE["numpy, tuned queue"], "tiny", 1e9)
+    with pytest.raises(Refused, match="tiny, 1 voice: numpy, tuned queue is .* written wrong"):
+        command.run(arguments(*argv))
+    assert "tiny" not in capsys.readouterr().out
+    assert not (tmp_path / "out.json").exists()
+    assert issubclass(Refused, ValueError)  # which the command line makes exit code 2 of
+
+
+# ---- measuring ---------------------------------------------------------------------------------
+
+
+def test_all_take_turns_and_every_turn_has_the_same_work():
+    calls = []
+
+    def work(name: str, n: int) -> None:
+        calls.append((name, n))
+        sum(range(1000 * n))
+
+    rates = measure({name: functools.partial(work, name) for name in "ab"}, 1e-3)
+    assert rates.keys() == {"a", "b"} and min(rates.values()) > 0
+    turns = calls[-14:]
+    assert [name for name, _ in turns] == ["a", "b"] * 7
+    assert len(set(turns)) == 2
+
+
+def test_burning_in_doubles_the_work_until_it_lasts_half_as_long_as_asked():
+    done = []
+
+    def work(n: int) -> None:
+        done.append(n)
+        time.sleep(0.004 * n)
+
+    assert 1 <= burn_in(work, 0.05) <= 12  # a sleep is never shorter
+    assert done == [2**i for i in range(len(done))]
+    assert burn_in(work, 1e-9) == 1
+
+
+@pytest.mark.parametrize("size", [1, 4096, 3 * 2**20 + 5])
+def test_the_probe_reads_about_the_footprint_by_each_way(size):
+    probe = bandwidth.Probe(size)
+    row = 4 * bandwidth.COLUMNS
+    assert probe.footprint == max(row, size // row * row)
+    assert probe.way in probe.ways
+    floats = probe.footprint / 4
+    assert probe.ways["numpy, dot product with itself"]() == floats  # ones, all of them
+    assert probe.ways["numpy, vector x matrix"]().sum() == floats
+    assert probe.ways["torch, matrix x vector"]().sum().item() == floats
+    probe.read(2)
+
+
+def test_a_cell_says_all_that_follows_from_the_rates(ran, tiny):
+    for cell, batch in zip(ran["cells"], (1, 2), strict=True):
+        assert (cell["network"], cell["batch"], cell["layers"]) == ("tiny", batch, 3)
+        names = list(PEERS)[batch - 1 :] + [f"fastwavenet, {isa}" for isa in available_isas()]
+        assert [row["name"] for row in cell["rows"]] == names
+        timed = [row for row in cell["rows"] if "not_available" not in row]
+        assert [row["name"] for row in cell["rows"] if row not in timed] == [COMPILED]
+        fastest = max(row["samples_per_second"] for row in timed if row["kind"] == "peer")
+        for row in timed:
+            assert row["times_real_time"] == row["samples_per_second"] / tiny.sample_rate
+            assert row["times_fastest_peer"] == row["samples_per_second"] / fastest
+        clean = next(row for row in timed if row["name"] == CLEAN)
+        read = 4 * tiny.macs_per_sample * clean["samples_per_second"] / batch / 1e9
+        assert clean["share_of_bandwidth"] == pytest.approx(read / cell["gigabytes_per_second"])
+    naive = ran["cells"][0]["rows"][0]
+    assert naive["share_of_bandwidth"] is None
+
+
+def test_mu_law_is_timed_both_ways(ran):
+    for direction in ("encode", "decode"):
+        rows = [row for row in ran["mu_law"] if row["direction"] == direction]
+        assert len(rows) == 4 + len(available_isas())
+        assert [row["name"] for row in rows if "not_available" in row] == ["torch.compile"]
+        peers = [row for row in rows if row["kind"] == "peer" and "not_available" not in row]
+        assert max(row["times_fastest_peer"] for row in peers) == 1
+
+
+def test_wrong_mu_law_is_refused():
+    audio = np.linspace(-1, 1, 5001, dtype=np.float32)
+    mulaw.check_encoders(mulaw.encoders_for(audio), audio)
+    mulaw.check_decoders(mulaw.decoders_for(np.arange(256, dtype=np.uint8)))
+
+    def one_higher(x):
+        codes = mulaw.encode_formula(x)
+        codes[2500] += 1
+        return codes
+
+    with pytest.raises(Refused, match="mu-law, mine: 0.0 is code 128, not 129"):
+        mulaw.check_encoders({"mine": one_higher}, audio)
+    with pytest.raises(Refused, match="mine"):
+        mulaw.check_decoders({"mine": lambda codes: mulaw.decode_formula(codes) + 2e-6})
+
+
+# ---- writing -----------------------------------------------------------------------------------
+
+
+def test_the_terminal_shows_each_contender_and_why_one_is_missing(ran):
+    for cell in ran["cells"]:
+        lines = table.text_of_cell(cell).splitlines()
+        assert [
+            line.startswith(row["name"]) for line, row in zip(lines[2:], cell["rows"], strict=True)
+        ]
+        (missing,) = [line for line in lines if "not available" in line]
+        assert missing.startswith(COMPILED) and "No working C++ compiler" in missing
+        assert max(map(len, lines)) < 170
+    text = table.text_of_mu_law(ran["mu_law"])
+    assert "encode: numpy, formula" in text and "decode: torch.compile" in text
+
+
+def test_results_survive_their_file(ran, tmp_path):
+    path = tmp_path / "run.json"
+    results.save(path, ran)
+    assert results.load(path) == results.FORMAT | ran
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"made_by": "fastwavenet bench"}', "\xff"])
+def test_another_file_is_not_taken_for_results(content, tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match="run.json: (not JSON|expected a file of `fastwavenet)"):
+        results.load(path)
+
+
+def test_the_chart_is_a_picture_of_all_contenders(ran, tmp_path):
+    image = pytest.importorskip("matplotlib.image", reason="matplotlib is not installed")
+    path = tmp_path / "speed.png"
+    save_chart(path, ran)
+    pixels = image.imread(path)
+    assert pixels.shape[0] > 300 and pixels.shape[1] > 300
+    found = set(map(tuple, np.round(255 * pixels[..., :3]).astype(int).reshape(-1, 3)))
+    drawn = {
+        name: tuple(bytes.fromhex(colour[1:])) in found
+        for name, colour in colours_of(ran["cells"]).items()
+    }
+    names = [*PEERS, *(f"fastwavenet, {isa}" for isa in available_isas())]
+    assert drawn == {name: name != COMPILED for name in names}
+
+
+def test_without_generation_there_is_no_chart(ran, tmp_path):
+    with pytest.raises(ValueError, match="expected results of generation"):
+        save_chart(tmp_path / "speed.png", ran | {"cells": []})
+    assert list(tmp_path.iterdir()) == []
+
+
+README = f"# Title\n\nbefore\n\n{table.BEGIN}\nold\n{table.END}\n\nafter\n"
+
+
+def test_the_readme_gets_the_tables_and_keeps_the_rest(ran, tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    table.write_readme(path, ran)
+    once = path.read_text()
+    before, _, rest = once.partition(f"{table.BEGIN}\n")
+    tables, _, after = rest.partition(f"{table.END}\n")
+    assert (before, after) == ("# Title\n\nbefore\n\n", "\nafter\n")
+    assert "old" not in tables and table.markdown(ran) == tables.strip()
+    table.write_readme(path, ran)
+    assert path.read_text() == once
+
+
+def test_tables_have_as_many_cells_in_every_row(ran):
+    blocks = [block for block in table.markdown(ran).split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 3  # one voice, two voices, mu-law
+    for block in blocks:
+        assert len({line.count("|") for line in block.splitlines()}) == 1
+    assert "1 voice" in blocks[0] and "2 voices" in blocks[1] and "encode" in blocks[2]
+    assert "| - |" in blocks[0]  # the contender that is not available
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        README.replace(table.BEGIN, ""),
+        README.replace(table.END, ""),
+        README + README,
+        f"{table.END}\n{table.BEGIN}\n",
+        README.replace(table.BEGIN, f"in a sentence {table.BEGIN}"),
+    ],
+)
+def test_a_readme_without_its_two_lines_is_left_alone(ran, tmp_path, text):
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="README.md: expected one line"):
+        table.write_readme(path, ran)
+    assert path.read_text() == text
+
+
+# ---- the command -------------------------------------------------------------------------------
+
+
+def test_everything_can_be_made_from_the_file_of_an_earlier_run(ran, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    results.save(tmp_path / "run.json", ran)
+    (tmp_path / "README.md").write_text(README)
+    outputs = ("--json", "again.json", "--chart", "speed.png", "--readme", "README.md")
+    paths = [word if word.startswith("-") else tmp_path / word for word in outputs]
+    assert command.run(arguments("--from", tmp_path / "run.json", *paths)) == 0
+    shown = capsys.readouterr().out
+    assert "tiny, 2 voices" in shown and "encode: PyTorch" in shown
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "run.json").read_bytes()
+    assert (tmp_path / "speed.png").stat().st_size > 1000
+    assert "| tiny |" in (tmp_path / "README.md").read_text()
+
+
+def test_the_suite_of_mu_law_alone_times_no_network(one_core, tmp_path, capsys):
+    argv = ["--suite", "mu-law", "--seconds-per-cell", SECONDS, "--json", tmp_path / "run.json"]
+    assert command.run(arguments(*argv)) == 0
+    found = results.load(tmp_path / "run.json")
+    assert found["cells"] == [] and found["seconds_per_cell"] == SECONDS
+    assert len(found["mu_law"]) == 2 * (4 + len(available_isas()))
+    assert "voice" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--networks", "C1,C9"], "unknown 'C9'; known: C1, C1b"),
+        (["--networks", ""], "unknown ''"),
+        (["--batches", "0"], "from 1 to 1024"),
+        (["--batches", "1,1025"], "from 1 to 1024"),
+        (["--batches", "1,,8"], "from 1 to 1024"),
+        (["--batches", "x"], "from 1 to 1024"),
+        (["--seconds-per-cell", "0"], "above 0 and up to 600"),
+        (["--seconds-per-cell", "601"], "above 0 and up to 600"),
+        (["--seconds-per-cell", "nan"], "above 0 and up to 600"),
+        (["--seconds-per-cell", "soon"], "above 0 and up to 600, not 'soon'"),
+        (["--suite", "everything"], "invalid choice"),
+    ],
+)
+def test_bad_arguments_are_named(argv, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        arguments(*argv)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_arguments_are_taken_apart():
+    found = arguments("--networks", "C3,C1,C3", "--batches", "8,1,8", "--seconds-per-cell", "600")
+    assert (found.networks, found.batches) == (["C3", "C1"], [1, 8])
+    assert found.seconds_per_cell == 600 and not found.quick
+    assert arguments("--quick").quick
+
+
+SAY = """
+import os
+from fastwavenet.bench.command import take_one_core
+take_one_core()
+import torch
+print(len(os.sched_getaffinity(0)), os.environ["OPENBLAS_NUM_THREADS"], torch.get_num_threads())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_a_run_takes_one_core_and_one_thread():
+    environment = {k: v for k, v in os.environ.items() if k not in command.ONE_THREAD}
+    argv = [sys.executable, "-c", SAY]
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.stdout, done.stderr) == ("1 1 1\n", "")
