@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import random
@@ -16,6 +17,7 @@ import safetensors.numpy
 import torch
 from recordings import record, tone
 from runs import (
+    NEVER,
     SPEC,
     interrupt,
     left_behind,
@@ -118,9 +120,17 @@ def test_reports_and_checkpoints_change_no_weights(source, tmp_path, monkeypatch
 # ---- the budget ------------------------------------------------------------------------------
 
 
-def test_a_run_that_has_spent_its_budget_says_what_to_do(source, tmp_path):
+def test_a_run_at_its_end_stays_there_and_says_what_to_do(source, tmp_path, capsys):
+    first = quick(source, tmp_path / "run")
+    before = left_behind(tmp_path / "run")
+    assert quick(source, tmp_path / "run", resume=True, progress=True) == first
+    assert "\n3 steps are spent: give more, in all, to train longer\n" in capsys.readouterr().out
+    assert left_behind(tmp_path / "run") == before
+
+
+def test_a_budget_that_is_spent_already_is_refused(source, tmp_path):
     quick(source, tmp_path / "run")
-    for budget in ({}, {"steps": 3}, {"steps": 2, "minutes": 10}):
+    for budget in ({"steps": 3}, {"steps": 2, "minutes": 10}):
         with pytest.raises(ValueError, match="steps are spent: this run has taken 3 steps"):
             quick(source, tmp_path / "run", resume=True, **budget)
 
@@ -421,6 +431,25 @@ def test_what_an_interruption_shows_is_not_part_of_the_run(source, tmp_path, mon
     assert not np.array_equal(kept, shown)
 
 
+def test_a_run_that_was_killed_after_its_last_checkpoint_gets_its_other_files(
+    source, tmp_path, monkeypatch
+):
+    quick(source, tmp_path / "whole")
+    publish = RunFolder.publish
+
+    def killed(folder, spec, history, *tensors):
+        if len(history) == 3:
+            raise KeyboardInterrupt
+        publish(folder, spec, history, *tensors)
+
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        context.setattr(RunFolder, "publish", killed)
+        quick(source, tmp_path / "run")
+    assert len(log(tmp_path / "run")) == 2
+    quick(source, tmp_path / "run", resume=True)
+    assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
+
+
 # ---- a full disk -----------------------------------------------------------------------------
 
 
@@ -497,12 +526,10 @@ def die_at(at, source, run, signals):
     process.join()
     if run.exists() and signal.SIGKILL not in signals:
         assert not list(run.glob(".*"))
-    with contextlib.suppress(ValueError):  # it was at its end already
-        train_on(source, run, SHORT)
+    train_on(source, run, SHORT)
     return process.exitcode
 
 
-TOUCHES = 120  # of its files by an uninterrupted run, at least
 KILL, TWICE, ONCE = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)
 EXITS = [(KILL, -signal.SIGKILL), (TWICE, 130), (ONCE, 0)]
 
@@ -521,9 +548,13 @@ def test_a_run_that_ends_while_it_saves_can_be_resumed(
 def test_a_run_that_ends_whenever_it_saves_can_be_resumed(
     source, tmp_path, whole_short, signals, code
 ):
-    for at in range(1, TOUCHES + 1):
-        assert die_at(at, source, tmp_path / str(at), signals) == code
+    for at in itertools.count(1):
+        ended = die_at(at, source, tmp_path / str(at), signals)
         assert left_behind(tmp_path / str(at)) == whole_short
+        if ended == NEVER:
+            break
+        assert ended == code
+    assert at > 50
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
@@ -534,6 +565,5 @@ def test_a_run_that_is_killed_at_random_ends_as_if_it_was_not(source, tmp_path, 
         time.sleep(rng.uniform(0, 0.25))
         process.kill()
         process.join()
-    with contextlib.suppress(ValueError):
-        train_on(source, tmp_path / "run", LONG)
+    train_on(source, tmp_path / "run", LONG)
     assert left_behind(tmp_path / "run") == whole

@@ -94,6 +94,7 @@ def train(
     `source` and `validation` must hold the same audio as before.  All settings come from
     the run; one that is given again must be the same.  Only the budget may be another one: it is
     that of the whole run, what is spent included, and the learning rate follows it from then on.
+    To resume a run that is at its end does no harm.
 
     Ctrl-C or SIGTERM ends training early, with everything saved; a second one ends it at once.
 
@@ -152,12 +153,12 @@ def _settings(
 
 
 def _budget(started: Checkpoint | None, minutes: float | None, steps: int | None) -> Budget:
-    """The one given or the default, or that of a run to resume.  Something must be left of it."""
+    """The one given or the default, or that of a run to resume.  One given must last longer."""
     if started is None:
         return Budget(minutes, steps)
-    given = minutes is not None or steps is not None
-    budget = Budget(minutes, steps) if given else started.budget
-    done = started.progress
+    if minutes is None and steps is None:
+        return started.budget
+    budget, done = Budget(minutes, steps), started.progress
     if budget.spent(done.steps, done.seconds) >= 1:
         raise ValueError(
             f"{budget} are spent: this run has taken {done.steps} steps and "
@@ -213,6 +214,8 @@ class Run:
         self.spent = self.budget.spent(self.progress.steps, self.progress.seconds)
         minutes = self.progress.seconds / 60
         self.console.say(f"resuming after {self.progress.steps} steps and {minutes:.2f} minutes")
+        if self.spent >= 1:
+            self.console.say(f"{self.budget} are spent: give more, in all, to train longer")
 
     def fit(self, stop: threading.Event) -> float:
         """Steps until the budget is spent or `stop` is set; returns the lowest validation loss.
@@ -221,7 +224,7 @@ class Run:
         """
         learner, progress = self.learner, self.progress
         began = time.monotonic() - progress.seconds  # a resumed run goes on counting
-        ended = False
+        ended = self.spent >= 1
         while not ended:
             middle = self.budget.spent(learner.steps + 0.5, time.monotonic() - began)
             progress.loss_sum += learner.step(schedule(middle))
