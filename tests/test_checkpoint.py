@@ -1,0 +1,174 @@
+"""A checkpoint that is damaged, foreign or not whole is refused, and says why."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from recordings import record, tone
+from runs import SPEC, quick
+
+import fastwavenet as fw
+from fastwavenet.modelfile import ModelFormatError
+from fastwavenet.training import checkpoint
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Two recordings of a tone."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for name in ("a.wav", "b.wav"):
+        record(folder / name, tone(2000))
+    return folder
+
+
+def rewrite(run, change):
+    """Changes the parts of a checkpoint, which are then written as they are."""
+    path = run / "checkpoint.safetensors"
+    with safetensors.safe_open(path, "np") as file:
+        about = json.loads(file.metadata()[checkpoint.METADATA_KEY])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(about, tensors)
+    text = about if isinstance(about, str) else json.dumps(about)
+    path.write_bytes(safetensors.numpy.save(tensors, {checkpoint.METADATA_KEY: text}))
+
+
+def set_in(*keys, to):
+    def change(about, _tensors):
+        for key in keys[:-1]:
+            about = about[key]
+        about[keys[-1]] = to
+
+    return change
+
+
+def set_tensor(name, to):
+    return lambda _about, tensors: tensors.__setitem__(name, to(tensors.get(name)))
+
+
+def put(value):
+    def change(array):
+        array[0] = value
+        return array
+
+    return change
+
+
+BIAS = "head.output.bias"
+DAMAGE = [
+    (set_in("version", to=2), "expected version 1"),
+    (set_in("more", to=2), "expected version 1 with budget, corpus"),
+    (set_in("settings", to=[]), "the settings must be"),
+    (set_in("settings", "seed", to=-1), "seed must be from 0"),
+    (set_in("settings", "batch", to="2"), "batch must be a positive whole number, not '2'"),
+    (set_in("settings", "autocast", to=None), "autocast must be True or False, not None"),
+    (set_in("settings", "spec", "residual", to=0), "residual must be a whole number"),
+    (set_in("settings", "spec", "residual", to=9), "tensor .* must be F32"),
+    (set_in("settings", "spec", "bias", to=False), "tensor .* is unexpected"),
+    (set_in("budget", "steps", to=0), "steps must be a positive whole number"),
+    (set_in("budget", to={"hours": 1}), "hours"),
+    (set_in("progress", "steps", to=2.0), "steps must be a whole number from 0, not 2.0"),
+    (set_in("progress", "steps", to=True), "steps must be a whole number from 0, not True"),
+    (set_in("progress", "seconds", to=-1), "seconds must be a finite number from 0, not -1"),
+    (set_in("progress", "seconds", to=float("nan")), "numbers must be finite, found NaN"),
+    (set_in("progress", "loss_sum", to=10**400), "loss_sum must be a finite number"),
+    (set_in("progress", "history", to={}), "history must be a list"),
+    (set_in("progress", "history", to=[1]), "each report must have step"),
+    (set_in("progress", "history", 0, "step", to=99), "a report of step 99 is out of order"),
+    (set_in("progress", "history", 0, "seconds", to="1"), "seconds must be a finite number"),
+    (set_in("progress", "history", to=[]), "tensor 'best.first.bias' is unexpected"),
+    (lambda _, tensors: tensors.pop(f"best.{BIAS}"), f"tensor 'best.{BIAS}' is missing"),
+    (set_tensor("extra", lambda _: np.zeros(3)), "tensor 'extra' is unexpected"),
+    (set_tensor(f"model.{BIAS}", lambda a: a.astype(np.float16)), r"must be F32 \(256,\), not F16"),
+    (set_tensor(f"model.{BIAS}", lambda a: a[1:]), r"must be F32 \(256,\), not F32 \(255,\)"),
+    (set_tensor(f"model.{BIAS}", put(np.nan)), f"model: tensor '{BIAS}' must be finite"),
+    (set_tensor(f"best.{BIAS}", put(np.inf)), f"best: tensor '{BIAS}' must be finite"),
+    (set_tensor(f"optimizer.exp_avg.{BIAS}", put(np.nan)), "optimizer.exp_avg: tensor"),
+    (set_tensor(f"optimizer.exp_avg_sq.{BIAS}", put(-1)), "holds a negative mean square"),
+]
+
+
+@pytest.fixture(scope="module")
+def finished(source, tmp_path_factory, one_thread):
+    """The bytes of the checkpoint of a run of 3 steps."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    quick(source, run)
+    return (run / "checkpoint.safetensors").read_bytes()
+
+
+@pytest.fixture
+def kept(finished, tmp_path):
+    """A folder with that checkpoint."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.safetensors").write_bytes(finished)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(("change", "message"), DAMAGE)
+def test_a_checkpoint_is_checked_like_a_model_file(source, kept, change, message):
+    rewrite(kept, lambda about, tensors: None)
+    assert checkpoint.load(kept / "checkpoint.safetensors").progress.steps == 3
+    rewrite(kept, change)
+    with pytest.raises(ModelFormatError, match=rf"checkpoint\.safetensors: not a .*({message})"):
+        quick(source, kept, steps=9, resume=True)
+
+
+def test_deeply_nested_metadata_is_refused(kept):
+    nested = "[" * 100_000
+    with safetensors.safe_open(kept / "checkpoint.safetensors", "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    data = safetensors.numpy.save(tensors, {checkpoint.METADATA_KEY: nested})
+    (kept / "checkpoint.safetensors").write_bytes(data)
+    with pytest.raises(ModelFormatError, match="not a whole checkpoint"):
+        checkpoint.load(kept / "checkpoint.safetensors")
+
+
+def test_other_files_are_not_checkpoints(source, kept, tmp_path):
+    path = kept / "checkpoint.safetensors"
+    fw.modelfile.save(tmp_path / "m.safetensors", SPEC, checkpoint.load(path).tensors["model"])
+    torch.save({"model": torch.zeros(3)}, tmp_path / "pickle.pt")
+    foreign = [b"", b"RIFF", bytes(1000), (tmp_path / "m.safetensors").read_bytes()]
+    for data in (*foreign, (tmp_path / "pickle.pt").read_bytes()):
+        path.write_bytes(data)
+        with pytest.raises(ModelFormatError, match="checkpoint.safetensors: not a whole"):
+            quick(source, kept, resume=True)
+
+
+def test_a_truncated_checkpoint_is_refused_at_every_length(finished, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    header = 8 + int.from_bytes(finished[:8], "little")
+    lengths = {0, 1, 7, 8, 9, header - 1, header, header + 1, len(finished) - 1}
+    for length in lengths | set(range(0, len(finished), len(finished) // 50)):
+        path.write_bytes(finished[:length])
+        with pytest.raises(ModelFormatError):
+            checkpoint.load(path)
+
+
+def test_a_changed_byte_is_refused_or_harmless(finished, tmp_path):
+    """Whatever stands in a file: a checkpoint that passes all checks, or one kind of error."""
+    path, rng = tmp_path / "checkpoint.safetensors", random.Random(1)
+    header = 8 + int.from_bytes(finished[:8], "little")
+    refused = 0
+    for _ in range(400):
+        data = bytearray(finished)
+        data[rng.randrange(header)] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            checkpoint.load(path)
+        except ModelFormatError:
+            refused += 1
+    assert 200 < refused < 400
+
+
+def test_weights_that_are_not_finite_never_replace_a_checkpoint(finished, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(finished)
+    kept = checkpoint.load(path)
+    kept.tensors["optimizer.exp_avg"]["first.bias"] = np.full(8, np.inf, np.float32)
+    with pytest.raises(ModelFormatError, match=r"first\.bias' must be finite"):
+        checkpoint.save(path, kept)
+    assert path.read_bytes() == finished
