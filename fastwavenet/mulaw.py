@@ -58,6 +58,8 @@ def mu_law_encode(
     if fed_as is None:
         raise TypeError(f"audio must be float32, float64 or int16, not {audio.dtype}")
     out = _output(out, audio.shape, np.dtype(code_dtype(levels)))
+    if np.may_share_memory(audio, out):
+        audio = audio.copy()
     if not _coded(functools.partial(codec.encode, isa), audio, fed_as, out):
         with np.errstate(over="ignore"):
             where = _first(~np.isfinite(audio.astype(np.float32)))
@@ -88,6 +90,8 @@ def mu_law_decode(
     if codes.dtype != fed_as:  # else the engine checks them, on its way
         codes = check_codes(codes, levels).reshape(codes.shape)
     out = _output(out, codes.shape, dtype)
+    if np.may_share_memory(codes, out):
+        codes = codes.copy()
     if not _coded(functools.partial(codec.decode, isa), codes, fed_as, out):
         check_codes(codes, levels)
     return out
@@ -133,12 +137,11 @@ def _coded(
 
     What is not contiguous or of another type goes through small buffers, not through a copy.
     """
-    straight = source.dtype == fed_as and source.flags.c_contiguous and out.flags.c_contiguous
-    if straight and not np.may_share_memory(source, out):
+    if source.dtype == fed_as and source.flags.c_contiguous and out.flags.c_contiguous:
         return code(source, out)
     parts = np.nditer(  # type: ignore[call-overload]  # whose stubs misspell "contig"
         (source, out),
-        flags=("external_loop", "buffered", "grow_inner", "zerosize_ok", "copy_if_overlap"),
+        flags=("external_loop", "buffered", "grow_inner", "zerosize_ok"),
         op_flags=(("readonly", "nbo", "contig"), ("writeonly", "contig")),
         op_dtypes=(fed_as, out.dtype),
         casting="same_kind",

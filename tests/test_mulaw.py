@@ -298,6 +298,15 @@ def test_out_may_overlap_what_is_coded(shift, step, kind):
         assert np.array_equal(mu_law_decode(codes, 1000, out=audio, dtype=kind), decoded)
 
 
+def test_what_is_wrong_is_named_also_where_out_overlaps_it():
+    codes = np.array([5, 400], np.uint16)
+    with pytest.raises(ValueError, match="codes must be from 0 to 299: 400 at index 1$"):
+        mu_law_decode(codes, 300, out=codes.view(np.int16), dtype=np.int16)
+    audio = np.array([0.5, np.nan], np.float32)
+    with pytest.raises(ValueError, match="audio must be finite: nan at index 1$"):
+        mu_law_encode(audio, out=audio.view(np.uint8)[4:6])
+
+
 # ---- wrong arguments ---------------------------------------------------------------------------
 
 
