@@ -21,6 +21,7 @@ lint: $(VENV)/.built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint fastwavenet/_engine.pyx fastwavenet/_engine.pxd
+	$(BIN)/mypy
 
 bench: $(VENV)/.built
 	$(BIN)/fastwavenet bench
