@@ -113,7 +113,7 @@ def test_a_slow_peer_means_no_table_and_no_file(monkeypatch, tmp_path, one_core,
         monkeypatch.setitem(known.ONE_VOICE[name], "tiny", 1e-3)
     monkeypatch.setitem(known.ONE_VOICE[CLEAN], "tiny", 1.0)
     argv = ["--networks", "tiny", "--batches", "1", "--seconds-per-cell", SECONDS]
-    argv += ["--suite", "generation", "--json", tmp_path / "out.json"]
+    argv += ["--suite", "generation", "-o", tmp_path / "out.json"]
     assert command.run(arguments(*argv)) == 0
     assert "tiny, 1 voice" in capsys.readouterr().out
     (tmp_path / "out.json").unlink()
@@ -311,7 +311,7 @@ def test_everything_can_be_made_from_the_file_of_an_earlier_run(ran, tmp_path, c
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     results.save(tmp_path / "run.json", ran)
     (tmp_path / "README.md").write_text(README)
-    outputs = ("--json", "again.json", "--chart", "speed.png", "--readme", "README.md")
+    outputs = ("-o", "again.json", "--chart", "speed.png", "--readme", "README.md")
     paths = [word if word.startswith("-") else tmp_path / word for word in outputs]
     assert command.run(arguments("--from", tmp_path / "run.json", *paths)) == 0
     shown = capsys.readouterr().out
@@ -322,7 +322,7 @@ def test_everything_can_be_made_from_the_file_of_an_earlier_run(ran, tmp_path, c
 
 
 def test_the_suite_of_mu_law_alone_times_no_network(one_core, tmp_path, capsys):
-    argv = ["--suite", "mu-law", "--seconds-per-cell", SECONDS, "--json", tmp_path / "run.json"]
+    argv = ["--suite", "mu-law", "--seconds-per-cell", SECONDS, "-o", tmp_path / "run.json"]
     assert command.run(arguments(*argv)) == 0
     found = results.load(tmp_path / "run.json")
     assert found["cells"] == [] and found["seconds_per_cell"] == SECONDS

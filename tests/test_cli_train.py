@@ -57,7 +57,8 @@ def trained(monkeypatch):
 
 def test_train_hands_over_what_was_given_and_nothing_else(run, trained):
     line = "train in -o out --preset tiny --minutes 1.5 --steps 9 --seed 4 --sample-rate 8000 "
-    line += "--convert --val held --batch 2 --window 100 --learning-rate 0.1 --weight-decay 0.2"
+    line += "--convert --val held --batch 2 --window 100 --learning-rate 0.1 --weight-decay 0.2 "
+    line += "--resume --no-autocast --device cpu"
     assert run(*line.split())[0] == 0
     assert trained.pop() == (
         Path("in"),
@@ -74,9 +75,14 @@ def test_train_hands_over_what_was_given_and_nothing_else(run, trained):
             "window": 100,
             "learning_rate": 0.1,
             "weight_decay": 0.2,
+            "resume": True,
+            "autocast": False,
+            "device": "cpu",
             "progress": True,
         },
     )
+    run("train", "in", "-o", "out", "--autocast")
+    assert trained.pop()[2] == {"autocast": True, "progress": True}
     run("train", "in", "-o", "out")
     assert trained.pop()[2] == {"progress": True}
 
@@ -96,15 +102,6 @@ def test_export_takes_the_best_weights_or_the_latest(run, voice, tmp_path):
     for flags, expected in (((), "model"), (("--latest",), "latest")):
         assert run("export", folder, "-o", out, *flags)[0] == 0
         assert out.read_bytes() == (folder / f"{expected}.safetensors").read_bytes()
-
-
-def test_training_shares_the_cores(run, trained, monkeypatch):
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    run("train", "in", "-o", "out")
-    assert os.environ.pop("GOMP_SPINCOUNT") == "10000"
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    run("train", "in", "-o", "out")
-    assert os.environ["GOMP_SPINCOUNT"] == "7"  # the user's word counts
 
 
 # ---- errors -----------------------------------------------------------------------------------

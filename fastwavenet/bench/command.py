@@ -31,10 +31,16 @@ def add_arguments(add: Callable[..., argparse.Action]) -> None:
     add("--seconds-per-cell", type=_seconds, metavar="S", help="per contender (2)")
     add("--quick", action="store_true", help="C1 and C3 with one voice, 0.5 s each: a look")
     add("--suite", choices=("all", "generation", "mu-law"), default="all", help="(%(default)s)")
-    add("--from", dest="source", type=Path, metavar="FILE", help="show a file of --json instead")
-    add("--json", type=Path, metavar="FILE", help="keep the results")
-    add("--chart", type=Path, metavar="FILE.png", help="draw them")
-    add("--readme", type=Path, metavar="FILE.md", help="replace the speed tables in this file")
+    add(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="show these results, measure nothing",
+    )
+    add("-o", "--output", type=Path, metavar="FILE", help="keep the results, as JSON")
+    add("--chart", type=Path, metavar="PNG", help="draw them")
+    add("--readme", type=Path, metavar="FILE", help="replace the speed tables in this file")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         results = files.load(arguments.source)
         show(results)
-    if arguments.json is not None:
-        files.save(arguments.json, results)
+    if arguments.output is not None:
+        files.save(arguments.output, results)
     if arguments.chart is not None:
         save_chart(arguments.chart, results)
     if arguments.readme is not None:

@@ -45,7 +45,7 @@ def load(path: str | os.PathLike) -> dict:
         raise ValueError(f"{path}: not JSON: {error}") from error
     found = {key: results.get(key) for key in FORMAT} if isinstance(results, dict) else None
     if found != FORMAT:
-        raise ValueError(f"{path}: expected a file of `fastwavenet bench --json`, found {found}")
+        raise ValueError(f"{path}: expected a file of `fastwavenet bench -o`, found {found}")
     return results
 
 

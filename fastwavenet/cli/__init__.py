@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import demo, export, generate, info, score, train
+from . import bench, demo, export, generate, info, score, train
 from .arguments import Parser
 
 EXTRAS = {"torch": "train", "tqdm": "train", "matplotlib": "plot"}
@@ -46,7 +46,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"fastwavenet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (train, export, generate, score, info, demo):
+    for command in (train, export, generate, score, info, bench, demo):
         command.add(commands)
     return parser
 

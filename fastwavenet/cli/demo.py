@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 from pathlib import Path
 
 from .arguments import add_command
-from .train import share_the_cores
+from .report import silence
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -24,12 +22,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    share_the_cores()
     from ..demo import run_demo
 
-    with contextlib.ExitStack() as stack:
-        if arguments.quiet:
-            nowhere = stack.enter_context(open(os.devnull, "w"))
-            stack.enter_context(contextlib.redirect_stdout(nowhere))
+    with silence(arguments.quiet):
         run_demo(arguments.output, arguments.minutes)
     return 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -40,6 +42,16 @@ class Report:
 
     def progress(self, sample_rate: int, what: str = "") -> ProgressLine:
         return ProgressLine(sample_rate, what, sys.stderr.isatty() and not self.quiet)
+
+
+@contextlib.contextmanager
+def silence(wanted: bool) -> Iterator[None]:
+    """Within it, what is printed is lost if that is wanted."""
+    with contextlib.ExitStack() as stack:
+        if wanted:
+            nowhere = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
+        yield
 
 
 class ProgressLine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from .arguments import add_command
@@ -25,9 +24,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     def setting(*names: str, **how: object) -> None:  # what is not given stays train()'s default
         option(*names, default=argparse.SUPPRESS, **how)
 
-    setting("--preset", help="size of the network: tiny or small (small)")
+    setting("--preset", help="size of the network: tiny, small, base or ibab (small)")
     setting("--minutes", type=float, help="how long to train (10, unless --steps is given)")
     setting("--steps", type=int, help="how many steps to train")
+    setting("--resume", action="store_true", help="continue the run in RUN, exactly")
     setting("--val", dest="validation", type=Path, metavar="SOURCE",
             help="audio to validate on (default: some of the recordings)")  # fmt: skip
     setting("--sample-rate", type=int, metavar="HZ", help="of the recordings (16000)")
@@ -38,10 +38,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     setting("--learning-rate", type=float, metavar="X", help="the highest (0.01)")
     setting("--weight-decay", type=float, metavar="X",
             help="AdamW's; 1 keeps seconds of audio from being learnt by heart (0.01)")  # fmt: skip
+    setting("--autocast", action=argparse.BooleanOptionalAction,
+            help="compute in bfloat16 where that is safe (default: if it is faster)")  # fmt: skip
+    setting("--device", help="where to train: cpu, cuda, cuda:1 ... (a GPU, if there is one)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    share_the_cores()
     from ..training import train
 
     report = Report(arguments)
@@ -62,12 +64,3 @@ def run(arguments: argparse.Namespace) -> int:
         f"sample on held-out audio: {summary.model}",
     )
     return 130 if summary.interrupted else 0
-
-
-def share_the_cores() -> None:
-    """Before torch is imported: its threads are to wait for each other politely.
-
-    On two cores with one other busy process, GNU OpenMP's usual spinning makes a training step 40
-    times as long.  So many spins cost 5 % on an idle machine, and a factor of 3 on a busy one.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -1,0 +1,25 @@
+"""fastwavenet bench: the engine beside its peers, in one run."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..bench import command
+from .arguments import add_command
+from .report import silence
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    option = add_command(
+        commands,
+        run,
+        "measure the engine and its peers on this machine",
+        "fastwavenet bench --quick --chart speed.png",
+        json=False,
+    )
+    command.add_arguments(option)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with silence(arguments.quiet):
+        return command.run(arguments)
