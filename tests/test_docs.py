@@ -2,9 +2,11 @@
 
 import ast
 import doctest
+import functools
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,6 +234,39 @@ def test_a_comment_before_a_block_is_a_reason(path):
     """`<!-- not run -->` without a reason would otherwise be read as no comment at all."""
     for fence in FENCE.finditer(path.read_text()):
         assert fence["comment"] is None or NOT_RUN.fullmatch(fence["comment"])
+
+
+# ---- the command line --------------------------------------------------------------------------
+
+OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][\w-]*)")
+
+
+@functools.cache
+def options_of(command: str) -> set[str]:
+    """What `fastwavenet COMMAND --help` lists; nothing for a command that is not there."""
+    line = [sys.executable, "-m", "fastwavenet", command, "--help"]
+    done = subprocess.run(line, capture_output=True, text=True)
+    return set(OPTION.findall(done.stdout)) if done.returncode == 0 else set()
+
+
+def commands(markdown: str) -> list[tuple[str, str]]:
+    """(command, its arguments) of each call of fastwavenet in a shell's block."""
+    shells = (b.text for b in blocks(markdown) if b.language in ("", "sh"))
+    return re.findall(r"^fastwavenet (\w+)([^#|\n]*)", "".join(shells), re.MULTILINE)
+
+
+@every_document
+def test_commands_have_the_options_they_are_shown_with(path):
+    for command, arguments in commands(path.read_text()):
+        assert options_of(command), command
+        assert set(OPTION.findall(arguments)) <= options_of(command), (command, arguments)
+
+
+def test_options_that_are_explained_exist():
+    text = (ROOT / "docs/training.md").read_text()
+    known = {"--help"} | {o for name in ("train", "export", "generate") for o in options_of(name)}
+    explained = {OPTION.match(code)[1] for code in re.findall(r"`(--[^`]+)`", prose(text))}
+    assert len(explained) > 10 and explained - known == set()
 
 
 # ---- promises.md -------------------------------------------------------------------------------
