@@ -90,9 +90,11 @@ def broken(path: Path, markdown: str) -> list[str]:
     for _, target in links(markdown):
         file, _, anchor = target.partition("#")
         there = (path.parent / file).resolve() if file else path
-        text = markdown if there == path else there.read_text() if there.is_file() else ""
-        if not there.exists() or (anchor and anchor not in anchors(text)):
+        if not there.exists():
             wrong.append(target)
+        elif anchor:
+            text = markdown if there == path else there.read_text()
+            wrong += [] if anchor in anchors(text) else [target]
     return wrong
 
 
