@@ -20,7 +20,7 @@ PRESETS: dict[str, dict] = {
         "head": 128,
         "dilations": tuple(2**i for i in range(10)) * 2,
     },
-    "base": {  # for hours on a CPU (two for a pass over 100 minutes of audio): the usual size
+    "base": {  # for hours on a CPU, and hours of audio: the usual size
         "residual": 64,
         "dilation_channels": 64,
         "skip": 256,
