@@ -23,6 +23,8 @@ def run_demo(output: Path, minutes: float = 1.0) -> None:
 
     Needs the `train` and `plot` extras.  Raises OSError if a file cannot be written.
     """
+    import matplotlib  # noqa: F401  a missing one is said before a minute is gone
+
     from .training import train
 
     output.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,28 @@ def test_the_package_runs_as_a_module(voice, tmp_path):
     assert soundfile.info(out).frames == 10
 
 
+@pytest.mark.parametrize(
+    ("missing", "line", "extra"),
+    [
+        ("torch", ["demo"], "train,plot"),
+        ("matplotlib", ["demo"], "train,plot"),
+        ("torch", ["bench", "--quick"], "bench"),
+        ("tqdm", ["train", "a.wav", "-o", "run"], "train"),
+    ],
+)
+def test_what_is_missing_is_said_with_what_brings_it(tmp_path, missing, line, extra):
+    script = f"""
+import sys
+sys.modules[{missing!r}] = None  # as if it were not installed
+from fastwavenet.cli import main
+sys.exit(main({line!r}))
+"""
+    done = python("-c", script, text=True, cwd=tmp_path)
+    expected = f"fastwavenet: error: {missing} is missing: pip install 'fastwavenet[{extra}]'\n"
+    assert (done.returncode, done.stderr) == (2, expected)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_training_needs_torch(voice, tmp_path):
     script = """
 import sys

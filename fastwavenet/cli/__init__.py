@@ -11,7 +11,7 @@ from .. import __version__
 from . import bench, demo, export, generate, info, score, train
 from .arguments import Parser
 
-EXTRAS = {"torch": "train", "tqdm": "train", "matplotlib": "plot"}
+OPTIONAL = ("torch", "tqdm", "matplotlib")  # packages of extras
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell would say
 
 
@@ -22,8 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text
         sys.stdout.reconfigure(errors="backslashreplace")
+    extra = ""
     try:
         arguments = _parser().parse_args(argv)
+        extra = arguments.extra
         code = arguments.run(arguments)
         sys.stdout.flush()
         return code
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except (ValueError, ArithmeticError, OSError, MemoryError, ImportError) as error:
-        print(f"fastwavenet: error: {_one_line(error)}", file=sys.stderr)
+        print(f"fastwavenet: error: {_one_line(error, extra)}", file=sys.stderr)
         return 2
 
 
@@ -51,9 +53,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, ImportError) and error.name in EXTRAS:
-        return f"{error.name} is missing: pip install 'fastwavenet[{EXTRAS[error.name]}]'"
+def _one_line(error: Exception, extra: str) -> str:
+    if isinstance(error, ImportError) and error.name in OPTIONAL:
+        return f"{error.name} is missing: pip install 'fastwavenet[{extra}]'"
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}".rstrip(": ")
     if isinstance(error, OSError) and error.filename is not None:

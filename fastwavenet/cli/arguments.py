@@ -23,8 +23,12 @@ def add_command(
     description: str,
     example: str,
     json: bool = True,
+    extra: str = "",
 ) -> Callable[..., argparse.Action]:
-    """Adds the command that the example calls; returns the `add_argument` of its parser."""
+    """Adds the command that the example calls; returns the `add_argument` of its parser.
+
+    extra: what to install for it, besides the package itself.
+    """
     parser = commands.add_parser(
         example.split()[1],
         help=description,
@@ -32,7 +36,7 @@ def add_command(
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the example in one line
     )
-    parser.set_defaults(run=run, json=False)
+    parser.set_defaults(run=run, json=False, extra=extra)
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     if json:
         parser.add_argument("--json", action="store_true", help="say the result as JSON")

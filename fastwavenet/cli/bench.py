@@ -16,6 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "measure the engine and its peers on this machine",
         "fastwavenet bench --quick --chart speed.png",
         json=False,
+        extra="bench",
     )
     command.add_arguments(option)
 

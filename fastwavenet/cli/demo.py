@@ -16,6 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "train on the bundled clip for a minute, generate, and compare speeds",
         "fastwavenet demo -o demo/",
         json=False,
+        extra="train,plot",
     )
     option("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="(%(default)s)")
     option("--minutes", type=float, default=1.0, help="how long to train (%(default)s)")

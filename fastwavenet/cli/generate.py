@@ -29,6 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         run,
         "generate sound from a model file",
         "fastwavenet generate voice.safetensors -o out.wav --seconds 4 --seed 7 --temperature 0.9",
+        extra="plot",
     )
     option("model", type=Path, help="model file")
     option(

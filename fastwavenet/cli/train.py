@@ -8,7 +8,7 @@ from pathlib import Path
 from .arguments import add_command
 from .report import Report
 
-OWN = ("run", "json", "quiet", "source", "output")  # the other arguments are train()'s
+OWN = ("run", "json", "quiet", "extra", "source", "output")  # the other arguments are train()'s
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -17,6 +17,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         run,
         "train a WaveNet on recordings; Ctrl-C stops early and keeps what was learnt",
         "fastwavenet train recordings/ -o run/ --preset small --minutes 10",
+        extra="train",
     )
     option("source", type=Path, help="an audio file, or a folder of them")
     option("-o", "--output", type=Path, required=True, metavar="RUN", help="folder for the run")
