@@ -22,6 +22,7 @@ from runs import SPEC, interrupt, log, quick, weights
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.training import PRESETS, train
+from fastwavenet.training.console import describe_cost
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner, TrainingError
 from fastwavenet.training.run import RunFolder
@@ -478,3 +479,15 @@ def test_training_shares_the_cores_before_torch_is_imported(given, found):
         [sys.executable, "-c", BEFORE_TORCH], env=environment | given, stderr=subprocess.PIPE
     )
     assert done.stderr.decode().strip() == found
+
+
+def test_a_budget_of_one_is_said_as_one():
+    assert str(Budget(1, None)) == "1 minute"
+    assert str(Budget(0.5, 1)) == "0.5 minutes or 1 step"
+
+
+def test_passes_over_audio_that_take_no_time_are_only_counted(source):
+    corpus = load_corpus(source, SPEC)
+    n = sum(len(clip.codes) for clip in corpus.train)
+    assert describe_cost(corpus, 2 * n, 60.0).endswith("in which it hears the audio 120.00 times")
+    assert describe_cost(corpus, n, 60.0).endswith("hears the audio 60.00 times, 00:01 each")

@@ -73,9 +73,10 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
 def describe_cost(corpus: Corpus, speed: float, seconds_left: float) -> str:
     """What the rest of the budget buys at `speed` samples per second."""
     one_pass = sum(len(clip.codes) for clip in corpus.train) / speed
+    times = seconds_left / one_pass
     return (
         f"{speed:,.0f} samples/s: about {interval(seconds_left)} to go, in which it hears the "
-        f"audio {seconds_left / one_pass:.2f} times, {interval(one_pass)} each"
+        f"audio {times:,.2f} times" + (f", {interval(one_pass)} each" if one_pass >= 1 else "")
     )
 
 

@@ -112,8 +112,10 @@ class Budget:
             _whole("steps", self.steps)
 
     def __str__(self) -> str:
-        limits = ((self.minutes, "minutes"), (self.steps, "steps"))
-        return " or ".join(f"{limit:g} {unit}" for limit, unit in limits if limit is not None)
+        limits = ((self.minutes, "minute"), (self.steps, "step"))
+        return " or ".join(
+            f"{limit:g} {unit}{'s' * (limit != 1)}" for limit, unit in limits if limit is not None
+        )
 
     def spent(self, steps: float, seconds: float) -> float:
         """The fraction that is used up; training ends at 1."""
