@@ -27,6 +27,13 @@ def record(path, audio=None, rate=RATE, **how):
     return path
 
 
+def two_tones(folder):
+    """Two recordings of a tone; the folder."""
+    for name in ("a.wav", "b.wav"):
+        record(folder / name, tone(2000))
+    return folder
+
+
 @contextlib.contextmanager
 def full_disk(room: int):
     """Within it no file can grow beyond `room` bytes."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from recordings import record, tone
+from recordings import two_tones
 from runs import SPEC, quick
 
 import fastwavenet as fw
@@ -19,11 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Two recordings of a tone."""
-    folder = tmp_path_factory.mktemp("recordings")
-    for name in ("a.wav", "b.wav"):
-        record(folder / name, tone(2000))
-    return folder
+    return two_tones(tmp_path_factory.mktemp("recordings"))
 
 
 def rewrite(run, change):

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from recordings import record, tone
+from recordings import two_tones
 from runs import SPEC, interrupt, log, quick, weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -21,10 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture
 def source(tmp_path):
-    """Two recordings of a tone."""
-    for name in ("a.wav", "b.wav"):
-        record(tmp_path / "recordings" / name, tone(2000))
-    return tmp_path / "recordings"
+    return two_tones(tmp_path / "recordings")
 
 
 @pytest.fixture

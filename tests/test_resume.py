@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from recordings import record, tone
+from recordings import record, tone, two_tones
 from runs import (
     NEVER,
     SPEC,
@@ -37,11 +37,7 @@ LONG = {"steps": STEPS, "batch": 1, "window": 50}
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Two recordings of a tone."""
-    folder = tmp_path_factory.mktemp("recordings")
-    for name in ("a.wav", "b.wav"):
-        record(folder / name, tone(2000))
-    return folder
+    return two_tones(tmp_path_factory.mktemp("recordings"))
 
 
 @pytest.fixture(scope="module")

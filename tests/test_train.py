@@ -16,7 +16,7 @@ import pytest
 import safetensors
 import torch
 from networks import small_spec
-from recordings import full_disk, record, tone
+from recordings import full_disk, record, tone, two_tones
 from runs import SPEC, interrupt, log, quick, weights
 
 import fastwavenet as fw
@@ -33,10 +33,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture
 def source(tmp_path):
-    """Two recordings of a tone."""
-    for name in ("a.wav", "b.wav"):
-        record(tmp_path / "recordings" / name, tone(2000))
-    return tmp_path / "recordings"
+    return two_tones(tmp_path / "recordings")
 
 
 # ---- it learns -------------------------------------------------------------------------------
