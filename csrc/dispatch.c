@@ -1,4 +1,4 @@
-/* Which instruction sets there are, and the kernels compiled for each. */
+/* Which instruction sets and precisions there are, and the kernels compiled for each set. */
 #include "model.h"
 
 extern const fwn_kernels fwn_kernels_scalar;
@@ -53,6 +53,12 @@ const char *fwn_isa_name(int isa)
 {
     static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon"};
     return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
+}
+
+const char *fwn_precision_name(int precision)
+{
+    static const char *const names[FWN_PRECISIONS] = {"float32", "bfloat16", "int8"};
+    return precision >= 0 && precision < FWN_PRECISIONS ? names[precision] : NULL;
 }
 
 const char *fwn_strerror(int error)

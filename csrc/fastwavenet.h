@@ -38,7 +38,9 @@ typedef enum { FWN_SCALAR = 0, FWN_AVX2 = 1, FWN_AVX512 = 2, FWN_NEON = 3, FWN_I
 int fwn_isa_list(int *out, int max);
 const char *fwn_isa_name(int isa); /* "scalar", "avx2", "avx512", "neon"; NULL if unknown */
 
-typedef enum { FWN_FLOAT32 = 0 } fwn_precision;
+/* The number format of a model, exact to small.  Results depend on it, but never on the ISA. */
+typedef enum { FWN_FLOAT32 = 0, FWN_BFLOAT16 = 1, FWN_INT8 = 2, FWN_PRECISIONS = 3 } fwn_precision;
+const char *fwn_precision_name(int precision); /* "float32", "bfloat16", "int8"; NULL if unknown */
 
 /* ---- the network: Q levels, R residual, D dilation, S skip, H head channels, L layers -------- */
 

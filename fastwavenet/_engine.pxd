@@ -29,6 +29,10 @@ cdef extern from "fastwavenet.h" nogil:
 
     enum:
         FWN_FLOAT32
+        FWN_BFLOAT16
+        FWN_INT8
+        FWN_PRECISIONS
+    const char *fwn_precision_name(int precision)
 
     ctypedef struct fwn_spec:
         uint32_t levels, residual, dilation_channels, skip, head

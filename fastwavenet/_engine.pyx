@@ -83,14 +83,24 @@ cdef int isa_number(str name) except -1:
     return isa_names().index(name)
 
 
+def precision_names():
+    """All number formats this version knows, exact to small."""
+    return [fwn_precision_name(precision).decode() for precision in range(FWN_PRECISIONS)]
+
+
+cdef int precision_number(str name) except -1:
+    return precision_names().index(name)
+
+
 cdef class Network:
     """A packed, immutable model."""
 
     cdef fwn_model *model
     cdef readonly int levels, layers, dilation_channels
 
-    def __cinit__(self, spec, dict weights):
+    def __cinit__(self, spec, dict weights, str precision not None):
         """weights: name -> C-contiguous float32 array, as checked by modelfile.check_weights."""
+        cdef int number = precision_number(precision)
         cdef uint32_t[::1] kernels = _words(spec.kernel)
         cdef uint32_t[::1] dilations = _words(spec.dilations)
         cdef fwn_spec sizes
@@ -115,7 +125,7 @@ cdef class Network:
                 tensors[i].name = names[i]
                 bind(&tensors[i], tensor)
             with nogil:
-                code = fwn_model_create(&sizes, tensors, count, FWN_FLOAT32, &self.model)
+                code = fwn_model_create(&sizes, tensors, count, number, &self.model)
         finally:
             free(tensors)
         check(code)

@@ -38,7 +38,7 @@ class Model:
 
     def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
         self._spec = spec
-        self._network = _engine.Network(spec, modelfile.check_weights(spec, weights))
+        self._network = _engine.Network(spec, modelfile.check_weights(spec, weights), "float32")
 
     @property
     def spec(self) -> WaveNetSpec:

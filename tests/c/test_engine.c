@@ -490,7 +490,8 @@ static void bad_arguments_are_refused(void)
     const fwn_io io = {.n = 1, .temperature = 1.0f};
     CHECK(fwn_model_create(NULL, net->tensors, net->count, FWN_FLOAT32, &none) == FWN_BAD_ARGUMENT);
     CHECK(fwn_model_create(&net->spec, NULL, net->count, FWN_FLOAT32, &none) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_model_create(&net->spec, net->tensors, net->count, 1, &none) == FWN_BAD_ARGUMENT);
+    for (int unknown = -1; unknown <= FWN_PRECISIONS; unknown += FWN_PRECISIONS + 1)
+        CHECK(fwn_model_create(&net->spec, net->tensors, net->count, unknown, &none) == FWN_BAD_ARGUMENT);
     CHECK(fwn_model_create(&net->spec, net->tensors, net->count, FWN_FLOAT32, NULL) == FWN_BAD_ARGUMENT);
     CHECK(fwn_model_info(NULL, &info) == FWN_BAD_ARGUMENT);
     CHECK(fwn_model_info(model, NULL) == FWN_BAD_ARGUMENT);
@@ -629,7 +630,7 @@ static void a_stream_in_use_says_busy(void)
     fwn_model_destroy(model);
 }
 
-static void every_error_and_isa_has_a_text(void)
+static void every_error_isa_and_precision_has_a_text(void)
 {
     int isas[FWN_ISAS], count = fwn_isa_list(isas, FWN_ISAS);
     for (int error = FWN_NOT_FINITE; error <= FWN_OK; error++)
@@ -639,6 +640,10 @@ static void every_error_and_isa_has_a_text(void)
     CHECK(count >= 1 && isas[0] == FWN_SCALAR && fwn_isa_list(NULL, 0) == count);
     for (int i = 0; i < count; i++) CHECK(fwn_isa_name(isas[i]) && (!i || isas[i] > isas[i - 1]));
     CHECK(!fwn_isa_name(-1) && !fwn_isa_name(FWN_ISAS));
+    CHECK(!strcmp(fwn_precision_name(FWN_FLOAT32), "float32"));
+    CHECK(!strcmp(fwn_precision_name(FWN_BFLOAT16), "bfloat16"));
+    CHECK(!strcmp(fwn_precision_name(FWN_INT8), "int8"));
+    CHECK(!fwn_precision_name(-1) && !fwn_precision_name(FWN_PRECISIONS));
 }
 
 /* ---- mu-law ------------------------------------------------------------------------------------ */
@@ -943,7 +948,7 @@ static const struct {
     TEST(the_first_sample_is_given_once_and_before_the_first_step),
     TEST(overflowing_outputs_are_an_error),
     TEST(a_stream_in_use_says_busy),
-    TEST(every_error_and_isa_has_a_text),
+    TEST(every_error_isa_and_precision_has_a_text),
     TEST(mulaw_codes_any_length_in_place_and_no_further),
     TEST(mulaw_refuses_bad_levels_codes_and_isas),
     TEST(the_modes_of_these_tests_change_what_the_host_computes),
