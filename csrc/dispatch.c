@@ -1,11 +1,18 @@
 /* Which instruction sets and precisions there are, and the kernels compiled for each set. */
 #include "model.h"
 
-extern const fwn_kernels fwn_kernels_scalar;
+#define FWN_EVERY_PRECISION(isa) \
+    extern const fwn_kernels fwn_kernels_##isa##_0, fwn_kernels_##isa##_1, fwn_kernels_##isa##_2; \
+    static const fwn_kernels *const isa[FWN_PRECISIONS] = { \
+        &fwn_kernels_##isa##_0, &fwn_kernels_##isa##_1, &fwn_kernels_##isa##_2};
+
+FWN_EVERY_PRECISION(scalar)
 #ifdef __x86_64__
-extern const fwn_kernels fwn_kernels_avx2, fwn_kernels_avx512;
+FWN_EVERY_PRECISION(avx2)
+FWN_EVERY_PRECISION(avx512)
+extern const fwn_kernels fwn_kernels_vnni_2; /* multiplies bytes; nothing new for floats */
 #elif defined(__aarch64__)
-extern const fwn_kernels fwn_kernels_neon;
+FWN_EVERY_PRECISION(neon)
 #endif
 
 /* The compiler's run-time library reads CPUID and, for the wide registers, asks by XGETBV whether
@@ -20,6 +27,7 @@ static int supported(int isa)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("fma");
+    case FWN_VNNI: return supported(FWN_AVX512) && __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
     case FWN_NEON: return 1;
 #endif
@@ -27,17 +35,18 @@ static int supported(int isa)
     }
 }
 
-const fwn_kernels *fwn_kernels_of(int isa)
+const fwn_kernels *fwn_kernels_of(int isa, int precision)
 {
-    if (!supported(isa)) return NULL;
+    if (!supported(isa) || precision < 0 || precision >= FWN_PRECISIONS) return NULL;
     switch (isa) {
 #ifdef __x86_64__
-    case FWN_AVX2: return &fwn_kernels_avx2;
-    case FWN_AVX512: return &fwn_kernels_avx512;
+    case FWN_AVX2: return avx2[precision];
+    case FWN_VNNI: if (precision == FWN_INT8) return &fwn_kernels_vnni_2; /* fall through */
+    case FWN_AVX512: return avx512[precision];
 #elif defined(__aarch64__)
-    case FWN_NEON: return &fwn_kernels_neon;
+    case FWN_NEON: return neon[precision];
 #endif
-    default: return &fwn_kernels_scalar;
+    default: return scalar[precision];
     }
 }
 
@@ -51,7 +60,7 @@ int fwn_isa_list(int *out, int max)
 
 const char *fwn_isa_name(int isa)
 {
-    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon"};
+    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon", "vnni"};
     return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
 }
 

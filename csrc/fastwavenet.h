@@ -34,11 +34,18 @@ const char *fwn_strerror(int error);
 
 /* Instruction sets, of each kind of CPU worst to best.  fwn_isa_list writes at most `max` supported
  * ones, in this order, and returns how many there are: what CPU and operating system both allow. */
-typedef enum { FWN_SCALAR = 0, FWN_AVX2 = 1, FWN_AVX512 = 2, FWN_NEON = 3, FWN_ISAS = 4 } fwn_isa;
+typedef enum {
+    FWN_SCALAR = 0,
+    FWN_AVX2 = 1,
+    FWN_AVX512 = 2,
+    FWN_NEON = 3,
+    FWN_VNNI = 4, /* AVX-512 and its products of bytes */
+    FWN_ISAS = 5
+} fwn_isa;
 int fwn_isa_list(int *out, int max);
-const char *fwn_isa_name(int isa); /* "scalar", "avx2", "avx512", "neon"; NULL if unknown */
+const char *fwn_isa_name(int isa); /* "scalar", "avx2", ... ; NULL if unknown */
 
-/* The number format of a model, exact to small.  Results depend on it, but never on the ISA. */
+/* How weights are kept and multiplied.  Every instruction set computes every precision. */
 typedef enum { FWN_FLOAT32 = 0, FWN_BFLOAT16 = 1, FWN_INT8 = 2, FWN_PRECISIONS = 3 } fwn_precision;
 const char *fwn_precision_name(int precision); /* "float32", "bfloat16", "int8"; NULL if unknown */
 

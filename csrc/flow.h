@@ -1,15 +1,22 @@
 /* The WaveNet: how a block of known samples goes through the network.  The only description of it
- * in C; compiled once per ISA.  fastwavenet/reference.py says the same in numpy, and
+ * in C; compiled once per ISA and number format.  fastwavenet/reference.py says the same in numpy, and
  * fastwavenet/training/model.py in PyTorch.
  *
  * A row is (time, stream), stream fastest.  A generated sample is a block of one sample; priming
  * and scoring are blocks of many.  The results do not depend on the cut. */
 #include "vmath.h"
+#include "rows.h"
+#if FWN_PRECISION == 0
 #include "mat_f32.h"
+#elif FWN_PRECISION == 1
+#include "mat_bf16.h"
+#elif FWN_PRECISION == 2
+#include "mat_i8.h"
+#else
+#error "FWN_PRECISION must be 0 (float32), 1 (bfloat16) or 2 (int8)"
+#endif
 #include "head.h"
 #include "mulaw.h"
-
-static const fwn_rows FWN_NO_START = {NULL, 0};
 
 /* The codes of the block, each row's history before them: in[b] = history, next, forced ... */
 static void feed(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
@@ -44,14 +51,23 @@ static void embed(fwn_stream *s, uint32_t n)
             }
 }
 
+/* A layer's inputs in slot `slot` of its ring. */
+static fwn_act ring_slot(const fwn_stream *s, uint32_t l, uint32_t slot)
+{
+    return act_from(s->past[l].ring, (size_t)slot * s->rows, 1);
+}
+
 /* The layer's inputs of the block go into its ring, at `head`. */
 static void remember(fwn_stream *s, uint32_t l, uint32_t n)
 {
-    fwn_past *past = &s->past[l];
-    const size_t row = (size_t)s->rows * s->model->Rp;
-    const uint32_t first = n < past->slots - past->head ? n : past->slots - past->head;
-    act_store(past->ring + past->head * row, s->x, (size_t)first * s->rows, s->model->Rp);
-    act_store(past->ring, s->x + first * row, (size_t)(n - first) * s->rows, s->model->Rp);
+    const fwn_past *past = &s->past[l];
+    const float *x = s->x;
+    for (uint32_t i = 0, slot = past->head; i < n; i++, slot++) {
+        if (slot == past->slots) slot = 0;
+        fwn_act row = ring_slot(s, l, slot);
+        for (uint32_t b = 0; b < s->rows; b++, x += s->model->Rp, row = act_from(row, 1, 1))
+            act_store(row, x, s->model->Rp);
+    }
 }
 
 /* y = start + W times the layer's inputs of n samples, the first of them `ago` samples ago. */
@@ -61,11 +77,11 @@ static void mul_ring(float *y, const fwn_stream *s, uint32_t l, const fwn_mat *t
     const fwn_past *past = &s->past[l];
     const uint32_t slot = past->head + (past->head < ago ? past->slots : 0) - ago;
     const uint32_t first = n < past->slots - slot ? n : past->slots - slot;
-    const size_t width = s->model->Rp, rows = (size_t)first * s->rows;
-    mat_mul(y, tap, (fwn_rows){past->ring + slot * s->rows * width, width}, rows, start);
-    if (first == n) return;
-    if (start.at) start.at += rows * start.stride;
-    mat_mul(y + rows * tap->n, tap, (fwn_rows){past->ring, width}, (size_t)(n - first) * s->rows, start);
+    const size_t rows = (size_t)first * s->rows;
+    mat_mul(y, tap, ring_slot(s, l, slot), rows, start);
+    if (first < n)
+        mat_mul(y + rows * tap->n, tap, past->ring, (size_t)(n - first) * s->rows,
+                rows_from(start, rows));
 }
 
 /* y = bias + past taps of the coming n samples, oldest first. */
@@ -82,17 +98,16 @@ static void mul_past(float *y, const fwn_stream *s, uint32_t l, uint32_t n)
  * before they are needed, and many rows cost little more than one.  Layers take turns at it. */
 static fwn_rows past_taps(fwn_stream *s, uint32_t l, uint32_t n)
 {
-    const fwn_layer *layer = &s->model->layers[l];
     fwn_past *past = &s->past[l];
     const size_t width = 2 * s->model->Dp;
-    if (n > layer->ahead) {
+    if (n >= past->ahead) {
         past->ready = 0;
         mul_past(s->h, s, l, n);
         return (fwn_rows){s->h, width};
     }
     if (past->ready < n) {
-        const uint32_t until = layer->ahead - (uint32_t)((s->clock + l) % layer->ahead);
-        past->ready = until < n ? layer->ahead : until;
+        const uint32_t until = past->ahead - (uint32_t)((s->clock + l) % past->ahead);
+        past->ready = until < n ? past->ahead : until;
         past->used = 0;
         mul_past(past->part, s, l, past->ready);
     }
@@ -120,35 +135,38 @@ static void condition(fwn_stream *s, const fwn_io *io, uint32_t l, uint32_t done
     }
 }
 
+/* The part of z that is layer l's. */
+static fwn_act gated(const fwn_stream *s, uint32_t l)
+{
+    return (fwn_act){s->z.at + (size_t)l * s->model->Dp * FWN_GATED_BYTES, s->z.stride, s->z.scale};
+}
+
 /* z = tanh(h[:D]) * sigmoid(h[D:]) */
 static void gate(fwn_stream *s, uint32_t l, uint32_t n)
 {
     const uint32_t dp = s->model->Dp;
     const float *h = s->h;
-    float *z = s->z + (size_t)l * dp;
-    for (size_t row = 0; row < (size_t)n * s->rows; row++) {
+    fwn_act z = gated(s, l);
+    for (size_t row = 0; row < (size_t)n * s->rows; row++, h += 2 * dp, z = act_from(z, 1, 16))
         for (uint32_t k = 0; k < dp; k += 16)
-            vf_store(z + k, vf_gate(vf_load(h + k), vf_load(h + dp + k)));
-        h += 2 * dp;
-        z += (size_t)s->model->spec.layers * dp;
-    }
+            act_store_gated(z, k, vf_gate(vf_load(h + k), vf_load(h + dp + k)), l == 0 && k == 0);
 }
 
-/* max(0, x), in this order: NaN stays. */
-static void relu(float *x, size_t count)
+/* Where the head's products read: max(0, x) of rows x [n]; NaN stays. */
+static fwn_act relu(fwn_stream *s, float *x, size_t rows, uint32_t n)
 {
-    for (size_t i = 0; i < count; i += 16) vf_store(x + i, vf_max(vf_set(0.0f), vf_load(x + i)));
+    for (size_t i = 0; i < rows * n; i += 16) vf_store(x + i, vf_max(vf_set(0.0f), vf_load(x + i)));
+    for (size_t row = 0; row < rows; row++) act_store(act_from(s->wide, row, 1), x + row * n, n);
+    return s->wide;
 }
 
 /* Skip product of all layers, hidden layer, logits. */
 static void head(fwn_stream *s, size_t rows)
 {
     const fwn_model *m = s->model;
-    mat_mul(s->skip, &m->skip, (fwn_rows){s->z, m->skip.k}, rows, FWN_NO_START);
-    relu(s->skip, rows * m->Sp);
-    mat_mul(s->hidden, &m->hidden, (fwn_rows){s->skip, m->Sp}, rows, FWN_NO_START);
-    relu(s->hidden, rows * m->Hp);
-    mat_mul(s->logits, &m->output, (fwn_rows){s->hidden, m->Hp}, rows, FWN_NO_START);
+    mat_mul(s->skip, &m->skip, s->z, rows, FWN_NO_START);
+    mat_mul(s->hidden, &m->hidden, relu(s, s->skip, rows, m->Sp), rows, FWN_NO_START);
+    mat_mul(s->logits, &m->output, relu(s, s->hidden, rows, m->Hp), rows, FWN_NO_START);
 }
 
 /* Row b takes its sample after the i-th of the block: forced, or drawn from its logits. */
@@ -174,7 +192,7 @@ static int take(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t i, uint
 static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
 {
     const fwn_model *m = s->model;
-    const size_t rows = (size_t)n * s->rows, z_stride = m->skip.k;
+    const size_t rows = (size_t)n * s->rows;
     feed(s, io, done, n);
     embed(s, n);
     for (uint32_t l = 0; l < m->spec.layers; l++) {
@@ -184,9 +202,9 @@ static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
         condition(s, io, l, done, n);
         gate(s, l, n);
         if (l + 1 < m->spec.layers)
-            mat_mul(s->x, &layer->residual, (fwn_rows){s->z + (size_t)l * m->Dp, z_stride}, rows,
-                    (fwn_rows){s->x, m->Rp});
-        s->past[l].head = (s->past[l].head + n) % s->past[l].slots;
+            mat_mul(s->x, &layer->residual, gated(s, l), rows, (fwn_rows){s->x, m->Rp});
+        s->past[l].head += n;
+        if (s->past[l].head >= s->past[l].slots) s->past[l].head -= s->past[l].slots;
     }
     s->clock += n;
     const int judged = !io->forced || io->logp || io->logits;
@@ -196,3 +214,9 @@ static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
         for (uint32_t b = 0; b < s->rows && !error; b++) error = take(s, io, done, i, b, judged);
     return error;
 }
+
+/* The table of what this file is compiled to: fwn_kernels_<isa>_<precision>. */
+#define FWN_NAME(isa, precision) fwn_kernels_##isa##_##precision
+#define FWN_TABLE(isa, precision) \
+    const fwn_kernels FWN_NAME(isa, precision) = {block, act_store, act_load, encode_f32, encode_i16, decode_f32};
+#define FWN_KERNELS(isa) FWN_TABLE(isa, FWN_PRECISION)

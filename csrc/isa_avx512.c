@@ -5,4 +5,4 @@
 #include "simd_avx512.h"
 #include "flow.h"
 
-const fwn_kernels fwn_kernels_avx512 = {block, encode_f32, encode_i16, decode_f32};
+FWN_KERNELS(avx512)

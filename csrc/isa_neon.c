@@ -5,4 +5,4 @@
 #include "simd_neon.h"
 #include "flow.h"
 
-const fwn_kernels fwn_kernels_neon = {block, encode_f32, encode_i16, decode_f32};
+FWN_KERNELS(neon)

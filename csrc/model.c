@@ -1,5 +1,6 @@
 /* The model: checks the spec and the tensors, and packs the weights into the form that flow.h
  * reads.  All ugliness (transposing, padding, folding) happens here, once. */
+#include <math.h>
 #include <stdio.h> /* snprintf */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
+#define FWN_MAX_LAYERS 512
 #define FWN_HUGE_PAGE ((size_t)2 << 20)
 
 void *fwn_take(fwn_arena *arena, size_t count, size_t size)
@@ -57,7 +59,7 @@ static int check_spec(const fwn_spec *s)
     if (!between(s->levels, 2, 65536) || !between(s->residual, 1, 4096) ||
         !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
         !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
-        !between(s->layers, 1, 512) || !s->kernels || !s->dilations || s->start_code >= s->levels)
+        !between(s->layers, 1, FWN_MAX_LAYERS) || !s->kernels || !s->dilations || s->start_code >= s->levels)
         return FWN_BAD_SPEC;
     weights = (uint64_t)s->first_kernel * s->levels * s->residual +
               (uint64_t)s->head * (s->skip + s->levels);
@@ -97,6 +99,15 @@ static const float *find(source *src, const char *name, uint32_t rank, uint32_t 
 
 /* ---- packing; with arena->base == NULL only the sizes are counted ------------------------------ */
 
+static size_t weight_bytes(int precision)
+{
+    return precision == FWN_FLOAT32 ? 4 : precision == FWN_BFLOAT16 ? 2 : 1;
+}
+
+/* Inputs whose products are summed exactly, and into how many such blocks k falls. */
+static uint32_t exact(const fwn_mat *mat) { return mat->gated ? FWN_EXACT_GATED : FWN_EXACT; }
+static uint32_t blocks(const fwn_mat *mat) { return (mat->k + exact(mat) - 1) / exact(mat); }
+
 /* A convolution's tensors in PyTorch's layout: weight [outs][ins][taps], bias [outs]. */
 typedef struct {
     const float *weight, *bias; /* bias NULL: absent */
@@ -115,12 +126,17 @@ static conv find_conv(source *src, const char *name, uint32_t outs, uint32_t ins
     return c;
 }
 
-static fwn_mat take_mat(fwn_arena *arena, uint32_t k, uint32_t n, int bias)
+/* Memory for a matrix in the model's precision; `gated`: see fwn_mat. */
+static fwn_mat take_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint32_t n, int gated, int bias)
 {
-    fwn_mat m = {k, n, NULL, NULL};
-    m.w = fwn_take(arena, (size_t)k * n, sizeof(float));
-    if (bias) m.bias = fwn_take(arena, n, sizeof(float));
-    return m;
+    fwn_mat mat = {.k = k, .n = n, .gated = gated};
+    mat.w = fwn_take(arena, (size_t)k * n, weight_bytes(m->precision));
+    if (m->precision == FWN_INT8) {
+        mat.scale = fwn_take(arena, n, sizeof(float));
+        mat.fix = fwn_take(arena, (size_t)blocks(&mat) * n, sizeof(int32_t));
+    }
+    if (bias) mat.bias = fwn_take(arena, n, sizeof(float));
+    return mat;
 }
 
 /* Where output o stands: two halves of `half` (tanh, sigmoid) are padded apart; 0: no halves. */
@@ -129,31 +145,78 @@ static uint32_t place(uint32_t o, uint32_t half)
     return half && o >= half ? fwn_pad(half) + o - half : o;
 }
 
-/* One tap of a convolution into m, its inputs from k0 on. */
-static void fill(fwn_mat *m, const conv *c, uint32_t tap, uint32_t k0, uint32_t half)
+static uint16_t to_bf16(float w) /* the nearest, ties to even */
 {
-    for (uint32_t o = 0; o < c->outs; o++) {
-        const uint32_t n = place(o, half);
-        float *panel = (float *)m->w + (size_t)(n / 16) * m->k * 16 + n % 16;
-        for (uint32_t i = 0; i < c->ins; i++)
-            panel[(size_t)(k0 + i) * 16] = c->weight[((size_t)o * c->ins + i) * c->taps + tap];
+    uint32_t bits;
+    memcpy(&bits, &w, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static int8_t to_int8(float w, float scale)
+{
+    const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer */
+    return scale > 0.0f ? (int8_t)((w / scale + round) - round) : 0;
+}
+
+/* The weight of input k for output n; int8: mat->scale is known. */
+static void put(const fwn_model *m, const fwn_mat *mat, uint32_t k, uint32_t n, float w)
+{
+    static const uint32_t groups[FWN_PRECISIONS] = {1, 2, 4};
+    const uint32_t g = groups[m->precision];
+    const size_t at = ((size_t)(n / 16) * mat->k + k / g * g) * 16 + n % 16 * g + k % g;
+    if (m->precision == FWN_FLOAT32) ((float *)mat->w)[at] = w;
+    if (m->precision == FWN_BFLOAT16) ((uint16_t *)mat->w)[at] = to_bf16(w);
+    if (m->precision != FWN_INT8) return;
+    const int8_t q = to_int8(w, mat->scale[n]);
+    ((int8_t *)mat->w)[at] = q;
+    ((int32_t *)mat->fix)[k / exact(mat) * mat->n + n] -= q * (mat->gated ? FWN_OFFSET_GATED : FWN_OFFSET);
+}
+
+/* int8: raises the outputs' scales to what their largest weights need.  First for all parts of a
+ * matrix, then `fill` for all, then `finish`. */
+static void measure(const fwn_mat *mat, const conv *c, uint32_t tap, uint32_t half)
+{
+    for (uint32_t o = 0; mat->scale && o < c->outs; o++) {
+        float *scale = (float *)&mat->scale[place(o, half)];
+        for (uint32_t i = 0; i < c->ins; i++) {
+            const float w = fabsf(c->weight[((size_t)o * c->ins + i) * c->taps + tap]) / 127.0f;
+            if (w > *scale && w > 1e-30f) *scale = w;
+        }
     }
 }
 
-static void add_bias(fwn_mat *m, const conv *c, uint32_t half)
+/* One tap of a convolution into mat, its inputs from k0 on. */
+static void fill(const fwn_model *m, fwn_mat *mat, const conv *c, uint32_t tap, uint32_t k0, uint32_t half)
 {
-    for (uint32_t o = 0; c->bias && o < c->outs; o++) ((float *)m->bias)[place(o, half)] += c->bias[o];
+    for (uint32_t o = 0; o < c->outs; o++)
+        for (uint32_t i = 0; i < c->ins; i++)
+            put(m, mat, k0 + i, place(o, half), c->weight[((size_t)o * c->ins + i) * c->taps + tap]);
 }
 
-static fwn_mat pack(fwn_arena *arena, source *src, const char *name, uint32_t outs, uint32_t ins)
+/* int8: the unit of a gate's outputs, 1/127, goes into the scales. */
+static void finish(const fwn_mat *mat)
+{
+    for (uint32_t n = 0; mat->scale && mat->gated && n < mat->n; n++)
+        ((float *)mat->scale)[n] /= 127.0f;
+}
+
+static void add_bias(fwn_mat *mat, const conv *c, uint32_t half)
+{
+    for (uint32_t o = 0; c->bias && o < c->outs; o++) ((float *)mat->bias)[place(o, half)] += c->bias[o];
+}
+
+static fwn_mat pack(const fwn_model *m, fwn_arena *arena, source *src, const char *name, uint32_t outs,
+                    uint32_t ins, int gated)
 {
     const conv c = find_conv(src, name, outs, ins, 1);
-    fwn_mat m = take_mat(arena, fwn_pad(ins), fwn_pad(outs), 1);
+    fwn_mat mat = take_mat(m, arena, fwn_pad(ins), fwn_pad(outs), gated, 1);
     if (arena->base) {
-        fill(&m, &c, 0, 0, 0);
-        add_bias(&m, &c, 0);
+        measure(&mat, &c, 0, 0);
+        fill(m, &mat, &c, 0, 0, 0);
+        finish(&mat);
+        add_bias(&mat, &c, 0);
     }
-    return m;
+    return mat;
 }
 
 static void pack_first(fwn_model *m, fwn_arena *arena, source *src)
@@ -187,27 +250,33 @@ static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *ap
     const conv c = find_conv(src, name, 2 * d, s->residual, layer->taps);
     for (uint32_t j = 0; j < layer->taps; j++) {
         fwn_mat *tap = &layer->tap[j];
-        *tap = take_mat(j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp, j == 0);
+        *tap = take_mat(m, j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp, 0, j == 0);
         if (!arena->base) continue;
-        fill(tap, &c, j, 0, d);
+        measure(tap, &c, j, d);
+        fill(m, tap, &c, j, 0, d);
         if (j == 0) add_bias(tap, &c, d);
     }
     snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
-    if (l + 1 < s->layers) layer->residual = pack(arena, src, name, s->residual, d);
+    if (l + 1 < s->layers) layer->residual = pack(m, arena, src, name, s->residual, d, 1);
 }
 
 static void pack_skip(fwn_model *m, fwn_arena *arena, source *src)
 {
-    const fwn_spec *s = &m->spec;
+    const uint32_t layers = m->spec.layers;
+    conv parts[FWN_MAX_LAYERS];
     char name[48];
-    m->skip = take_mat(arena, s->layers * m->Dp, m->Sp, 1);
-    for (uint32_t l = 0; l < s->layers; l++) {
+    for (uint32_t l = 0; l < layers; l++) {
         snprintf(name, sizeof name, "layers.%u.skip", (unsigned)l);
-        const conv c = find_conv(src, name, s->skip, s->dilation_channels, 1);
-        if (!arena->base) continue;
-        fill(&m->skip, &c, 0, l * m->Dp, 0);
-        add_bias(&m->skip, &c, 0);
+        parts[l] = find_conv(src, name, m->spec.skip, m->spec.dilation_channels, 1);
     }
+    m->skip = take_mat(m, arena, layers * m->Dp, m->Sp, 1, 1);
+    if (!arena->base) return;
+    for (uint32_t l = 0; l < layers; l++) measure(&m->skip, &parts[l], 0, 0);
+    for (uint32_t l = 0; l < layers; l++) {
+        fill(m, &m->skip, &parts[l], 0, l * m->Dp, 0);
+        add_bias(&m->skip, &parts[l], 0);
+    }
+    finish(&m->skip);
 }
 
 /* All weights; src->error if a tensor is missing, misshapen or too many. */
@@ -217,8 +286,8 @@ static void pack_model(fwn_model *m, fwn_arena *arena, fwn_arena *apart, source 
     pack_first(m, arena, src);
     for (uint32_t l = 0; l < m->spec.layers; l++) pack_layer(m, l, arena, apart, src);
     pack_skip(m, arena, src);
-    m->hidden = pack(arena, src, "head.hidden", m->spec.head, m->spec.skip);
-    m->output = pack(arena, src, "head.output", m->spec.levels, m->spec.head);
+    m->hidden = pack(m, arena, src, "head.hidden", m->spec.head, m->spec.skip, 0);
+    m->output = pack(m, arena, src, "head.output", m->spec.levels, m->spec.head, 0);
     if (src->found != src->count) src->error = FWN_BAD_TENSOR;
 }
 
@@ -237,7 +306,7 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
         kernels[l] = taps;
         dilations[l] = dilation;
         layers[l] = (fwn_layer){.dilation = dilation, .taps = taps, .past = (taps - 1) * dilation,
-                                .ahead = dilation < FWN_AHEAD ? dilation : FWN_AHEAD, .tap = tap};
+                                .tap = tap};
     }
     if (!arena->base) return;
     m->spec = *spec;
@@ -252,11 +321,11 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
 }
 
 /* The same for the same tensors in any order. */
-static uint64_t fingerprint(const fwn_spec *s, const fwn_tensor *tensors, size_t count)
+static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *tensors, size_t count)
 {
     const uint32_t sizes[] = {s->levels, s->residual, s->dilation_channels, s->skip,
                               s->head,   s->first_kernel, s->layers,        s->start_code};
-    uint64_t h = fwn_hash(1, sizes, sizeof sizes / 4);
+    uint64_t h = fwn_hash(1 + (uint64_t)precision, sizes, sizeof sizes / 4);
     h = fwn_hash(h, s->kernels, s->layers);
     h = fwn_hash(h, s->dilations, s->layers);
     for (size_t i = 0; i < count; i++) {
@@ -288,18 +357,19 @@ FWN_IN_OUR_MODE static int build(fwn_model *m, const fwn_spec *spec, const fwn_t
     apart = (fwn_arena){(char *)m->arena + weights.used, 0};
     weights = (fwn_arena){m->arena, 0};
     pack_model(m, &weights, &apart, &src);
-    m->fingerprint = fingerprint(spec, tensors, count);
+    m->fingerprint = fingerprint(spec, m->precision, tensors, count);
     return fwn_mulaw_create(spec->levels, &m->codec);
 }
 
 int fwn_model_create(const fwn_spec *spec, const fwn_tensor *tensors, size_t count, int precision,
                      fwn_model **out)
 {
-    if (!spec || !tensors || !out || precision != FWN_FLOAT32) return FWN_BAD_ARGUMENT;
+    if (!spec || !tensors || !out || !fwn_precision_name(precision)) return FWN_BAD_ARGUMENT;
     int error = check_spec(spec);
     if (error) return error;
     fwn_model *m = calloc(1, sizeof *m);
     if (!m) return FWN_NO_MEMORY;
+    m->precision = precision;
     const fwn_float_mode host = fwn_set_mode();
     error = build(m, spec, tensors, count);
     fwn_restore_mode(host);
@@ -317,21 +387,23 @@ void fwn_model_destroy(fwn_model *m)
     free(m);
 }
 
-static size_t mat_bytes(const fwn_mat *m)
+static size_t mat_bytes(const fwn_model *m, const fwn_mat *mat)
 {
-    return ((size_t)m->k + (m->bias != NULL)) * m->n * sizeof(float);
+    const size_t per_output = 4 * ((mat->bias != NULL) + (mat->scale ? 1 + blocks(mat) : 0));
+    return (mat->k * weight_bytes(m->precision) + per_output) * mat->n;
 }
 
 int fwn_model_info(const fwn_model *m, fwn_info *out)
 {
     if (!m || !out) return FWN_BAD_ARGUMENT;
-    size_t step = mat_bytes(&m->skip) + mat_bytes(&m->hidden) + mat_bytes(&m->output);
+    size_t step = mat_bytes(m, &m->skip) + mat_bytes(m, &m->hidden) + mat_bytes(m, &m->output);
     step += (size_t)(m->spec.first_kernel + 1) * m->Rp * sizeof(float);
     for (uint32_t l = 0; l < m->spec.layers; l++) {
         const fwn_layer *layer = &m->layers[l];
+        const uint32_t ahead = layer->dilation < FWN_AHEAD ? layer->dilation : FWN_AHEAD;
         for (uint32_t j = 0; j < layer->taps; j++)
-            step += mat_bytes(&layer->tap[j]) / (j + 1 < layer->taps ? layer->ahead : 1);
-        if (l + 1 < m->spec.layers) step += mat_bytes(&layer->residual);
+            step += mat_bytes(m, &layer->tap[j]) / (j + 1 < layer->taps ? ahead : 1);
+        if (l + 1 < m->spec.layers) step += mat_bytes(m, &layer->residual);
     }
     *out = (fwn_info){m->arena_bytes, step, m->fingerprint};
     return FWN_OK;

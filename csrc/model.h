@@ -10,28 +10,49 @@
 #define FWN_AHEAD 16      /* samples for which past taps are computed at once, at most */
 #define FWN_BLOCK_ROWS 64 /* rows (time x stream) that go through the network together */
 #define FWN_ALIGN 64
+#define FWN_INLINE static inline __attribute__((always_inline))
 
 static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
 
 /* ---- model: written once, by fwn_model_create ------------------------------------------------- */
 
-/* y[n] = start[n] + bias[n] + sum_k W[n][k] x[k], packed in panels of 16 outputs. */
+/* y[n] = start[n] + bias[n] + sum_k W[n][k] x[k], packed in panels of 16 outputs, inputs in groups
+ * of 1 (float32), 2 (bfloat16) or 4 (int8): 64 bytes a group. */
 typedef struct {
-    uint32_t k, n;     /* inputs, outputs; multiples of 16 */
-    const float *w;    /* [n / 16][k][16] */
-    const float *bias; /* [n] or NULL */
+    uint32_t k, n;      /* inputs, outputs; multiples of 16 */
+    int gated;          /* whether the inputs are a gate's outputs: 8 bits in int8, others 16 */
+    const void *w;      /* [n / 16][k / group][16][group] */
+    const float *scale; /* [n] int8: what a product of integers is worth; else NULL */
+    const int32_t *fix; /* [blocks of k][n] int8: sums begin here; else NULL */
+    const float *bias;  /* [n] or NULL */
 } fwn_mat;
+
+/* int8: so many products of 8-bit weights and 16-bit inputs, or a gate's 8-bit outputs, have a sum
+ * below 2^31.  Inputs are stored plus an offset, as unsigned bytes. */
+#define FWN_EXACT 512
+#define FWN_EXACT_GATED (512 * 256)
+#define FWN_OFFSET 32768
+#define FWN_OFFSET_GATED 128
+
+/* Rows of inputs in the form in which they are multiplied and remembered: floats, or for int8
+ *   [low bytes][high bytes + 128], each padded to 64 bytes, with a scale per row; a gate's outputs:
+ *   [bytes + 128], padded to 64, with 16 checks per row: 1, NaN where a gate's was not finite. */
+typedef struct {
+    char *at;
+    size_t stride; /* bytes from row to row */
+    float *scale;  /* int8: [rows] or [rows][16]; else NULL */
+} fwn_act;
 
 typedef struct {
     uint32_t dilation, taps;
     uint32_t past;  /* samples of the past it needs: (taps - 1) * dilation */
-    uint32_t ahead; /* samples for which its past taps are known: min(16, dilation) */
     fwn_mat *tap;   /* [taps] Rp -> 2Dp, oldest first; the bias is in the oldest */
     fwn_mat residual; /* Dp -> Rp; not in the last layer */
 } fwn_layer;
 
 struct fwn_model {
     fwn_spec spec;           /* with arrays of its own */
+    int precision;
     uint32_t Rp, Dp, Sp, Hp, Qp;
     const float *first;      /* [first_kernel][Q + 1][Rp]; row Q is "before the first sample" */
     const float *first_bias; /* [Rp] */
@@ -55,9 +76,10 @@ typedef struct {
 } fwn_row; /* atomic is what fwn_stream_info reads, perhaps while another thread runs the stream */
 
 typedef struct {
-    float *ring;    /* [slots][B][Rp] the layer's inputs: `past` samples and a block */
+    fwn_act ring;   /* [slots][B] rows of R: the layer's inputs, `past` samples and a block */
     uint32_t slots;
     uint32_t head;  /* the slot of the sample about to be fed */
+    uint32_t ahead; /* samples for which past taps are computed at once: at most the dilation */
     float *part;    /* [ahead][B][2Dp] bias + past taps of the coming samples ... */
     uint32_t ready; /* ... of which this many, from `used` on, are still to be used */
     uint32_t used;
@@ -76,7 +98,8 @@ struct fwn_stream {
     uint32_t *in;   /* [B][first_kernel - 1 + block] codes fed in this block */
     float *x;       /* [block * B][Rp] residual stream; rows are (time, stream), stream fastest */
     float *h;       /* [block * B][2Dp] before the gate */
-    float *z;       /* [block * B][L * Dp] after the gates */
+    fwn_act z;      /* [block * B] rows of L * Dp: after the gates */
+    fwn_act wide;   /* [block * B] rows of Sp or Hp: what the head multiplies */
     float *skip;    /* [block * B][Sp] */
     float *hidden;  /* [block * B][Hp] */
     float *logits;  /* [block * B][Qp] */
@@ -85,14 +108,16 @@ struct fwn_stream {
     void *arena;
 };
 
-/* What is compiled once per ISA. */
+/* What is compiled once per ISA and precision. */
 struct fwn_kernels {
     int (*block)(fwn_stream *, const fwn_io *, uint32_t done, uint32_t n);
+    void (*store)(fwn_act row, const float *x, uint32_t k); /* x [k] as a row ... */
+    void (*load)(float *x, fwn_act row, uint32_t k);        /* ... and back: storing it changes no bit */
     int (*encode_f32)(const fwn_mulaw *, const float *x, size_t n, void *codes);
     void (*encode_i16)(const fwn_mulaw *, const int16_t *x, size_t n, void *codes);
     void (*decode_f32)(const fwn_mulaw *, const void *codes, size_t n, float *x);
 };
-const fwn_kernels *fwn_kernels_of(int isa); /* NULL if unknown or not supported here */
+const fwn_kernels *fwn_kernels_of(int isa, int precision); /* NULL: unknown, or not supported here */
 
 /* ---- memory: one zeroed, aligned block, dealt out in order ------------------------------------ */
 

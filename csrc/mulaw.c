@@ -145,7 +145,7 @@ void fwn_mulaw_destroy(fwn_mulaw *codec) { free(codec); }
 
 int fwn_mulaw_encode_f32(const fwn_mulaw *c, int isa, const float *x, size_t n, void *codes, size_t *bad)
 {
-    const fwn_kernels *k = fwn_kernels_of(isa);
+    const fwn_kernels *k = fwn_kernels_of(isa, FWN_FLOAT32);
     if (!c || (n && (!x || !codes))) return FWN_BAD_ARGUMENT;
     if (!k) return FWN_BAD_ISA;
     const fwn_float_mode host = fwn_set_mode();
@@ -161,7 +161,7 @@ int fwn_mulaw_encode_f32(const fwn_mulaw *c, int isa, const float *x, size_t n, 
 
 int fwn_mulaw_encode_i16(const fwn_mulaw *c, int isa, const int16_t *x, size_t n, void *codes)
 {
-    const fwn_kernels *k = fwn_kernels_of(isa);
+    const fwn_kernels *k = fwn_kernels_of(isa, FWN_FLOAT32);
     if (!c || (n && (!x || !codes))) return FWN_BAD_ARGUMENT;
     if (!k) return FWN_BAD_ISA;
     const fwn_float_mode host = fwn_set_mode();
@@ -199,7 +199,7 @@ static void decode_i16(const fwn_mulaw *c, const void *codes, size_t n, int16_t 
 static int decode(const fwn_mulaw *c, int isa, const void *codes, size_t n, float *floats,
                   int16_t *samples, size_t *bad)
 {
-    const fwn_kernels *k = fwn_kernels_of(isa);
+    const fwn_kernels *k = fwn_kernels_of(isa, FWN_FLOAT32);
     if (!c || (n && (!codes || !(floats || samples)))) return FWN_BAD_ARGUMENT;
     if (!k) return FWN_BAD_ISA;
     const size_t width = c->levels <= 256 ? 1 : 2;

@@ -7,6 +7,8 @@
 
 #define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
+#define FWN_INT8_PANELS 1 /* the same for int8 */
+#define FWN_INT8_ROWS 2
 
 typedef struct { __m256 lo, hi; } vf;
 typedef struct { __m256i lo, hi; } vi;
@@ -28,11 +30,31 @@ static inline vf vf_fma(vf a, vf b, vf c) { return FWN_VF(_mm256_fmadd_ps(a.lo, 
 
 static inline vi vf_bits(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
 static inline vf vi_float(vi a) { return FWN_VF(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)); }
+static inline vi vi_load(const void *p) { return FWN_VI(_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)p + 1)); }
 static inline vi vi_set(int32_t x) { return FWN_VI(_mm256_set1_epi32(x), _mm256_set1_epi32(x)); }
 static inline vi vi_add(vi a, vi b) { return FWN_VI(_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)); }
 static inline vi vi_sub(vi a, vi b) { return FWN_VI(_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)); }
 static inline vi vi_shl(vi a, int n) { return FWN_VI(_mm256_slli_epi32(a.lo, n), _mm256_slli_epi32(a.hi, n)); }
 static inline vi vi_sra(vi a, int n) { return FWN_VI(_mm256_srai_epi32(a.lo, n), _mm256_srai_epi32(a.hi, n)); }
+static inline vi vi_and(vi a, vi b) { return FWN_VI(_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)); }
+static inline vi vi_max(vi a, vi b) { return FWN_VI(_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)); }
+static inline vi vi_min(vi a, vi b) { return FWN_VI(_mm256_min_epi32(a.lo, b.lo), _mm256_min_epi32(a.hi, b.hi)); }
+static inline int32_t vi_largest(vi a)
+{
+    const __m256i m = _mm256_max_epi32(a.lo, a.hi);
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+}
+/* Bytes are widened to 16 bits, the even ones and the odd ones of each lane apart. */
+static inline __m256i fwn_dot8(__m256i acc, __m256i u, __m256i w)
+{
+    const __m256i bytes = _mm256_set1_epi32(0x00FF00FF), even = _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8);
+    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_and_si256(u, bytes), even));
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_srli_epi16(u, 8), _mm256_srai_epi16(w, 8)));
+}
+static inline vi vi_dot(vi acc, vi u, vi w) { return FWN_VI(fwn_dot8(acc.lo, u.lo, w.lo), fwn_dot8(acc.hi, u.hi, w.hi)); }
+static inline vi vf_nearest(vf a) { return FWN_VI(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)); }
 static inline vf vi_to_float(vi a) { return FWN_VF(_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)); }
 
 static inline vm vf_lt(vf a, vf b)
@@ -61,7 +83,7 @@ static inline __m256i fwn_pack_u16(vi a) /* 16 values below 65536, in order */
 static inline void vi_store_u16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, fwn_pack_u16(a)); }
 static inline void vi_store_u8(uint8_t *p, vi a)
 {
-    __m256i w = fwn_pack_u16(a);
+    const __m256i w = fwn_pack_u16(vi_and(a, vi_set(255)));
     _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1)));
 }
 static inline vi vi_load_u8(const uint8_t *p)

@@ -1,4 +1,5 @@
-/* The vector vocabulary of simd_scalar.h on AVX-512 (F, BW, DQ, VL): one register of 16. */
+/* The vector vocabulary of simd_scalar.h on AVX-512 (F, BW, DQ, VL; VNNI if FWN_HAS_VNNI): one register
+ * of 16. */
 #ifndef FWN_SIMD_H
 #define FWN_SIMD_H
 
@@ -7,6 +8,8 @@
 
 #define FWN_PANELS 2    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 8 /* ... and rows, where there are many: what fits the registers */
+#define FWN_INT8_PANELS 4 /* the same for int8 */
+#define FWN_INT8_ROWS 2
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -25,11 +28,28 @@ static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 
 static inline vi vf_bits(vf a) { return _mm512_castps_si512(a); }
 static inline vf vi_float(vi a) { return _mm512_castsi512_ps(a); }
+static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
 static inline vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 static inline vi vi_shl(vi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 static inline vi vi_sra(vi a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
+static inline vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+static inline vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
+static inline vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
+static inline int32_t vi_largest(vi a) { return _mm512_reduce_max_epi32(a); }
+#ifdef FWN_HAS_VNNI
+static inline vi vi_dot(vi acc, vi u, vi w) { return _mm512_dpbusd_epi32(acc, u, w); }
+#else
+/* Bytes are widened to 16 bits, the even ones and the odd ones of each lane apart. */
+static inline vi vi_dot(vi acc, vi u, vi w)
+{
+    const vi even = _mm512_srai_epi16(_mm512_slli_epi16(w, 8), 8);
+    acc = vi_add(acc, _mm512_madd_epi16(vi_and(u, vi_set(0x00FF00FF)), even));
+    return vi_add(acc, _mm512_madd_epi16(_mm512_srli_epi16(u, 8), _mm512_srai_epi16(w, 8)));
+}
+#endif
+static inline vi vf_nearest(vf a) { return _mm512_cvtps_epi32(a); }
 static inline vf vi_to_float(vi a) { return _mm512_cvtepi32_ps(a); }
 
 static inline vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }

@@ -8,6 +8,8 @@
 /* Of 32 registers the sums of a tile take 16, the weights 4; two panels would leave none. */
 #define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
+#define FWN_INT8_PANELS 1 /* the same for int8 */
+#define FWN_INT8_ROWS 2
 
 typedef struct { float32x4_t a, b, c, d; } vf;
 typedef struct { int32x4_t a, b, c, d; } vi;
@@ -42,6 +44,11 @@ static inline vf vf_fma(vf x, vf y, vf z) { return FWN_MAP3(vf, vfmaq_f32, z, x,
 
 static inline vi vf_bits(vf x) { return FWN_MAP1(vi, vreinterpretq_s32_f32, x); }
 static inline vf vi_float(vi x) { return FWN_MAP1(vf, vreinterpretq_f32_s32, x); }
+static inline vi vi_load(const void *p)
+{
+    const int32_t *q = p;
+    return (vi){vld1q_s32(q), vld1q_s32(q + 4), vld1q_s32(q + 8), vld1q_s32(q + 12)};
+}
 static inline vi vi_set(int32_t x)
 {
     const int32x4_t q = vdupq_n_s32(x);
@@ -56,6 +63,11 @@ static inline vi vi_shl(vi x, int n)
     return FWN_MAP2(vi, vshlq_s32, x, by);
 }
 static inline vi vi_sra(vi x, int n) { return vi_shl(x, -n); }
+static inline vi vi_and(vi x, vi y) { return FWN_MAP2(vi, vandq_s32, x, y); }
+static inline vi vi_max(vi x, vi y) { return FWN_MAP2(vi, vmaxq_s32, x, y); }
+static inline vi vi_min(vi x, vi y) { return FWN_MAP2(vi, vminq_s32, x, y); }
+static inline int32_t vi_largest(vi x) { return vmaxvq_s32(vmaxq_s32(vmaxq_s32(x.a, x.b), vmaxq_s32(x.c, x.d))); }
+static inline vi vf_nearest(vf x) { return FWN_MAP1(vi, vcvtnq_s32_f32, x); }
 static inline vf vi_to_float(vi x) { return FWN_MAP1(vf, vcvtq_f32_s32, x); }
 
 static inline vm vf_lt(vf x, vf y) { return FWN_MAP2(vm, vcltq_f32, x, y); }
@@ -117,6 +129,18 @@ static inline vi fwn_widen_u16(uint16x8_t low, uint16x8_t high)
     return (vi){vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b), vreinterpretq_s32_u32(c),
                 vreinterpretq_s32_u32(d)};
 }
+static inline int32x4_t fwn_dot4(int32x4_t acc, int32x4_t u, int32x4_t w)
+{
+    const uint8x16_t a = vreinterpretq_u8_s32(u);
+    const int8x16_t b = vreinterpretq_s8_s32(w);
+    const int16x8_t al = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a))), bl = vmovl_s8(vget_low_s8(b));
+    const int16x8_t ah = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(a))), bh = vmovl_s8(vget_high_s8(b));
+    const int32x4_t p = vmull_s16(vget_low_s16(al), vget_low_s16(bl)), q = vmull_high_s16(al, bl);
+    const int32x4_t r = vmull_s16(vget_low_s16(ah), vget_low_s16(bh)), s = vmull_high_s16(ah, bh);
+    return vaddq_s32(acc, vpaddq_s32(vpaddq_s32(p, q), vpaddq_s32(r, s)));
+}
+static inline vi vi_dot(vi acc, vi u, vi w) { return FWN_MAP3(vi, fwn_dot4, acc, u, w); }
+
 static inline vi vi_load_u16(const uint16_t *p) { return fwn_widen_u16(vld1q_u16(p), vld1q_u16(p + 8)); }
 static inline vi vi_load_u8(const uint8_t *p)
 {

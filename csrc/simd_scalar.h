@@ -9,6 +9,8 @@
 
 #define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
+#define FWN_INT8_PANELS 1 /* the same for int8 */
+#define FWN_INT8_ROWS 2
 
 typedef struct { float f[16]; } vf;    /* 16 floats */
 typedef struct { int32_t i[16]; } vi;  /* 16 integers */
@@ -57,11 +59,34 @@ static inline vf vf_fma(vf a, vf b, vf c)
 
 static inline vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 static inline vf vi_float(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; } /* the bits as floats */
+static inline vi vi_load(const void *p) { vi r; memcpy(r.i, p, sizeof r.i); return r; }
 static inline vi vi_set(int32_t x) { vi r; LANES r.i[l] = x; return r; }
 static inline vi vi_add(vi a, vi b) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] + (uint32_t)b.i[l]); return a; }
 static inline vi vi_sub(vi a, vi b) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] - (uint32_t)b.i[l]); return a; }
 static inline vi vi_shl(vi a, int n) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] << n); return a; }
 static inline vi vi_sra(vi a, int n) { LANES a.i[l] = a.i[l] < 0 ? ~(~a.i[l] >> n) : a.i[l] >> n; return a; }
+static inline vi vi_and(vi a, vi b) { LANES a.i[l] &= b.i[l]; return a; }
+static inline vi vi_max(vi a, vi b) { LANES a.i[l] = a.i[l] > b.i[l] ? a.i[l] : b.i[l]; return a; }
+static inline vi vi_min(vi a, vi b) { LANES a.i[l] = a.i[l] < b.i[l] ? a.i[l] : b.i[l]; return a; }
+static inline int32_t vi_largest(vi a) /* of the lanes */
+{
+    for (int n = 8; n; n /= 2)
+        for (int l = 0; l < n; l++) a.i[l] = a.i[l] > a.i[l + n] ? a.i[l] : a.i[l + n];
+    return a.i[0];
+}
+/* acc + the sum of four products: unsigned bytes of u times signed bytes of w */
+static inline vi vi_dot(vi acc, vi u, vi w)
+{
+    uint8_t a[64];
+    int8_t b[64];
+    memcpy(a, u.i, sizeof a);
+    memcpy(b, w.i, sizeof b);
+    LANES for (int i = 0; i < 4; i++)
+        acc.i[l] = (int32_t)((uint32_t)acc.i[l] + (uint32_t)(a[4 * l + i] * b[4 * l + i]));
+    return acc;
+}
+/* the nearest integer, ties to even, of |a| below 2^22 */
+static inline vi vf_nearest(vf a) { return vi_sub(vf_bits(vf_add(a, vf_set(12582912.0f))), vi_set(0x4B400000)); }
 static inline vf vi_to_float(vi a) { vf r; LANES r.f[l] = (float)a.i[l]; return r; } /* the values */
 
 static inline vm vf_lt(vf a, vf b) { vm r; LANES r.b[l] = a.f[l] < b.f[l]; return r; }
@@ -73,7 +98,7 @@ static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* fro
     LANES a->i[l] = p[at.i[l]][0], b->i[l] = p[at.i[l]][1];
 }
 
-/* Codes and 16-bit samples, in and out. */
+/* Codes, bytes and 16-bit samples, in and out: the low bits of each lane. */
 static inline void vi_store_u8(uint8_t *p, vi a) { LANES p[l] = (uint8_t)a.i[l]; }
 static inline void vi_store_u16(uint16_t *p, vi a) { LANES p[l] = (uint16_t)a.i[l]; }
 static inline vi vi_load_u8(const uint8_t *p) { vi r; LANES r.i[l] = p[l]; return r; }

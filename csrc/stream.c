@@ -6,6 +6,36 @@
 
 /* ---- create ------------------------------------------------------------------------------------ */
 
+/* Whole cache lines: what stands behind k bytes of a row stays 0, so that it may be multiplied. */
+static size_t lines(size_t bytes) { return (bytes + FWN_ALIGN - 1) / FWN_ALIGN * FWN_ALIGN; }
+
+/* Rows of k inputs (fwn_act). */
+static fwn_act take_rows(fwn_arena *arena, const fwn_model *m, size_t rows, uint32_t k)
+{
+    const int int8 = m->precision == FWN_INT8;
+    fwn_act a = {NULL, int8 ? 2 * lines(k) : k * sizeof(float), NULL};
+    a.at = fwn_take(arena, rows, a.stride);
+    if (int8) a.scale = fwn_take(arena, rows, sizeof(float));
+    return a;
+}
+
+/* Rows of k outputs of gates (fwn_act). */
+static fwn_act take_gated(fwn_arena *arena, const fwn_model *m, size_t rows, uint32_t k)
+{
+    const int int8 = m->precision == FWN_INT8;
+    fwn_act a = {NULL, int8 ? lines(k) : k * sizeof(float), NULL};
+    a.at = fwn_take(arena, rows, a.stride);
+    if (int8) a.scale = fwn_take(arena, rows * 16, sizeof(float));
+    return a;
+}
+
+/* Samples for which a layer's past taps are known, at most as many as make FWN_AHEAD rows. */
+static uint32_t ahead(const fwn_stream *s, const fwn_layer *layer)
+{
+    const uint32_t most = s->rows < FWN_AHEAD ? FWN_AHEAD / s->rows : 1;
+    return layer->dilation < most ? layer->dilation : most;
+}
+
 static void lay_out(fwn_stream *s, fwn_arena *arena)
 {
     const fwn_model *m = s->model;
@@ -16,15 +46,16 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     for (uint32_t b = 0; arena->base && b < s->rows; b++) s->row[b].history = history + b * before;
     for (uint32_t l = 0; l < m->spec.layers; l++) {
         const fwn_layer *layer = &m->layers[l];
-        fwn_past past = {.slots = layer->past + s->block};
-        past.ring = fwn_take(arena, (size_t)past.slots * s->rows * m->Rp, sizeof(float));
-        past.part = fwn_take(arena, (size_t)layer->ahead * s->rows * 2 * m->Dp, sizeof(float));
+        fwn_past past = {.slots = layer->past + s->block, .ahead = ahead(s, layer)};
+        past.ring = take_rows(arena, m, (size_t)past.slots * s->rows, m->Rp);
+        past.part = fwn_take(arena, (size_t)past.ahead * s->rows * 2 * m->Dp, sizeof(float));
         if (arena->base) s->past[l] = past;
     }
     s->in = fwn_take(arena, s->rows * (before + s->block), sizeof *s->in);
     s->x = fwn_take(arena, rows * m->Rp, sizeof(float));
     s->h = fwn_take(arena, rows * 2 * m->Dp, sizeof(float));
-    s->z = fwn_take(arena, rows * m->skip.k, sizeof(float));
+    s->z = take_gated(arena, m, rows, m->skip.k);
+    s->wide = take_rows(arena, m, rows, m->Sp > m->Hp ? m->Sp : m->Hp);
     s->skip = fwn_take(arena, rows * m->Sp, sizeof(float));
     s->hidden = fwn_take(arena, rows * m->Hp, sizeof(float));
     s->logits = fwn_take(arena, rows * m->Qp, sizeof(float));
@@ -34,11 +65,11 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
 int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out)
 {
     if (!model || !out || rows < 1 || rows > 65536) return FWN_BAD_ARGUMENT;
-    if (!fwn_kernels_of(isa)) return FWN_BAD_ISA;
+    if (!fwn_kernels_of(isa, model->precision)) return FWN_BAD_ISA;
     fwn_stream *s = calloc(1, sizeof *s);
     if (!s) return FWN_NO_MEMORY;
     s->model = model;
-    s->kernels = fwn_kernels_of(isa);
+    s->kernels = fwn_kernels_of(isa, model->precision);
     s->rows = rows;
     s->block = rows < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / rows : 1;
     fwn_arena arena = {NULL, 0};
@@ -99,13 +130,15 @@ int fwn_run(fwn_stream *s, const fwn_io *io)
 
 /* ---- rows -------------------------------------------------------------------------------------- */
 
-/* The i-th oldest of the samples that layer l remembers of a row: [Rp]. */
-static float *remembered(const fwn_stream *s, uint32_t l, uint32_t row, uint32_t i)
+/* The i-th oldest of the samples that layer l remembers of a row. */
+static fwn_act remembered(const fwn_stream *s, uint32_t l, uint32_t row, uint32_t i)
 {
     const fwn_past *past = &s->past[l];
     const uint32_t ago = s->model->layers[l].past - i;
     const uint32_t slot = past->head + (past->head < ago ? past->slots : 0) - ago;
-    return past->ring + ((size_t)slot * s->rows + row) * s->model->Rp;
+    const fwn_act ring = past->ring;
+    const size_t at = (size_t)slot * s->rows + row;
+    return (fwn_act){ring.at + at * ring.stride, ring.stride, ring.scale ? ring.scale + at : NULL};
 }
 
 /* What was computed ahead does not fit a row whose past has changed. */
@@ -126,9 +159,10 @@ int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
     r->begun = 0;
     r->next = m->spec.start_code;
     for (uint32_t i = 0; i + 1 < m->spec.first_kernel; i++) r->history[i] = m->spec.levels;
+    memset(s->x, 0, m->Rp * sizeof *s->x);
     for (uint32_t l = 0; l < m->spec.layers; l++)
         for (uint32_t i = 0; i < m->layers[l].past; i++)
-            memset(remembered(s, l, row, i), 0, m->Rp * sizeof(float));
+            s->kernels->store(remembered(s, l, row, i), s->x, m->Rp);
     forget_ahead(s);
     return leave(s, FWN_OK);
 }
@@ -182,11 +216,14 @@ static void copy_past(const fwn_stream *s, uint32_t row, char *at, int save)
 {
     const fwn_model *m = s->model;
     const size_t width = m->spec.residual * sizeof(float);
+    memset(s->x, 0, m->Rp * sizeof *s->x);
     for (uint32_t l = 0; l < m->spec.layers; l++)
         for (uint32_t i = 0; i < m->layers[l].past; i++, at += width) {
-            float *x = remembered(s, l, row, i);
-            if (save) memcpy(at, x, width);
-            else memcpy(x, at, width);
+            const fwn_act x = remembered(s, l, row, i);
+            if (save) s->kernels->load(s->x, x, m->Rp);
+            if (save) memcpy(at, s->x, width);
+            else memcpy(s->x, at, width);
+            if (!save) s->kernels->store(x, s->x, m->Rp);
         }
 }
 

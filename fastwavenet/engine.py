@@ -36,9 +36,9 @@ class Model:
     Raises ModelFormatError if they do not fit the spec.
     """
 
-    def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
+    def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str = "float32"):
         self._spec = spec
-        self._network = _engine.Network(spec, modelfile.check_weights(spec, weights), "float32")
+        self._network = _engine.Network(spec, modelfile.check_weights(spec, weights), precision)
 
     @property
     def spec(self) -> WaveNetSpec:

@@ -40,13 +40,11 @@ def run(*command: object, **arguments) -> str:
 def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dict[str, Path]:
     """Name -> object of each file of the engine, with setup.py's flags and then these."""
     sources = [source for source in build["extension"].sources if source.endswith(".c")]
-    files = {Path(source).stem: [] for source in sources}
-    files |= {f"isa_{isa}": isa_flags for isa, isa_flags in build["ISA_FLAGS"].items()}
+    files = {Path(source).stem: (source, []) for source in sources} | build["isa_objects"]()
     objects = {name: folder / f"{name}.o" for name in files}
-    for name, own_flags in files.items():
-        source = ROOT / "csrc" / f"{name}.c"
+    for name, (source, own_flags) in files.items():
         options = [*build["FLAGS"], *own_flags, *WARN, *flags]
-        run(*compiler.split(), *options, "-c", source, "-o", objects[name])
+        run(*compiler.split(), *options, "-c", ROOT / source, "-o", objects[name])
     return objects
 
 

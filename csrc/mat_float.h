@@ -1,0 +1,97 @@
+/* Matrix times rows in float32.  Outputs in lanes, inputs broadcast, four partial sums per output:
+ * y = ((((start + bias) + p0) + p1) + p2) + p3, p_i over k = i, i + 4, ... (docs/arithmetic.md).
+ * `start` may be y itself, or NULL.  Weights are what mat_weights of the number format reads. */
+#ifndef FWN_MAT_H
+#define FWN_MAT_H
+
+#include "rows.h"
+
+#define FWN_PARTS 4
+#define FWN_GATED_BYTES sizeof(float)
+
+/* Stores x[k] as a row: the form in which it is multiplied and remembered. */
+FWN_INLINE void act_store(fwn_act row, const float *x, uint32_t k)
+{
+    memcpy(row.at, x, k * sizeof *x);
+}
+
+FWN_INLINE void act_load(float *x, fwn_act row, uint32_t k) { memcpy(x, row.at, k * sizeof *x); }
+
+/* Stores 16 of a gate's outputs, from k on. */
+FWN_INLINE void act_store_gated(fwn_act row, uint32_t k, vf z, int first)
+{
+    (void)first;
+    vf_store((float *)row.at + k, z);
+}
+
+/* One row, `panels` panels: all four partial sums at once, to have enough sums in flight. */
+FWN_INLINE void mul_row(float *y, const fwn_mat *m, fwn_act row, fwn_rows start, size_t n,
+                        const int panels)
+{
+    const float *x = (const float *)row.at;
+    vf p[FWN_PARTS][2];
+    EACH(i, FWN_PARTS)
+        EACH(j, panels) p[i][j] = vf_set(0.0f);
+    for (uint32_t k = 0; k < m->k; k += FWN_PARTS)
+        EACH(i, FWN_PARTS) {
+            const vf xk = vf_set(x[k + i]);
+            EACH(j, panels)
+                p[i][j] = vf_fma(xk, mat_weights(m, n + 16 * j, k, i), p[i][j]);
+        }
+    EACH(j, panels) {
+        vf sum = mat_start(m, start, 0, n + 16 * j);
+        EACH(i, FWN_PARTS) sum = vf_add(sum, p[i][j]);
+        vf_store(y + n + 16 * j, sum);
+    }
+}
+
+/* `rows` rows, `panels` panels: one partial sum after the other, each weight used for all rows. */
+FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
+                         const int panels, const int rows)
+{
+    const float *from = (const float *)x.at;
+    const size_t stride = x.stride / sizeof *from;
+    EACH(i, FWN_PARTS) {
+        vf p[8][2];
+        EACH(r, rows)
+            EACH(j, panels) p[r][j] = vf_set(0.0f);
+        for (uint32_t k = 0; k < m->k; k += FWN_PARTS)
+            EACH(j, panels) {
+                const vf wk = mat_weights(m, n + 16 * j, k, i);
+                EACH(r, rows)
+                    p[r][j] = vf_fma(vf_set(from[r * stride + k + i]), wk, p[r][j]);
+            }
+        EACH(r, rows)
+            EACH(j, panels) {
+                float *out = y + (size_t)r * m->n + n + 16 * j;
+                const vf sum = i ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
+                vf_store(out, vf_add(sum, p[r][j]));
+            }
+    }
+}
+
+FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
+                           size_t n, const int panels)
+{
+    while (rows) {
+        size_t done = 1;
+        if (rows >= FWN_TILE_ROWS) mul_tile(y, m, x, start, n, panels, done = FWN_TILE_ROWS);
+        else if (rows >= 2) mul_tile(y, m, x, start, n, panels, done = 2);
+        else mul_row(y, m, x, start, n, panels);
+        y += done * m->n;
+        x = act_from(x, done, 0);
+        start = rows_from(start, done);
+        rows -= done;
+    }
+}
+
+/* y[rows][n] = start + bias + W x, for each of the rows. */
+static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
+{
+    size_t n = 0;
+    for (; n + 16 * FWN_PANELS <= m->n; n += 16 * FWN_PANELS)
+        mul_panels(y, m, x, rows, start, n, FWN_PANELS);
+    if (n < m->n) mul_panels(y, m, x, rows, start, n, 1);
+}
+
+#endif
