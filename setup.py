@@ -23,11 +23,12 @@ if MACHINE in ("x86_64", "amd64"):
     ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
     ISA_FLAGS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
     ISA_FLAGS["vnni"] = [*ISA_FLAGS["avx512"], "-mavx512vnni"]
+    ISA_FLAGS["amx"] = [*ISA_FLAGS["vnni"], "-mamx-tile", "-mamx-int8"]
 elif MACHINE in ("aarch64", "arm64"):
     ISA_FLAGS["neon"] = []
 
 # Each file is compiled for every precision (float32, bfloat16, int8), unless it adds to some only.
-PRECISIONS = {"vnni": [2]}
+PRECISIONS = {"vnni": [2], "amx": [2]}
 
 
 def isa_objects() -> dict[str, tuple[str, list[str]]]:

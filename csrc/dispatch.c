@@ -10,9 +10,27 @@ FWN_EVERY_PRECISION(scalar)
 #ifdef __x86_64__
 FWN_EVERY_PRECISION(avx2)
 FWN_EVERY_PRECISION(avx512)
-extern const fwn_kernels fwn_kernels_vnni_2; /* multiplies bytes; nothing new for floats */
+extern const fwn_kernels fwn_kernels_vnni_2, fwn_kernels_amx_2; /* they multiply bytes */
 #elif defined(__aarch64__)
 FWN_EVERY_PRECISION(neon)
+#endif
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Linux wants to be asked, once per process, before tiles are used: their state is 8 KB. */
+static int tiles_allowed(void)
+{
+    const unsigned tile = 1u << 24, int8 = 1u << 25;
+    const long request_permission = 0x1023, tile_data = 18;
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tile) && (d & int8) &&
+           syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+#elif defined(__x86_64__)
+static int tiles_allowed(void) { return 0; }
 #endif
 
 /* The compiler's run-time library reads CPUID and, for the wide registers, asks by XGETBV whether
@@ -28,6 +46,7 @@ static int supported(int isa)
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("fma");
     case FWN_VNNI: return supported(FWN_AVX512) && __builtin_cpu_supports("avx512vnni");
+    case FWN_AMX: return supported(FWN_VNNI) && tiles_allowed();
 #elif defined(__aarch64__)
     case FWN_NEON: return 1;
 #endif
@@ -41,6 +60,7 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
     switch (isa) {
 #ifdef __x86_64__
     case FWN_AVX2: return avx2[precision];
+    case FWN_AMX: if (precision == FWN_INT8) return &fwn_kernels_amx_2; /* fall through */
     case FWN_VNNI: if (precision == FWN_INT8) return &fwn_kernels_vnni_2; /* fall through */
     case FWN_AVX512: return avx512[precision];
 #elif defined(__aarch64__)
@@ -60,7 +80,7 @@ int fwn_isa_list(int *out, int max)
 
 const char *fwn_isa_name(int isa)
 {
-    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon", "vnni"};
+    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon", "vnni", "amx"};
     return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
 }
 

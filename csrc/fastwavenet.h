@@ -40,7 +40,8 @@ typedef enum {
     FWN_AVX512 = 2,
     FWN_NEON = 3,
     FWN_VNNI = 4, /* AVX-512 and its products of bytes */
-    FWN_ISAS = 5
+    FWN_AMX = 5,  /* VNNI and tiles of bytes */
+    FWN_ISAS = 6
 } fwn_isa;
 int fwn_isa_list(int *out, int max);
 const char *fwn_isa_name(int isa); /* "scalar", "avx2", ... ; NULL if unknown */

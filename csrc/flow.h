@@ -138,7 +138,9 @@ static void condition(fwn_stream *s, const fwn_io *io, uint32_t l, uint32_t done
 /* The part of z that is layer l's. */
 static fwn_act gated(const fwn_stream *s, uint32_t l)
 {
-    return (fwn_act){s->z.at + (size_t)l * s->model->Dp * FWN_GATED_BYTES, s->z.stride, s->z.scale};
+    fwn_act z = s->z;
+    z.at += (size_t)l * s->model->Dp * FWN_GATED_BYTES;
+    return z;
 }
 
 /* z = tanh(h[:D]) * sigmoid(h[D:]) */
@@ -148,8 +150,7 @@ static void gate(fwn_stream *s, uint32_t l, uint32_t n)
     const float *h = s->h;
     fwn_act z = gated(s, l);
     for (size_t row = 0; row < (size_t)n * s->rows; row++, h += 2 * dp, z = act_from(z, 1, 16))
-        for (uint32_t k = 0; k < dp; k += 16)
-            act_store_gated(z, k, vf_gate(vf_load(h + k), vf_load(h + dp + k)), l == 0 && k == 0);
+        act_gate(z, h, h + dp, dp, l == 0);
 }
 
 /* Where the head's products read: max(0, x) of rows x [n]; NaN stays. */
@@ -215,8 +216,16 @@ static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
     return error;
 }
 
+#ifdef FWN_HAS_TILES
+#define FWN_BEGIN tiles_begin
+#define FWN_END tiles_end
+#else
+#define FWN_BEGIN NULL
+#define FWN_END NULL
+#endif
+
 /* The table of what this file is compiled to: fwn_kernels_<isa>_<precision>. */
 #define FWN_NAME(isa, precision) fwn_kernels_##isa##_##precision
 #define FWN_TABLE(isa, precision) \
-    const fwn_kernels FWN_NAME(isa, precision) = {block, act_store, act_load, encode_f32, encode_i16, decode_f32};
+    const fwn_kernels FWN_NAME(isa, precision) = {block, FWN_BEGIN, FWN_END, act_store, act_load, encode_f32, encode_i16, decode_f32};
 #define FWN_KERNELS(isa) FWN_TABLE(isa, FWN_PRECISION)

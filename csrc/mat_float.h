@@ -17,11 +17,12 @@ FWN_INLINE void act_store(fwn_act row, const float *x, uint32_t k)
 
 FWN_INLINE void act_load(float *x, fwn_act row, uint32_t k) { memcpy(x, row.at, k * sizeof *x); }
 
-/* Stores 16 of a gate's outputs, from k on. */
-FWN_INLINE void act_store_gated(fwn_act row, uint32_t k, vf z, int first)
+/* Stores tanh(a[k]) sigmoid(b[k]) as a row of a gate's outputs. */
+FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k, int first)
 {
     (void)first;
-    vf_store((float *)row.at + k, z);
+    for (uint32_t i = 0; i < k; i += 16)
+        vf_store((float *)row.at + i, vf_gate(vf_load(a + i), vf_load(b + i)));
 }
 
 /* One row, `panels` panels: all four partial sums at once, to have enough sums in flight. */

@@ -6,6 +6,7 @@
 #define FWN_MAT_H
 
 #include "rows.h"
+#include "tanh_table.h"
 
 #define FWN_GATED_BYTES 1
 
@@ -51,40 +52,68 @@ FWN_INLINE void act_load(float *x, fwn_act row, uint32_t k)
     }
 }
 
-/* Stores 16 of a gate's outputs, from k on, and keeps their check; the first of a row begins it. */
-FWN_INLINE void act_store_gated(fwn_act row, uint32_t k, vf z, int first)
+/* tanh(v) to 2e-5, of |v| above 3.9 as of 3.9: fine enough for 8 bits. */
+FWN_INLINE vf act_tanh(vf v)
 {
-    const vi q = vf_nearest(vf_mul(z, vf_set(127.0f)));
-    vi_store_u8((uint8_t *)row.at + k, vi_add(q, vi_set(FWN_OFFSET_GATED)));
-    vf_store(row.scale, vf_fma(z, vf_set(0.0f), first ? vf_set(1.0f) : vf_load(row.scale)));
+    const vi sign = vi_and(vf_bits(v), vi_set(INT32_MIN));
+    const vf size = vf_min(vi_float(vi_and(vf_bits(v), vi_set(INT32_MAX))), vf_set(3.9f));
+    const vf round = vf_set(1572864.0f); /* 1.5 * 2^20: adding it leaves the nearest eighth */
+    const vf shifted = vf_add(size, round);
+    const vi piece = vf_bits(shifted);
+    const vf r = vf_sub(size, vf_sub(shifted, round));
+    vf t = vf_look_up(fwn_tanh_table[2], piece);
+    t = vf_fma(t, r, vf_look_up(fwn_tanh_table[1], piece));
+    t = vf_fma(t, r, vf_look_up(fwn_tanh_table[0], piece));
+    return vi_float(vi_add(vf_bits(t), sign));
 }
 
-FWN_INLINE vi mat_group(const char *x, size_t k)
+/* Stores tanh(a[k]) sigmoid(b[k]) as a row of a gate's outputs, and keeps their checks; those of the
+ * first layer begin.  sigmoid(b) = (1 + tanh(b / 2)) / 2. */
+FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k, int first)
+{
+    const vf half = vf_set(63.5f), zero = vf_set(0.0f);
+    vf check = first ? vf_set(1.0f) : vf_load(row.scale);
+    for (uint32_t i = 0; i < k; i += 16) {
+        const vf ai = vf_load(a + i), bi = vf_load(b + i);
+        const vf open = vf_fma(act_tanh(vf_mul(bi, vf_set(0.5f))), half, half);
+        const vi q = vf_nearest(vf_mul(act_tanh(ai), open));
+        vi_store_u8((uint8_t *)row.at + i, vi_add(q, vi_set(FWN_OFFSET_GATED)));
+        check = vf_fma(ai, zero, vf_fma(bi, zero, check)); /* infinity * 0 is NaN */
+    }
+    vf_store(row.scale, check);
+}
+
+FWN_INLINE vi mat_group(const char *x)
 {
     int32_t bytes;
-    memcpy(&bytes, x + k, sizeof bytes);
+    memcpy(&bytes, x, sizeof bytes);
     return vi_set(bytes);
 }
 
-/* `rows` rows, `panels` panels, all inputs from k to end: the exact sums. */
-FWN_INLINE void mul_exact(vi sum[8][8], const fwn_mat *m, fwn_act x, size_t n, uint32_t k,
-                          uint32_t end, const int panels, const int rows, const int gated)
+/* `rows` rows, `panels` panels from w on, `count` inputs from x on: the exact sums, of low bytes and
+ * of high ones, or of a gate's every other group of four, to have enough sums in flight. */
+FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, size_t stride,
+                          uint32_t count, const int panels, const int rows, const int gated)
 {
-    const int8_t *w = (const int8_t *)m->w + n * m->k;
-    vi high[8][8];
-    EACH(r, rows)
-        EACH(j, panels) high[r][j] = vi_set(0);
-    for (; k < end; k += 4)
-        EACH(j, panels) {
-            const vi wk = vi_load(w + ((size_t)j * m->k + k) * 16);
-            EACH(r, rows) {
-                const char *from = x.at + r * x.stride;
-                sum[r][j] = vi_dot(sum[r][j], mat_group(from, k), wk);
-                if (!gated) high[r][j] = vi_dot(high[r][j], mat_group(from + x.stride / 2, k), wk);
+    vi low[16], high[16];
+    const char *xs[8];
+    EACH(r, rows) xs[r] = x + r * stride;
+    EACH(j, panels * rows) low[j] = sum[j];
+    EACH(j, panels * rows) high[j] = vi_set(0);
+    for (uint32_t k = 0; k < count; k += 16)
+        EACH(i, 4)
+            EACH(j, panels) {
+                const char *at_k = w + j * panel + k * 16 + 64 * i;
+                const vi wk = gated ? vi_load(at_k) : vi_load_once(at_k);
+                EACH(r, rows) {
+                    const char *from = xs[r] + k + 4 * i;
+                    const int at = r * panels + j;
+                    if (gated && i % 2) high[at] = vi_dot(high[at], mat_group(from), wk);
+                    else low[at] = vi_dot(low[at], mat_group(from), wk);
+                    if (!gated) high[at] = vi_dot(high[at], mat_group(from + stride / 2), wk);
+                }
             }
-        }
-    EACH(r, rows)
-        EACH(j, panels) if (!gated) sum[r][j] = vi_add(sum[r][j], vi_shl(high[r][j], 8));
+    EACH(j, panels * rows) sum[j] = vi_add(low[j], gated ? high[j] : vi_shl(high[j], 8));
 }
 
 FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
@@ -92,34 +121,42 @@ FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, 
 {
     const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
     const int32_t *fix = m->fix + n;
-    vf out[8][8];
+    const char *w = (const char *)m->w + n * m->k;
+    vf out[16];
     EACH(r, rows)
-        EACH(j, panels)
-            out[r][j] = mat_start(m, start, r, n + 16 * j);
+        EACH(j, panels) out[r * panels + j] = mat_start(m, start, r, n + 16 * j);
     for (uint32_t k = 0; k < m->k; k += block, fix += m->n) {
-        vi sum[8][8];
+        const uint32_t count = m->k - k < block ? m->k - k : block;
+        vi sum[16];
         EACH(r, rows)
-            EACH(j, panels) sum[r][j] = vi_load(fix + 16 * j);
-        mul_exact(sum, m, x, n, k, m->k - k < block ? m->k : k + block, panels, rows, gated);
+            EACH(j, panels) sum[r * panels + j] = vi_load(fix + 16 * j);
+        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k, x.stride, count, panels, rows, gated);
         EACH(r, rows)
             EACH(j, panels) {
                 const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
                                         gated ? vf_load(x.scale + 16 * r) : vf_set(x.scale[r]));
-                out[r][j] = vf_fma(vi_to_float(sum[r][j]), scale, out[r][j]);
+                out[r * panels + j] = vf_fma(vi_to_float(sum[r * panels + j]), scale, out[r * panels + j]);
             }
     }
     EACH(r, rows)
-        EACH(j, panels) vf_store(y + (size_t)r * m->n + n + 16 * j, out[r][j]);
+        EACH(j, panels) vf_store(y + (size_t)r * m->n + n + 16 * j, out[r * panels + j]);
 }
 
-/* All rows for the panels from n on: FWN_TILE_ROWS at a time, then one. */
-FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
-                           size_t n, const int panels, const int gated)
+/* All rows, a few at a time, for each of the panels. */
+FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start, const int gated)
 {
     while (rows) {
         const size_t done = rows >= FWN_INT8_ROWS ? FWN_INT8_ROWS : 1;
-        if (done == 1) mul_tile(y, m, x, start, n, panels, 1, gated);
-        else mul_tile(y, m, x, start, n, panels, FWN_INT8_ROWS, gated);
+        size_t n = 0;
+        if (done > 1)
+            for (; n + 16 * FWN_INT8_TILE <= m->n; n += 16 * FWN_INT8_TILE)
+                mul_tile(y, m, x, start, n, FWN_INT8_TILE, FWN_INT8_ROWS, gated);
+        else
+            for (; n + 16 * FWN_INT8_PANELS <= m->n; n += 16 * FWN_INT8_PANELS)
+                mul_tile(y, m, x, start, n, FWN_INT8_PANELS, 1, gated);
+        for (; n < m->n; n += 16)
+            if (done > 1) mul_tile(y, m, x, start, n, 1, FWN_INT8_ROWS, gated);
+            else mul_tile(y, m, x, start, n, 1, 1, gated);
         y += done * m->n;
         x = act_from(x, done, gated ? 16 : 1);
         start = rows_from(start, done);
@@ -127,20 +164,82 @@ FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, f
     }
 }
 
-/* y[rows][n] = start + bias + W x, for each of the rows. */
-FWN_INLINE void mul_all(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
-                        const int gated)
+#ifdef FWN_HAS_TILES
+/* Tiles that rest for a microsecond take a quarter of one to wake up: they are worth it for batches
+ * of at least so many rows, and where more than FWN_AHEAD come at once. */
+#define FWN_AWAKE 4
+
+/* Turns the sums of a tile's rows, from `sums` on, into y; k0: the first of the block's inputs. */
+FWN_INLINE void tile_out(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n, uint32_t k0,
+                         const int32_t *sums, size_t rows, const int panels, const int gated)
 {
-    size_t n = 0;
-    for (; n + 16 * FWN_INT8_PANELS <= m->n; n += 16 * FWN_INT8_PANELS)
-        mul_panels(y, m, x, rows, start, n, FWN_INT8_PANELS, gated);
-    for (; n < m->n; n += 16) mul_panels(y, m, x, rows, start, n, 1, gated);
+    const int32_t *fix = m->fix + n + (size_t)(k0 / (gated ? FWN_EXACT_GATED : FWN_EXACT)) * m->n;
+    for (size_t r = 0; r < rows; r++, sums += gated ? 64 : 128)
+        EACH(j, panels) {
+            float *out = y + r * m->n + n + 16 * j;
+            vi sum = vi_add(vi_load(sums + 16 * j), vi_load(fix + 16 * j));
+            if (!gated) sum = vi_add(sum, vi_shl(vi_load(sums + 64 + 16 * j), 8));
+            const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
+                                    gated ? vf_load(x.scale + 16 * r) : vf_set(x.scale[r]));
+            const vf from = k0 ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
+            vf_store(out, vf_fma(vi_to_float(sum), scale, from));
+        }
 }
+
+/* y[rows][n] for few rows (one tile of bytes) or `many` (two), `panels` panels. */
+FWN_INLINE void mul_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start, size_t n,
+                          const int many, const int panels, const int gated)
+{
+    const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
+    const size_t stride = gated ? x.stride : x.stride / 2, panel = (size_t)m->k * 16;
+    int32_t sums[32 * 64] __attribute__((aligned(64)));
+    for (uint32_t k = 0; k < m->k; k += block) {
+        const char *from = x.at + k, *w = (const char *)m->w + n * m->k + (size_t)k * 16;
+        const uint32_t count = m->k - k < block ? m->k - k : block;
+        if (many) tiles_2x2(sums, from, stride, w, panel, count);
+        else if (panels == 4) tiles_1x4(sums, from, stride, w, panel, count);
+        else tiles_1x1(sums, from, stride, w, count);
+        tile_out(y, m, x, start, n, k, sums, rows, panels, gated);
+    }
+}
+
+/* Tiles read whole: what stands behind the rows and behind k inputs (zeros) is there to be read. */
+FWN_INLINE void mul_by_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start, const int gated)
+{
+    const size_t tile = gated ? 16 : 8;
+    while (rows) {
+        const int many = rows > tile;
+        const size_t done = !many ? rows : rows < 2 * tile ? rows : 2 * tile;
+        size_t n = 0;
+        if (many) for (; n + 32 <= m->n; n += 32) mul_tiles(y, m, x, done, start, n, 1, 2, gated);
+        else for (; n + 64 <= m->n; n += 64) mul_tiles(y, m, x, done, start, n, 0, 4, gated);
+        for (; n < m->n; n += 16) {
+            const size_t first = done < tile ? done : tile;
+            mul_tiles(y, m, x, first, start, n, 0, 1, gated);
+            if (done > tile)
+                mul_tiles(y + tile * m->n, m, act_from(x, tile, gated ? 16 : 1), done - tile,
+                          rows_from(start, tile), n, 0, 1, gated);
+        }
+        y += done * m->n;
+        x = act_from(x, done, gated ? 16 : 1);
+        start = rows_from(start, done);
+        rows -= done;
+    }
+}
+#endif
 
 static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
 {
-    if (m->gated) mul_all(y, m, x, rows, start, 1);
-    else mul_all(y, m, x, rows, start, 0);
+#ifdef FWN_HAS_TILES
+    const int padded = m->k % 64 == 0 || !m->gated || x.stride < m->k + 64; /* with zeros, to 64 */
+    if (padded && (rows > FWN_AHEAD || x.batch >= FWN_AWAKE)) {
+        if (m->gated) mul_by_tiles(y, m, x, rows, start, 1);
+        else mul_by_tiles(y, m, x, rows, start, 0);
+        return;
+    }
+#endif
+    if (m->gated) mul_rows(y, m, x, rows, start, 1);
+    else mul_rows(y, m, x, rows, start, 0);
 }
 
 #endif

@@ -288,6 +288,7 @@ static void pack_model(fwn_model *m, fwn_arena *arena, fwn_arena *apart, source 
     pack_skip(m, arena, src);
     m->hidden = pack(m, arena, src, "head.hidden", m->spec.head, m->spec.skip, 0);
     m->output = pack(m, arena, src, "head.output", m->spec.levels, m->spec.head, 0);
+    fwn_take(apart, 16, FWN_ALIGN); /* tiles of weights are read whole too */
     if (src->found != src->count) src->error = FWN_BAD_TENSOR;
 }
 

@@ -10,6 +10,7 @@
 #define FWN_AHEAD 16      /* samples for which past taps are computed at once, at most */
 #define FWN_BLOCK_ROWS 64 /* rows (time x stream) that go through the network together */
 #define FWN_ALIGN 64
+#define FWN_TILE 32 /* rows of a tile of inputs, at most */
 #define FWN_INLINE static inline __attribute__((always_inline))
 
 static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
@@ -41,6 +42,7 @@ typedef struct {
     char *at;
     size_t stride; /* bytes from row to row */
     float *scale;  /* int8: [rows] or [rows][16]; else NULL */
+    uint32_t batch; /* so many rows are multiplied at every step, whatever is done ahead */
 } fwn_act;
 
 typedef struct {
@@ -111,6 +113,7 @@ struct fwn_stream {
 /* What is compiled once per ISA and precision. */
 struct fwn_kernels {
     int (*block)(fwn_stream *, const fwn_io *, uint32_t done, uint32_t n);
+    void (*begin)(void), (*end)(void); /* around blocks; or NULL */
     void (*store)(fwn_act row, const float *x, uint32_t k); /* x [k] as a row ... */
     void (*load)(float *x, fwn_act row, uint32_t k);        /* ... and back: storing it changes no bit */
     int (*encode_f32)(const fwn_mulaw *, const float *x, size_t n, void *codes);

@@ -27,7 +27,9 @@ FWN_INLINE fwn_rows rows_from(fwn_rows rows, size_t row)
 /* `scales`: how many there are to a row */
 FWN_INLINE fwn_act act_from(fwn_act a, size_t row, size_t scales)
 {
-    return (fwn_act){a.at + row * a.stride, a.stride, a.scale ? a.scale + row * scales : NULL};
+    a.at += row * a.stride;
+    if (a.scale) a.scale += row * scales;
+    return a;
 }
 
 /* Where the sums of 16 outputs from n on start. */

@@ -7,7 +7,8 @@
 
 #define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
-#define FWN_INT8_PANELS 1 /* the same for int8 */
+#define FWN_INT8_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_TILE 1
 #define FWN_INT8_ROWS 2
 
 typedef struct { __m256 lo, hi; } vf;
@@ -31,6 +32,7 @@ static inline vf vf_fma(vf a, vf b, vf c) { return FWN_VF(_mm256_fmadd_ps(a.lo, 
 static inline vi vf_bits(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
 static inline vf vi_float(vi a) { return FWN_VF(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)); }
 static inline vi vi_load(const void *p) { return FWN_VI(_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)p + 1)); }
+static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
 static inline vi vi_set(int32_t x) { return FWN_VI(_mm256_set1_epi32(x), _mm256_set1_epi32(x)); }
 static inline vi vi_add(vi a, vi b) { return FWN_VI(_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)); }
 static inline vi vi_sub(vi a, vi b) { return FWN_VI(_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)); }
@@ -70,6 +72,7 @@ static inline vf vf_gather(const float *p, vi at)
 {
     return FWN_VF(_mm256_i32gather_ps(p, at.lo, 4), _mm256_i32gather_ps(p, at.hi, 4));
 }
+static inline vf vf_look_up(const float *p, vi at) { return vf_gather(p, vi_and(at, vi_set(31))); }
 static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b)
 {
     *a = FWN_VI(_mm256_i32gather_epi32(*p, at.lo, 8), _mm256_i32gather_epi32(*p, at.hi, 8));

@@ -8,8 +8,9 @@
 
 #define FWN_PANELS 2    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 8 /* ... and rows, where there are many: what fits the registers */
-#define FWN_INT8_PANELS 4 /* the same for int8 */
-#define FWN_INT8_ROWS 2
+#define FWN_INT8_PANELS 4 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_TILE 2
+#define FWN_INT8_ROWS 4
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -29,6 +30,13 @@ static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vi vf_bits(vf a) { return _mm512_castps_si512(a); }
 static inline vf vi_float(vi a) { return _mm512_castsi512_ps(a); }
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
+/* Into a register: what is used twice would else be read twice. */
+static inline vi vi_load_once(const void *p)
+{
+    vi a = _mm512_loadu_si512(p);
+    __asm__("" : "+v"(a));
+    return a;
+}
 static inline vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
 static inline vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
@@ -56,6 +64,7 @@ static inline vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
 static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline vi vi_select(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
 static inline vf vf_gather(const float *p, vi at) { return _mm512_i32gather_ps(at, p, 4); }
+static inline vf vf_look_up(const float *p, vi at) { return _mm512_permutex2var_ps(vf_load(p), at, vf_load(p + 16)); }
 static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* 8 pairs at a time */
 {
     const vi firsts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);

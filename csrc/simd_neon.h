@@ -8,7 +8,8 @@
 /* Of 32 registers the sums of a tile take 16, the weights 4; two panels would leave none. */
 #define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
-#define FWN_INT8_PANELS 1 /* the same for int8 */
+#define FWN_INT8_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_TILE 1
 #define FWN_INT8_ROWS 2
 
 typedef struct { float32x4_t a, b, c, d; } vf;
@@ -49,6 +50,7 @@ static inline vi vi_load(const void *p)
     const int32_t *q = p;
     return (vi){vld1q_s32(q), vld1q_s32(q + 4), vld1q_s32(q + 8), vld1q_s32(q + 12)};
 }
+static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
 static inline vi vi_set(int32_t x)
 {
     const int32x4_t q = vdupq_n_s32(x);
@@ -93,6 +95,7 @@ static inline vf vf_gather(const float *p, vi at)
     for (int l = 0; l < 16; l++) f[l] = p[i[l]];
     return vf_load(f);
 }
+static inline vf vf_look_up(const float *p, vi at) { return vf_gather(p, vi_and(at, vi_set(31))); }
 static inline int32x4x2_t fwn_pairs(const int32_t (*p)[2], const int32_t *i)
 {
     const int32x4_t low = vcombine_s32(vld1_s32(p[i[0]]), vld1_s32(p[i[1]]));

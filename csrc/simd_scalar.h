@@ -9,7 +9,8 @@
 
 #define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
 #define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
-#define FWN_INT8_PANELS 1 /* the same for int8 */
+#define FWN_INT8_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_TILE 1
 #define FWN_INT8_ROWS 2
 
 typedef struct { float f[16]; } vf;    /* 16 floats */
@@ -60,6 +61,7 @@ static inline vf vf_fma(vf a, vf b, vf c)
 static inline vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 static inline vf vi_float(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; } /* the bits as floats */
 static inline vi vi_load(const void *p) { vi r; memcpy(r.i, p, sizeof r.i); return r; }
+static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
 static inline vi vi_set(int32_t x) { vi r; LANES r.i[l] = x; return r; }
 static inline vi vi_add(vi a, vi b) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] + (uint32_t)b.i[l]); return a; }
 static inline vi vi_sub(vi a, vi b) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] - (uint32_t)b.i[l]); return a; }
@@ -93,6 +95,7 @@ static inline vm vf_lt(vf a, vf b) { vm r; LANES r.b[l] = a.f[l] < b.f[l]; retur
 static inline vf vf_select(vm m, vf a, vf b) { LANES a.f[l] = m.b[l] ? a.f[l] : b.f[l]; return a; }
 static inline vi vi_select(vm m, vi a, vi b) { LANES a.i[l] = m.b[l] ? a.i[l] : b.i[l]; return a; }
 static inline vf vf_gather(const float *p, vi at) { vf r; LANES r.f[l] = p[at.i[l]]; return r; }
+static inline vf vf_look_up(const float *p, vi at) { vf r; LANES r.f[l] = p[at.i[l] & 31]; return r; } /* of 32 */
 static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* from pairs */
 {
     LANES a->i[l] = p[at.i[l]][0], b->i[l] = p[at.i[l]][1];

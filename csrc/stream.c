@@ -10,20 +10,22 @@
 static size_t lines(size_t bytes) { return (bytes + FWN_ALIGN - 1) / FWN_ALIGN * FWN_ALIGN; }
 
 /* Rows of k inputs (fwn_act). */
-static fwn_act take_rows(fwn_arena *arena, const fwn_model *m, size_t rows, uint32_t k)
+static fwn_act take_rows(fwn_arena *arena, const fwn_model *m, size_t rows, uint32_t k,
+                         uint32_t batch)
 {
     const int int8 = m->precision == FWN_INT8;
-    fwn_act a = {NULL, int8 ? 2 * lines(k) : k * sizeof(float), NULL};
+    fwn_act a = {NULL, int8 ? 2 * lines(k) : k * sizeof(float), NULL, batch};
     a.at = fwn_take(arena, rows, a.stride);
     if (int8) a.scale = fwn_take(arena, rows, sizeof(float));
     return a;
 }
 
 /* Rows of k outputs of gates (fwn_act). */
-static fwn_act take_gated(fwn_arena *arena, const fwn_model *m, size_t rows, uint32_t k)
+static fwn_act take_gated(fwn_arena *arena, const fwn_model *m, size_t rows, uint32_t k,
+                         uint32_t batch)
 {
     const int int8 = m->precision == FWN_INT8;
-    fwn_act a = {NULL, int8 ? lines(k) : k * sizeof(float), NULL};
+    fwn_act a = {NULL, int8 ? lines(k) : k * sizeof(float), NULL, batch};
     a.at = fwn_take(arena, rows, a.stride);
     if (int8) a.scale = fwn_take(arena, rows * 16, sizeof(float));
     return a;
@@ -47,19 +49,20 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     for (uint32_t l = 0; l < m->spec.layers; l++) {
         const fwn_layer *layer = &m->layers[l];
         fwn_past past = {.slots = layer->past + s->block, .ahead = ahead(s, layer)};
-        past.ring = take_rows(arena, m, (size_t)past.slots * s->rows, m->Rp);
+        past.ring = take_rows(arena, m, (size_t)past.slots * s->rows, m->Rp, s->rows);
         past.part = fwn_take(arena, (size_t)past.ahead * s->rows * 2 * m->Dp, sizeof(float));
         if (arena->base) s->past[l] = past;
     }
     s->in = fwn_take(arena, s->rows * (before + s->block), sizeof *s->in);
     s->x = fwn_take(arena, rows * m->Rp, sizeof(float));
     s->h = fwn_take(arena, rows * 2 * m->Dp, sizeof(float));
-    s->z = take_gated(arena, m, rows, m->skip.k);
-    s->wide = take_rows(arena, m, rows, m->Sp > m->Hp ? m->Sp : m->Hp);
+    s->z = take_gated(arena, m, rows, m->skip.k, s->rows);
+    s->wide = take_rows(arena, m, rows, m->Sp > m->Hp ? m->Sp : m->Hp, s->rows);
     s->skip = fwn_take(arena, rows * m->Sp, sizeof(float));
     s->hidden = fwn_take(arena, rows * m->Hp, sizeof(float));
     s->logits = fwn_take(arena, rows * m->Qp, sizeof(float));
     s->weight = fwn_take(arena, m->Qp, sizeof(float));
+    fwn_take(arena, FWN_TILE, s->wide.stride + s->z.stride); /* tiles read whole, past the last row */
 }
 
 int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out)
@@ -120,10 +123,12 @@ int fwn_run(fwn_stream *s, const fwn_io *io)
     if (enter(s)) return FWN_BUSY;
     const fwn_float_mode host = fwn_set_mode();
     int error = check_io(s, io);
+    if (s->kernels->begin) s->kernels->begin();
     for (uint32_t done = 0, n; done < io->n && !error; done += n) {
         n = io->forced && io->n - done < s->block ? io->n - done : io->forced ? s->block : 1;
         error = s->kernels->block(s, io, done, n);
     }
+    if (s->kernels->end) s->kernels->end();
     fwn_restore_mode(host);
     return leave(s, error);
 }
@@ -138,7 +143,7 @@ static fwn_act remembered(const fwn_stream *s, uint32_t l, uint32_t row, uint32_
     const uint32_t slot = past->head + (past->head < ago ? past->slots : 0) - ago;
     const fwn_act ring = past->ring;
     const size_t at = (size_t)slot * s->rows + row;
-    return (fwn_act){ring.at + at * ring.stride, ring.stride, ring.scale ? ring.scale + at : NULL};
+    return (fwn_act){ring.at + at * ring.stride, ring.stride, ring.scale ? ring.scale + at : NULL, s->rows};
 }
 
 /* What was computed ahead does not fit a row whose past has changed. */

@@ -24,6 +24,7 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_AVX512
         FWN_NEON
         FWN_VNNI
+        FWN_AMX
         FWN_ISAS
     int fwn_isa_list(int *out, int max)
     const char *fwn_isa_name(int isa)
