@@ -34,6 +34,9 @@ MAX_WEIGHT_BYTES = 2**31
 MAX_PAST_BYTES = 2**30
 MAX_SAMPLE_RATE = 768_000
 
+# What the engine can compute in, exact to small: name -> bytes of a product's weight.
+PRECISIONS = {"float32": 4, "bfloat16": 2, "int8": 1}
+
 
 @dataclass(frozen=True)
 class MuLawCodec:
@@ -177,10 +180,20 @@ class WaveNetSpec:
         )
 
     def weight_bytes(self, precision: str = "float32") -> int:
-        """Bytes of all weights and biases, as stored in the model file."""
-        if precision != "float32":
-            raise ValueError(f"precision must be 'float32', not {precision!r}")
-        return 4 * sum(math.prod(shape) for shape in self.tensors().values())
+        """Bytes of all weights and biases; in float32, as stored in the model file.
+
+        The precision is that of the products.  In int8 each output has a float32 scale: one for
+        every tap of a dilated convolution, one for the skip products of all layers together.
+        Raises ValueError for an unknown precision.
+        """
+        if precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise ValueError(f"precision must be one of {known}, not {_short(precision)}")
+        numbers = sum(math.prod(shape) for shape in self.tensors().values())
+        if precision == "int8":
+            numbers += 2 * self.dilation_channels * sum(self.kernel)
+            numbers += self.residual * (self.layers - 1) + self.skip + self.head + self.levels
+        return 4 * numbers - (4 - PRECISIONS[precision]) * self.macs_per_sample
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every tensor, in order; the layout is PyTorch's (out, in, tap)."""

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from networks import every_network, random_codes, random_weights, small_spec, widths
 
+from fastwavenet import _engine
 from fastwavenet.reference import teacher_forced
-from fastwavenet.spec import MuLawCodec, WaveNetSpec
+from fastwavenet.spec import PRECISIONS, MuLawCodec, WaveNetSpec
 
 SMALLEST = {
     "sample_rate": 8000,
@@ -116,9 +117,24 @@ def test_the_last_layer_has_no_residual_product():
     assert names == ["layers.0.residual.weight", "layers.1.residual.weight"]
 
 
-def test_an_unknown_precision_is_refused_by_name():
-    with pytest.raises(ValueError, match="precision must be 'float32', not 'float63'"):
-        small_spec().weight_bytes("float63")
+def test_the_precisions_are_those_of_the_engine_in_its_order():
+    assert list(PRECISIONS) == _engine.precision_names()
+
+
+def test_smaller_precisions_store_the_products_in_fewer_bytes():
+    spec = known("r9y9_mulaw256")  # 30 layers, kernel 3, all channels 128, 256 levels
+    apart = 4 * (256 * 128 + 128 + 29 * 128 + 30 * (256 + 128) + 128 + 256)  # table and biases
+    scales = 30 * 3 * 256 + 29 * 128 + 128 + 128 + 256  # dilated, residual, skip, head
+    assert spec.weight_bytes("float32") == spec.weight_bytes() == apart + 4 * 3_964_928
+    assert spec.weight_bytes("bfloat16") == apart + 2 * 3_964_928
+    assert spec.weight_bytes("int8") == apart + 3_964_928 + 4 * scales
+
+
+@pytest.mark.parametrize("precision", ["float63", "auto", "", None, 0])
+def test_an_unknown_precision_is_refused_and_the_known_ones_are_listed(precision):
+    expected = f"precision must be one of float32, bfloat16, int8, not {precision!r}$"
+    with pytest.raises(ValueError, match=expected):
+        small_spec().weight_bytes(precision)
 
 
 # ---- bounds ----------------------------------------------------------------------------------
