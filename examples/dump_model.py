@@ -28,7 +28,7 @@ MAGIC = b"FWNDUMP1"
 
 
 def dump(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> bytes:
-    """Spec and weights, as `modelfile.load` returns them, as the bytes of a dump.
+    """Spec and weights, as in a model file, as the bytes of a dump.
 
     Raises ValueError for a network that needs conditioning: generate.c has none to give.
     """
@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> None:
         sys.exit("usage: dump_model.py MODEL.safetensors OUTPUT.dump")
     source, target = arguments
     try:
-        replace_atomically(target, dump(*modelfile.load(source)))
+        spec, weights, _ = modelfile.load(source)
+        replace_atomically(target, dump(spec, weights))
     except (ValueError, OSError) as error:
         sys.exit(f"dump_model.py: {error}")
 

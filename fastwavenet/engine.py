@@ -67,7 +67,7 @@ def load(path: str | os.PathLike) -> Model:
     Raises ModelFormatError naming the file, what was expected and what was found; OSError if it
     cannot be read.
     """
-    spec, weights = modelfile.load(path)
+    spec, weights, _ = modelfile.load(path)
     return Model(spec, weights)
 
 

@@ -1,28 +1,31 @@
-"""One .safetensors file <-> (spec, weights).  Every name, dtype, shape and bound is checked here.
+"""One .safetensors file <-> spec, weights and losses.  Everything in it is checked here.
 
 The file holds float32 tensors named by `WaveNetSpec.tensors()` and one metadata entry,
-"fastwavenet": JSON {"version": 1, "spec": {...}}.  It is data only: nothing in it names a path,
-a class or code.  The whole file is read into memory before it is looked at, so that it cannot
-change between check and use.
+"fastwavenet": JSON {"version": 2, "spec": {...}, "loss": {...}}.  It is data only: nothing in it
+names a path, a class or code.  The whole file is read into memory before it is looked at, so that
+it cannot change between check and use.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import stat
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from .files import replace_atomically
-from .spec import MAX_WEIGHT_BYTES, WaveNetSpec
+from .spec import MAX_WEIGHT_BYTES, PRECISIONS, WaveNetSpec
 
-VERSION = 1
+VERSION = 2  # of files with losses; without them it is 1, which older readers know
 MAX_HEADER_BYTES = 2**20
 MAX_RANK = 4
 METADATA_KEY = "fastwavenet"
@@ -32,38 +35,100 @@ class ModelFormatError(ValueError):
     """A file or a set of weights is not a fastwavenet model; says what was expected and found."""
 
 
+class Contents(NamedTuple):
+    """What a model file holds.
+
+    weights  name -> read-only float32 array, as in `spec.tensors()`
+    losses   precision -> nats per sample that it loses against float32, as far as recorded
+    """
+
+    spec: WaveNetSpec
+    weights: dict[str, np.ndarray]
+    losses: dict[str, float]
+
+
 def save(path: str | os.PathLike, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> None:
-    """Writes a model file.  An existing file is replaced whole or not at all.
+    """Writes a model file, without losses.  An existing file is replaced whole or not at all.
 
     weights: name -> float32 array for exactly the names and shapes of `spec.tensors()`.
     Raises ModelFormatError if they differ, OSError if the file cannot be written.
     """
     checked = check_weights(spec, weights)
-    header = json.dumps({"version": VERSION, "spec": spec.to_dict()})
-    data = safetensors.numpy.save(checked, metadata={METADATA_KEY: header})
+    about = json.dumps({"version": 1, "spec": spec.to_dict()})
+    data = safetensors.numpy.save(checked, metadata={METADATA_KEY: about})
     replace_atomically(path, data)
 
 
-def load(path: str | os.PathLike) -> tuple[WaveNetSpec, dict[str, np.ndarray]]:
-    """Reads a model file: its spec, and name -> read-only float32 array.
+def load(path: str | os.PathLike) -> Contents:
+    """Reads a model file.
 
     Raises ModelFormatError, which names the file and what was expected and found, for anything
     that is not a model, and OSError if the file cannot be read.
     """
+    with named_after(path):
+        return parse(read(path))
+
+
+@contextlib.contextmanager
+def named_after(path: str | os.PathLike) -> Iterator[None]:
+    """Within it, a ModelFormatError begins with the file's name."""
     try:
-        return parse(_read(path))
+        yield
     except ModelFormatError as error:
         raise ModelFormatError(f"{os.fspath(path)}: {error}") from None
 
 
-def parse(data: bytes) -> tuple[WaveNetSpec, dict[str, np.ndarray]]:
+def read(path: str | os.PathLike) -> bytes:
+    """A file's bytes for `parse`; raises ModelFormatError if there are too many, OSError."""
+    limit = 8 + MAX_HEADER_BYTES + MAX_WEIGHT_BYTES
+    with Path(path).open("rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelFormatError("not a regular file")
+        head = file.read(8)
+        if len(head) == 8 and int.from_bytes(head, "little") > MAX_HEADER_BYTES:
+            raise ModelFormatError("not a model file: it does not begin with a safetensors header")
+        if status.st_size > limit:
+            raise ModelFormatError(f"the file is larger than {limit} bytes")
+        return head + file.read(status.st_size)
+
+
+def parse(data: bytes) -> Contents:
     """`load` of a file's bytes."""
-    spec = _parse_spec(_parse_header(data))
+    about = _parse_about(_parse_header(data))
+    spec, losses = _parse_spec(about), _parse_losses(about)
     try:
         entries = dict(safetensors.deserialize(data))
     except (safetensors.SafetensorError, ValueError) as error:
         raise ModelFormatError(f"not a valid safetensors file: {_clip(error)}") from None
-    return spec, check_weights(spec, {name: _array(name, e) for name, e in entries.items()})
+    arrays = {name: _array(name, e) for name, e in entries.items()}
+    return Contents(spec, check_weights(spec, arrays), losses)
+
+
+def record_losses(path: str | os.PathLike, losses: Mapping[str, float]) -> None:
+    """Writes into a model file what its precisions lose, instead of what it said before.
+
+    losses: precision -> nats per sample lost against float32.  Nothing else in the file changes,
+    and it is replaced whole or not at all.
+    Raises ModelFormatError if it is no model or `losses` no losses, OSError.
+    """
+    with named_after(path):
+        data = read(path)
+        parse(data)
+        changed = with_losses(data, losses)
+    replace_atomically(path, changed)
+
+
+def with_losses(data: bytes, losses: Mapping[str, float]) -> bytes:
+    """`record_losses` of a file's bytes, which `parse` has accepted."""
+    header = _parse_header(data)
+    about = _parse_about(header) | {"version": VERSION, "loss": check_losses(losses)}
+    header["__metadata__"][METADATA_KEY] = json.dumps(about)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors stay aligned
+    if len(text) > MAX_HEADER_BYTES:
+        raise ModelFormatError(f"with losses, the header is longer than {MAX_HEADER_BYTES} bytes")
+    return len(text).to_bytes(8, "little") + text + data[_header_end(data) :]
 
 
 def check_weights(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -87,34 +152,50 @@ def check_weights(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> dict[
     return checked
 
 
-def _read(path: str | os.PathLike) -> bytes:
-    limit = 8 + MAX_HEADER_BYTES + MAX_WEIGHT_BYTES
-    with Path(path).open("rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelFormatError("not a regular file")
-        head = file.read(8)
-        if len(head) == 8 and int.from_bytes(head, "little") > MAX_HEADER_BYTES:
-            raise ModelFormatError("not a model file: it does not begin with a safetensors header")
-        if status.st_size > limit:
-            raise ModelFormatError(f"the file is larger than {limit} bytes")
-        return head + file.read(status.st_size)
+def check_losses(losses: object) -> dict[str, float]:
+    """Losses by name in the order of PRECISIONS, or ModelFormatError."""
+    if not isinstance(losses, Mapping):
+        raise ModelFormatError(f"loss must map precisions to numbers, not {type(losses).__name__}")
+    expected = [name for name in PRECISIONS if name != "float32"]  # it is what others lose against
+    for name, loss in losses.items():
+        if name not in expected:
+            raise ModelFormatError(f"loss of {_clip(name)}: expected {' or '.join(expected)}")
+        number = isinstance(loss, (int, float)) and not isinstance(loss, bool)
+        if not number or not abs(loss) <= sys.float_info.max:  # of NaN, that is not true either
+            raise ModelFormatError(f"loss of {name} must be a finite number, not {_clip(loss)}")
+    return {name: float(losses[name]) for name in expected if name in losses}
 
 
 def _parse_header(data: bytes) -> dict:
-    """The fastwavenet entry of the safetensors header, as a dict of version 1."""
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > min(MAX_HEADER_BYTES, len(data) - 8):
+    """The safetensors header."""
+    if len(data) < 8 or _header_end(data) > min(8 + MAX_HEADER_BYTES, len(data)):
         raise ModelFormatError(
             f"not a model file, or a truncated one: {len(data)} bytes without a whole header"
         )
-    header = _json(data[8 : 8 + size], "header")
+    return _json(data[8 : _header_end(data)], "header")
+
+
+def _header_end(data: bytes) -> int:
+    return 8 + int.from_bytes(data[:8], "little")
+
+
+def _parse_about(header: dict) -> dict:
+    """Our entry in the header, of a version that is known."""
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or not isinstance(metadata.get(METADATA_KEY), str):
         raise ModelFormatError(
             f"the metadata has no {METADATA_KEY!r} entry: not a fastwavenet model"
         )
-    return _json(metadata[METADATA_KEY], f"{METADATA_KEY!r} metadata")
+    about = _json(metadata[METADATA_KEY], f"{METADATA_KEY!r} metadata")
+    version = about.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ModelFormatError(f"version must be a whole number from 1, not {_clip(version)}")
+    if version > VERSION:
+        raise ModelFormatError(
+            f"the file has format version {_clip(version)}; "
+            f"this fastwavenet reads up to {VERSION}: upgrade it"
+        )
+    return about
 
 
 def _json(text: str | bytes, what: str) -> dict:
@@ -127,19 +208,16 @@ def _json(text: str | bytes, what: str) -> dict:
     return value
 
 
-def _parse_spec(header: dict) -> WaveNetSpec:
-    version = header.get("version")
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ModelFormatError(f"version must be a whole number from 1, not {_clip(version)}")
-    if version > VERSION:
-        raise ModelFormatError(
-            f"the file has format version {_clip(version)}; "
-            f"this fastwavenet reads up to {VERSION}: upgrade it"
-        )
+def _parse_spec(about: dict) -> WaveNetSpec:
     try:
-        return WaveNetSpec.from_dict(header.get("spec"))
+        return WaveNetSpec.from_dict(about.get("spec"))
     except ValueError as error:
         raise ModelFormatError(str(error)) from None
+
+
+def _parse_losses(about: dict) -> dict[str, float]:
+    """Version 1 had none, and its readers pass over what is called so."""
+    return check_losses(about.get("loss", {})) if about["version"] > 1 else {}
 
 
 def _array(name: str, entry: dict) -> np.ndarray:

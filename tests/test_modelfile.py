@@ -15,9 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import every_network, random_weights, small_spec, widths
+from recordings import full_disk
 
 from fastwavenet import modelfile
-from fastwavenet.modelfile import MAX_HEADER_BYTES, ModelFormatError, load, parse, save
+from fastwavenet.modelfile import (
+    MAX_HEADER_BYTES,
+    ModelFormatError,
+    load,
+    parse,
+    record_losses,
+    save,
+    with_losses,
+)
 from fastwavenet.spec import WaveNetSpec
 
 SPEC = small_spec(**widths(2), levels=4, dilations=(1, 2))
@@ -30,15 +39,21 @@ def saved(spec: WaveNetSpec, weights: dict[str, np.ndarray]) -> bytes:
         return Path(folder, "m.safetensors").read_bytes()
 
 
+def header_end(data: bytes) -> int:
+    return 8 + int.from_bytes(data[:8], "little")
+
+
 DATA = saved(SPEC, WEIGHTS)
-HEADER_END = 8 + int.from_bytes(DATA[:8], "little")
+HEADER_END = header_end(DATA)
+LOSSES = {"bfloat16": -0.00003, "int8": 0.00014}
+DATA_WITH_LOSSES = with_losses(DATA, LOSSES)
 
 
 def unpack(data: bytes) -> tuple[dict, bytes]:
     """A file's header, with the JSON inside its metadata parsed in place, and the tensors."""
-    header = json.loads(data[8:HEADER_END])
+    header = json.loads(data[8 : header_end(data)])
     header["__metadata__"]["fastwavenet"] = json.loads(header["__metadata__"]["fastwavenet"])
-    return header, data[HEADER_END:]
+    return header, data[header_end(data) :]
 
 
 def pack(header: dict, tensors: bytes) -> bytes:
@@ -46,12 +61,12 @@ def pack(header: dict, tensors: bytes) -> bytes:
     if isinstance(metadata, dict) and "fastwavenet" in metadata:
         ours = json.dumps(metadata["fastwavenet"])
         header = header | {"__metadata__": metadata | {"fastwavenet": ours}}
-    text = json.dumps(header).encode()
+    text = json.dumps(header, separators=(",", ":")).encode()
     return len(text).to_bytes(8, "little") + text + tensors
 
 
-def with_metadata(**changes) -> bytes:
-    header, tensors = unpack(DATA)
+def with_metadata(data: bytes = DATA, **changes) -> bytes:
+    header, tensors = unpack(data)
     header["__metadata__"]["fastwavenet"] |= changes
     return pack(header, tensors)
 
@@ -85,7 +100,7 @@ def test_a_saved_model_loads_bit_for_bit(spec, tmp_path):
 
 
 def test_saving_a_loaded_model_gives_the_same_file(tmp_path):
-    save(tmp_path / "again.safetensors", *parse(DATA))
+    save(tmp_path / "again.safetensors", *parse(DATA)[:2])
     assert (tmp_path / "again.safetensors").read_bytes() == DATA
 
 
@@ -254,8 +269,8 @@ def test_a_header_that_is_not_a_json_object_is_refused(text):
 
 
 def test_a_newer_version_is_refused_by_name():
-    with pytest.raises(ModelFormatError, match=r"version 2; .* reads up to 1: upgrade"):
-        parse(with_metadata(version=2, spec="unknown yet"))
+    with pytest.raises(ModelFormatError, match=r"version 3; .* reads up to 2: upgrade"):
+        parse(with_metadata(version=3, spec="unknown yet"))
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None, []])
@@ -275,6 +290,105 @@ def test_a_file_that_cannot_be_read_is_an_os_error(tmp_path):
         load(tmp_path / "nowhere.safetensors")
     with pytest.raises(IsADirectoryError):
         load(tmp_path)
+
+
+# ---- losses ----------------------------------------------------------------------------------
+
+
+def test_a_saved_model_has_no_losses_and_is_of_version_1():
+    assert unpack(DATA)[0]["__metadata__"]["fastwavenet"]["version"] == 1
+    assert parse(DATA).losses == {}
+
+
+def test_recorded_losses_are_read_back_exactly(tmp_path):
+    path = tmp_path / "m.safetensors"
+    for losses in (LOSSES, {"int8": 0.1 + 0.2}, {"bfloat16": 5e-324}, {"int8": 1}, {}):
+        path.write_bytes(DATA)
+        record_losses(path, losses)
+        assert load(path).losses == losses
+        assert_same_model(load(path), SPEC, WEIGHTS)
+        assert unpack(path.read_bytes())[0]["__metadata__"]["fastwavenet"]["version"] == 2
+
+
+def test_recording_changes_nothing_else_in_the_file():
+    header, tensors = unpack(DATA)
+    header["__metadata__"]["author"] = "J\u00e9r\u00f4me"
+    data = with_losses(pack(header, tensors), LOSSES)
+    assert header_end(data) % 8 == 0
+    assert data[header_end(data) :] == tensors
+    expected = {"version": 2, "spec": SPEC.to_dict(), "loss": LOSSES}
+    header["__metadata__"]["fastwavenet"] = json.loads(json.dumps(expected))
+    assert unpack(data) == (header, tensors)
+
+
+def test_recording_again_replaces_the_losses_and_is_the_same_file_again():
+    assert parse(with_losses(DATA_WITH_LOSSES, {"int8": 1.0})).losses == {"int8": 1.0}
+    backwards = dict(reversed(LOSSES.items()))
+    assert with_losses(with_losses(DATA, {"int8": 1.0}), backwards) == DATA_WITH_LOSSES
+
+
+def test_version_1_had_no_losses_and_what_it_calls_so_is_passed_over():
+    assert parse(with_metadata(loss="none")).losses == {}
+
+
+def test_version_2_may_have_no_losses():
+    assert parse(with_metadata(version=2)).losses == {}
+
+
+NOT_FINITE = [float("nan"), float("inf"), -float("inf"), 10**400]
+BAD_LOSSES = [
+    (None, "loss must map precisions to numbers, not NoneType"),
+    ([], "loss must map precisions to numbers, not list"),
+    ({"float32": 0.0}, "loss of float32: expected bfloat16 or int8"),
+    ({"int8": 0.1, "int4": 0.1}, "loss of int4: expected bfloat16 or int8"),
+    ({"x\n\x1b" * 500: 0.1}, r"loss of 'x\\n"),
+    *(
+        ({"int8": value}, "loss of int8 must be a finite number, not ")
+        for value in (*NOT_FINITE, None, True, "0.1", [0.1])
+    ),
+]
+
+
+@pytest.mark.parametrize(("losses", "message"), BAD_LOSSES)
+def test_bad_losses_are_refused_by_name_and_not_recorded(losses, message, tmp_path):
+    with pytest.raises(ModelFormatError, match=f"^{message}") as caught:
+        parse(with_metadata(DATA_WITH_LOSSES, loss=losses))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(DATA)
+    with pytest.raises(ModelFormatError, match=f"m.safetensors: {message}"):
+        record_losses(path, losses)
+    assert path.read_bytes() == DATA
+
+
+def test_losses_are_recorded_in_models_only(tmp_path):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(DATA[:-4])
+    with pytest.raises(ModelFormatError, match=r"m\.safetensors: not a valid"):
+        record_losses(path, LOSSES)
+    assert path.read_bytes() == DATA[:-4]
+
+
+def test_losses_for_which_the_header_has_no_room_are_refused():
+    header, tensors = unpack(DATA)
+    header["__metadata__"]["padding"] = ""
+    room = 8 + MAX_HEADER_BYTES - header_end(with_losses(pack(header, tensors), LOSSES))
+    header["__metadata__"]["padding"] = "x" * room
+    full = with_losses(pack(header, tensors), LOSSES)
+    assert header_end(full) == 8 + MAX_HEADER_BYTES
+    assert parse(full).losses == LOSSES
+    header["__metadata__"]["padding"] += "x" * 8
+    assert_same_model(parse(pack(header, tensors)), SPEC, WEIGHTS)
+    with pytest.raises(ModelFormatError, match="with losses, the header is longer than 1048576"):
+        with_losses(pack(header, tensors), LOSSES)
+
+
+def test_recording_that_stops_half_way_leaves_the_old_file(tmp_path):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(DATA)
+    with full_disk(1000), pytest.raises(OSError, match="File too large"):
+        record_losses(path, LOSSES)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [DATA]
 
 
 # ---- property: a mutated file loads or raises ModelFormatError -------------------------------
@@ -299,7 +413,7 @@ def nodes(tree: object) -> list[tuple[dict | list, str | int]]:
 @st.composite
 def edited(draw) -> bytes:
     """Some values of the header and of the JSON inside it replaced, removed, repeated or added."""
-    header, tensors = unpack(DATA)
+    header, tensors = unpack(draw(st.sampled_from([DATA, DATA_WITH_LOSSES])))
     for _ in range(draw(st.integers(1, 3))):
         places = nodes(header)
         container, key = places[draw(st.integers(0, len(places) - 1))]
@@ -352,7 +466,8 @@ def test_a_mutated_file_loads_or_raises_a_model_format_error(mutant):
         assert str(outcome).isprintable()
         assert len(str(outcome)) < 1000
     else:
-        spec, weights = outcome
+        spec, weights, losses = outcome
+        assert set(losses) <= set(LOSSES) and np.isfinite(list(losses.values())).all()
         assert WaveNetSpec.from_dict(spec.to_dict()) == spec
         assert {name: array.shape for name, array in weights.items()} == spec.tensors()
         assert all(np.isfinite(array).all() for array in weights.values())
@@ -369,7 +484,7 @@ def test_a_write_that_stops_half_way_leaves_the_folder_as_it_was(tmp_path):
         "from fastwavenet import modelfile\n"
         "model = modelfile.parse(sys.stdin.buffer.read())\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "modelfile.save(sys.argv[1], *model)\n"
+        "modelfile.save(sys.argv[1], model.spec, model.weights)\n"
     )
     command = [sys.executable, "-c", limited, str(path)]
     done = subprocess.run(command, input=DATA, capture_output=True)

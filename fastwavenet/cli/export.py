@@ -30,11 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise FileNotFoundError(
             f"{folder}: expected a run folder of `fastwavenet train`, with {source.name}"
         )
-    data = source.read_bytes()
-    try:
-        spec, _ = modelfile.parse(data)
-    except modelfile.ModelFormatError as error:
-        raise modelfile.ModelFormatError(f"{source}: {error}") from None
+    with modelfile.named_after(source):
+        data = modelfile.read(source)
+        spec = modelfile.parse(data).spec
     replace_atomically(output, data)
     Report(arguments).result(
         {"output": str(output), "source": str(source), "bytes": len(data)},

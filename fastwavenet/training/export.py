@@ -26,7 +26,7 @@ def load_model(path: str | os.PathLike) -> WaveNet:
 
     Raises ModelFormatError if it is not one, OSError if it cannot be read.
     """
-    spec, weights = modelfile.load(path)
+    spec, weights, _ = modelfile.load(path)
     module = WaveNet(spec)
     module.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
     return module
