@@ -11,7 +11,7 @@ Training is in `fastwavenet.training`, the only part that imports torch.
 from ._engine import BusyError, NotFiniteError, StateError
 from .engine import Generator, Model, generate, load, outputs, score
 from .isa import available_isas, isa
-from .modelfile import ModelFormatError
+from .modelfile import ModelFormatError, record_losses
 from .mulaw import mu_law_decode, mu_law_encode
 from .spec import WaveNetSpec
 
@@ -32,5 +32,6 @@ __all__ = [
     "mu_law_decode",
     "mu_law_encode",
     "outputs",
+    "record_losses",
     "score",
 ]

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from . import _engine, modelfile
 from .isa import isa as resolve_isa
 from .mulaw import check_codes, mu_law_encode
+from .precision import resolve_precision
 from .spec import WaveNetSpec
 
 LOOK_SECONDS = 0.02  # between two looks at Ctrl-C, about
@@ -32,13 +33,27 @@ Progress = Callable[[int, int], object]
 class Model:
     """A network packed for the engine.  Immutable: any number of threads may share one.
 
-    spec: WaveNetSpec.  weights: name -> float32 array, as in `spec.tensors()`.
-    Raises ModelFormatError if they do not fit the spec.
+    spec       WaveNetSpec
+    weights    name -> float32 array, as in `spec.tensors()`
+    precision  what to compute in: "float32", "bfloat16", "int8", or "auto", see `load`
+    losses     what "auto" decides by: precision -> nats per sample lost against float32
+
+    Raises ModelFormatError if weights or losses are not such, ValueError for another precision.
     """
 
-    def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str = "float32"):
+    def __init__(
+        self,
+        spec: WaveNetSpec,
+        weights: Mapping[str, np.ndarray],
+        precision: str = "float32",
+        *,
+        losses: Mapping[str, float] | None = None,
+    ):
         self._spec = spec
-        self._network = _engine.Network(spec, modelfile.check_weights(spec, weights), precision)
+        self._losses = modelfile.check_losses({} if losses is None else losses)
+        self._precision = resolve_precision(precision, self._losses)
+        checked = modelfile.check_weights(spec, weights)
+        self._network = _engine.Network(spec, checked, self._precision)
 
     @property
     def spec(self) -> WaveNetSpec:
@@ -49,6 +64,16 @@ class Model:
         """Hz of the audio it was trained on and generates."""
         return self._spec.sample_rate
 
+    @property
+    def precision(self) -> str:
+        """What it computes in: "float32", "bfloat16" or "int8"."""
+        return self._precision
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Precision -> nats per sample lost against float32; empty if nothing was recorded."""
+        return dict(self._losses)
+
     def info(self) -> dict[str, int]:
         """arena_bytes: packed weights; step_bytes: those read per generated sample; fingerprint."""
         return self._network.info()
@@ -57,18 +82,22 @@ class Model:
         s = self._spec
         return (
             f"Model({s.sample_rate} Hz, {s.layers} layers, residual {s.residual}, skip {s.skip}, "
-            f"receptive field {s.receptive_field} samples)"
+            f"receptive field {s.receptive_field} samples, {self.precision})"
         )
 
 
-def load(path: str | os.PathLike) -> Model:
+def load(path: str | os.PathLike, precision: str = "auto") -> Model:
     """Reads a model file.
 
-    Raises ModelFormatError naming the file, what was expected and what was found; OSError if it
-    cannot be read.
+    precision: what to compute in.  "auto" is the first of int8, bfloat16 and float32 that loses at
+    most 0.002 nats per sample, as recorded in the file (`record_losses`); float32 if nothing is.
+    It never depends on the CPU, and the samples of a precision do not either.
+
+    Raises ModelFormatError naming the file, what was expected and what was found; ValueError for
+    an unknown precision; OSError if the file cannot be read.
     """
-    spec, weights, _ = modelfile.load(path)
-    return Model(spec, weights)
+    spec, weights, losses = modelfile.load(path)
+    return Model(spec, weights, precision, losses=losses)
 
 
 class Generator:

@@ -1,4 +1,4 @@
-"""Says what was tested, and runs a test on every instruction set that asks for `isa`."""
+"""Says what was tested, and runs a test for each `isa` and each `precision` if it asks for them."""
 
 import platform
 from importlib import metadata
@@ -29,6 +29,15 @@ def isa(request) -> str:
 def another_isa(request) -> str:
     """The same once more, for what passes from one to another."""
     return _available(request.param)
+
+
+PRECISIONS = ["float32", "bfloat16", "int8"]
+
+
+@pytest.fixture(params=PRECISIONS)
+def precision(request) -> str:
+    """Each precision in turn."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ def weights_of(spec: WaveNetSpec, seed: int = 1) -> dict[str, np.ndarray]:
 
 
 @functools.cache
-def model_of(spec: WaveNetSpec, seed: int = 1) -> fw.Model:
-    return fw.Model(spec, weights_of(spec, seed))
+def model_of(spec: WaveNetSpec, seed: int = 1, precision: str = "float32") -> fw.Model:
+    return fw.Model(spec, weights_of(spec, seed), precision)
 
 
 def changed_model(spec: WaveNetSpec, **tensors) -> fw.Model:

@@ -1,0 +1,26 @@
+"""Which precision a model computes in: the one asked for, or what its file says it can afford."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .spec import PRECISIONS
+
+AUTO = "auto"
+AFFORDABLE = 0.002  # nats per sample: a thousandth of what a sample of speech costs
+
+
+def resolve_precision(name: str, losses: Mapping[str, float]) -> str:
+    """`name`, or for "auto" the smallest precision that loses at most AFFORDABLE.
+
+    losses: precision -> nats per sample lost against float32.  Without one a precision is not
+    taken, float32 apart.  What comes out never depends on the CPU.
+    Raises ValueError, which lists the known ones, for another name.
+    """
+    if name in PRECISIONS:
+        return name
+    if name != AUTO:
+        known = ", ".join([AUTO, *PRECISIONS])
+        raise ValueError(f"precision must be one of {known}, not {name!r}")
+    affordable = [p for p in PRECISIONS if p in losses and losses[p] <= AFFORDABLE]
+    return affordable[-1] if affordable else "float32"
