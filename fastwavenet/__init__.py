@@ -11,6 +11,7 @@ Training is in `fastwavenet.training`, the only part that imports torch.
 from ._engine import BusyError, NotFiniteError, StateError
 from .engine import Generator, Model, generate, load, outputs, score
 from .isa import available_isas, isa
+from .losses import measure_precision
 from .modelfile import ModelFormatError, record_losses
 from .mulaw import mu_law_decode, mu_law_encode
 from .spec import WaveNetSpec
@@ -29,6 +30,7 @@ __all__ = [
     "generate",
     "isa",
     "load",
+    "measure_precision",
     "mu_law_decode",
     "mu_law_encode",
     "outputs",

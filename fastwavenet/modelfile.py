@@ -108,8 +108,8 @@ def parse(data: bytes) -> Contents:
 def record_losses(path: str | os.PathLike, losses: Mapping[str, float]) -> None:
     """Writes into a model file what its precisions lose, instead of what it said before.
 
-    losses: precision -> nats per sample lost against float32.  Nothing else in the file changes,
-    and it is replaced whole or not at all.
+    losses: precision -> nats per sample, as from `measure_precision`.  Nothing else in the file
+    changes, and it is replaced whole or not at all.
     Raises ModelFormatError if it is no model or `losses` no losses, OSError.
     """
     with named_after(path):

@@ -157,7 +157,7 @@ def test_it_says_its_speed(run, voice, tmp_path):
     out = tmp_path / "out.wav"
     _, said, _ = run("generate", voice, "-o", out, "--samples", 800, "--seed", 1)
     number = r"[\d,]+(\.\d)?"
-    expected = rf"{out}: 0\.1 s, seed 1, {number} samples/s, {number} x real time\n"
+    expected = rf"{out}: 0\.1 s, seed 1, float32, {number} samples/s, {number} x real time\n"
     assert re.fullmatch(expected, said)
 
 
@@ -172,6 +172,7 @@ def test_json_names_all_that_repeats_the_sound(run, voice, tmp_path):
         "sample_rate": 8000,
         "seed": 1,
         "stream": 0,
+        "precision": "float32",
         "isa": "scalar",
     }
 

@@ -51,7 +51,7 @@ def test_people_get_a_line_for_each_file_and_one_for_all(run, voice, recordings)
     assert first == f"{mean:.4f} nats  {mean / math.log(2):.4f} bits  {recordings / 'a.wav'}"
     assert second.endswith("b.flac")
     assert both.endswith("bits per sample over 2 files, 2,198 samples, 0.00 min")
-    assert guessing == "(guessing costs 2.7726 nats)"
+    assert guessing == "(in float32; guessing costs 2.7726 nats)"
 
 
 def test_several_sources_count_as_one(run, voice, recordings):

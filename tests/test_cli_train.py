@@ -31,7 +31,8 @@ def test_a_recording_becomes_a_voice_becomes_sound(run, tmp_path):
     assert said.splitlines()[-1].startswith("done after 2 steps and ")
 
     code, said, _ = run("export", folder, "-o", voice)
-    assert (code, said) == (0, f"{voice}: 16 layers, 16000 Hz, {voice.stat().st_size:,} bytes\n")
+    expected = f"{voice}: 16 layers, 16000 Hz, {voice.stat().st_size:,} bytes, float32\n"
+    assert (code, said) == (0, expected)
     assert voice.read_bytes() == (folder / "model.safetensors").read_bytes()
 
     assert run("generate", voice, "-o", out, "--seconds", "0.01", "--seed", 7)[0] == 0

@@ -3,24 +3,33 @@
 import math
 
 import conftest
+import numpy as np
 import pytest
 from engines import model_of, weights_of
 from networks import random_codes, small_spec
 
 import fastwavenet as fw
-from fastwavenet.precision import AFFORDABLE
+from fastwavenet.losses import Comparison
+from fastwavenet.precision import AFFORDABLE, describe_losses
 from fastwavenet.spec import PRECISIONS
 
 SPEC = small_spec(levels=64, residual=16, dilation_channels=16, skip=32, head=32)
 SMALLER = ["bfloat16", "int8"]
 every_smaller_one = pytest.mark.parametrize("smaller", SMALLER)
 CODES = random_codes(SPEC, 300, seed=2)
+MORE_CODES = random_codes(SPEC, 40, seed=3)
 
 
 @pytest.fixture
 def path(tmp_path):
     fw.modelfile.save(tmp_path / "m.safetensors", SPEC, weights_of(SPEC))
     return tmp_path / "m.safetensors"
+
+
+def mean_nats(precision: str, *recordings: np.ndarray) -> float:
+    """float64, over all samples of all recordings."""
+    model = model_of(SPEC, precision=precision)
+    return np.concatenate([fw.score(model, codes) for codes in recordings]).mean(dtype=np.float64)
 
 
 def test_these_tests_know_every_precision():
@@ -118,3 +127,78 @@ def test_changing_the_losses_one_was_told_changes_no_model(path):
     model = fw.load(path)
     model.losses["int8"] = 9.0
     assert model.losses == {"int8": 0.0}
+
+
+# ---- measured --------------------------------------------------------------------------------
+
+
+@every_smaller_one
+def test_the_loss_is_how_much_more_a_sample_costs_than_in_float32(path, smaller):
+    losses = fw.measure_precision(path, CODES)
+    assert list(losses) == SMALLER
+    expected = mean_nats(smaller, CODES) - mean_nats("float32", CODES)
+    assert losses[smaller] == pytest.approx(expected, abs=1e-12)
+    assert losses[smaller] != 0
+
+
+@every_smaller_one
+def test_every_sample_of_several_recordings_counts_as_much(path, smaller):
+    losses = fw.measure_precision(path, CODES, MORE_CODES)
+    expected = mean_nats(smaller, CODES, MORE_CODES) - mean_nats("float32", CODES, MORE_CODES)
+    assert losses[smaller] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_loss_of_these_precisions_is_small(path):
+    losses = fw.measure_precision(path, random_codes(SPEC, 3000, seed=4))
+    assert abs(losses["bfloat16"]) < 0.005
+    assert abs(losses["int8"]) < 0.02
+
+
+def test_audio_is_measured_like_its_codes(path):
+    audio = fw.mu_law_decode(CODES, SPEC.levels)
+    assert fw.measure_precision(path, audio) == fw.measure_precision(path, CODES)
+
+
+def test_measuring_changes_no_file_and_does_not_see_what_was_recorded(path):
+    measured = fw.measure_precision(path, CODES)
+    fw.record_losses(path, {"int8": 7.0})
+    before = path.read_bytes()
+    assert fw.measure_precision(path, CODES) == measured
+    assert path.read_bytes() == before
+
+
+def test_what_was_measured_is_recorded_and_decides(path):
+    losses = fw.measure_precision(path, CODES)
+    fw.record_losses(path, losses)
+    model = fw.load(path)
+    assert model.losses == losses
+    affordable = [name for name in SMALLER if losses[name] <= AFFORDABLE]
+    assert model.precision == ["float32", *affordable][-1]
+
+
+@pytest.mark.parametrize("recordings", [[], [CODES[:0]], [CODES[:1]], [CODES[:1], CODES[:1]]])
+def test_nothing_is_measured_where_nothing_is_predicted(path, recordings):
+    with pytest.raises(ValueError, match="expected a recording of at least 2 samples"):
+        fw.measure_precision(path, *recordings)
+    fw.measure_precision(path, *recordings, CODES[:2])
+
+
+def test_a_model_that_needs_cond_is_not_measured(tmp_path):
+    spec = small_spec(conditioning="rows")
+    fw.modelfile.save(tmp_path / "m.safetensors", spec, weights_of(spec))
+    with pytest.raises(ValueError, match="conditioning='rows' needs cond"):
+        fw.measure_precision(tmp_path / "m.safetensors", [1, 2, 3])
+
+
+def test_progress_goes_once_from_nothing_to_all(path):
+    said = []
+    comparison = Comparison(SPEC, weights_of(SPEC))
+    comparison.add(CODES, progress=lambda done, total: said.append((done, total)))
+    steps = len(CODES) - 1
+    assert said == sorted(said) and said[-1] == (3 * steps, 3 * steps)
+    assert {total for _, total in said} == {3 * steps}
+
+
+def test_losses_are_said_to_a_hundred_thousandth():
+    said = describe_losses({"bfloat16": -0.00003, "int8": 0.000141})
+    assert said == "bfloat16 -0.00003, int8 +0.00014 nats per sample"

@@ -41,3 +41,13 @@ def add_command(
     if json:
         parser.add_argument("--json", action="store_true", help="say the result as JSON")
     return parser.add_argument
+
+
+def add_precision(option: Callable[..., argparse.Action]) -> None:
+    """--precision of what loads a model; a name that is none is refused by `load`."""
+    option(
+        "--precision",
+        default="auto",
+        help="float32, bfloat16, int8, or auto: the smallest that is known to cost nothing "
+        "worth mentioning (%(default)s)",
+    )

@@ -1,4 +1,4 @@
-"""fastwavenet export: a run's best weights as one file."""
+"""fastwavenet export: a run's best weights as one file, which may say what precisions cost."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 
 from .. import modelfile
-from ..files import replace_atomically
+from ..files import check_target, replace_atomically
+from ..losses import Comparison
+from ..precision import AUTO, describe_losses, resolve_precision
 from .arguments import add_command
+from .recordings import read_recordings
 from .report import Report
 
 
@@ -16,26 +19,70 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         run,
         "copy the best model of a run into one checked file",
-        "fastwavenet export run/ -o voice.safetensors",
+        "fastwavenet export run/ -o voice.safetensors --measure held-out/",
     )
-    option("folder", type=Path, metavar="RUN", help="folder left by `fastwavenet train`")
+    option("source", type=Path, metavar="RUN", help="folder left by `train`, or a model file")
     option("-o", "--output", type=Path, required=True, metavar="FILE")
-    option("--latest", action="store_true", help="the latest weights instead of the best")
+    option("--latest", action="store_true", help="the latest weights of RUN instead of the best")
+    option(
+        "--measure",
+        type=Path,
+        metavar="SOURCE",
+        help="audio file, or folder of them: what smaller precisions lose on it is written into "
+        "FILE, and decides which one is used",
+    )
+    option("--convert", action="store_true", help="mix down and resample what needs it in SOURCE")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    folder, output = arguments.folder, arguments.output
-    source = folder / ("latest.safetensors" if arguments.latest else "model.safetensors")
-    if not source.is_file():
-        raise FileNotFoundError(
-            f"{folder}: expected a run folder of `fastwavenet train`, with {source.name}"
-        )
+    report, output, source = Report(arguments), arguments.output, _model_file(arguments)
+    check_target(output)  # before the work
     with modelfile.named_after(source):
         data = modelfile.read(source)
-        spec = modelfile.parse(data).spec
+        contents = modelfile.parse(data)
+        spec, losses = contents.spec, contents.losses
+        if arguments.measure is not None:
+            losses = _measure(contents, arguments, report)
+            data = modelfile.with_losses(data, losses)
     replace_atomically(output, data)
-    Report(arguments).result(
-        {"output": str(output), "source": str(source), "bytes": len(data)},
-        f"{output}: {spec.layers} layers, {spec.sample_rate} Hz, {len(data):,} bytes",
+    precision = resolve_precision(AUTO, losses)
+    report.result(
+        {
+            "output": str(output),
+            "source": str(source),
+            "bytes": len(data),
+            "losses": losses,
+            "precision": precision,
+        },
+        f"{output}: {spec.layers} layers, {spec.sample_rate} Hz, {len(data):,} bytes, {precision}",
     )
     return 0
+
+
+def _model_file(arguments: argparse.Namespace) -> Path:
+    """The file to copy."""
+    given: Path = arguments.source
+    if given.is_file():
+        if arguments.latest:
+            raise ValueError(f"{given} is a file, expected a run folder to take --latest from")
+        return given
+    file = given / ("latest.safetensors" if arguments.latest else "model.safetensors")
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{given}: expected a run folder of `fastwavenet train`, with {file.name}, "
+            f"or a model file"
+        )
+    return file
+
+
+def _measure(
+    contents: modelfile.Contents, arguments: argparse.Namespace, report: Report
+) -> dict[str, float]:
+    """What each precision loses on the recordings; says it."""
+    rate, comparison = contents.spec.sample_rate, Comparison(contents.spec, contents.weights)
+    for file, audio in read_recordings(arguments.measure, rate, arguments.convert, report):
+        with report.progress(rate, f"{file.name} ") as progress:
+            comparison.add(audio, progress)
+    losses = comparison.losses()
+    report.line(f"against float32 on {comparison.samples / rate:.1f} s: {describe_losses(losses)}")
+    return losses

@@ -14,7 +14,7 @@ from ..audio import check_output, encode_audio, read_audio, write_audio
 from ..engine import Generator, Model, load
 from ..files import check_target, is_stream
 from ..isa import isa as resolve_isa
-from .arguments import add_command
+from .arguments import add_command, add_precision
 from .report import Report
 
 MAX_SAMPLES = 2**31 - 64  # what a WAV file of 16-bit samples holds
@@ -56,11 +56,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("--convert", action="store_true", help="mix down and resample --prime if needed")
     option("--subtype", default="PCM_16", help="sample format of the file (%(default)s)")
     option("--plot", type=Path, metavar="PNG", help="picture of waveform and spectrogram")
+    add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    model = load(arguments.model)
+    model = load(arguments.model, arguments.precision)
     n = _length(arguments, model.sample_rate)
     outputs = _outputs(arguments)
     _check_outputs(arguments, outputs, n)
@@ -79,11 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
             "sample_rate": model.sample_rate,
             "seed": seed,
             "stream": arguments.stream,
+            "precision": model.precision,
             "isa": resolve_isa(arguments.isa),
             "samples_per_second": speed,
             "times_real_time": speed / model.sample_rate,
         },
-        f"{_joined(outputs)}: {n / model.sample_rate:g} s, seed {seed}, "
+        f"{_joined(outputs)}: {n / model.sample_rate:g} s, seed {seed}, {model.precision}, "
         f"{speed:,.0f} samples/s, {speed / model.sample_rate:.1f} x real time",
     )
     return 0

@@ -12,6 +12,7 @@ import soundfile
 from .. import __version__, _engine
 from ..engine import Model, load
 from ..isa import available_isas, isa
+from ..precision import describe_losses
 from ..spec import WaveNetSpec
 from .arguments import add_command
 from .report import Report
@@ -66,6 +67,8 @@ def _model(model: Model, path: Path) -> dict[str, object]:
     return {
         "file": str(path),
         "spec": spec.to_dict(),
+        "precision": model.precision,
+        "losses": model.losses,
         "receptive_field_samples": spec.receptive_field,
         "receptive_field_ms": 1000 * spec.receptive_field / spec.sample_rate,
         "weights": spec.weight_bytes() // 4,
@@ -90,11 +93,18 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
         "conditioning": spec.conditioning or "none",
         "receptive field": f"{spec.receptive_field} samples, {facts['receptive_field_ms']:.1f} ms",
         "weights": f"{facts['weights']:,} in {facts['weight_bytes']:,} bytes",
+        "precision": f"{facts['precision']} ({_lost(facts['losses'])})",
         "per sample": f"{spec.macs_per_sample:,} multiply-adds, "
         f"{facts['bytes_read_per_sample']:,} bytes read",
         "per voice": f"{spec.past_bytes:,} bytes of past",
         "fingerprint": facts["fingerprint"],
     }
+
+
+def _lost(losses: dict[str, float]) -> str:
+    if not losses:
+        return "others were not measured: see fastwavenet export --measure"
+    return f"against float32: {describe_losses(losses)}"
 
 
 def _runs(dilations: tuple[int, ...]) -> str:
