@@ -41,6 +41,7 @@ def run_demo(output: Path, minutes: float = 1.0) -> None:
     model = load(output / "voice.safetensors")
     audio = generate(model, seconds=SECONDS, seed=SEED, temperature=TEMPERATURE)
     write_audio(output / "out.wav", audio, rate)
+    print(f"Generated {SECONDS:g} s in {model.precision}")
 
     print("\nSamples per second, one thread:")
     table = speed_table(model, output / "voice.safetensors")
@@ -70,10 +71,10 @@ def speed_table(model: Model, path: Path) -> str:
     finally:
         torch.set_num_threads(threads)
     gen = Generator(model, seed=SEED)
-    rows.append((f"fastwavenet ({gen.isa})", _speed(gen.generate, 4096)))
-    lines = [f"{'':24}{'samples/s':>12}{'x real time':>14}"]
+    rows.append((f"fastwavenet ({gen.isa}, {model.precision})", _speed(gen.generate, 4096)))
+    lines = [f"{'':32}{'samples/s':>12}{'x real time':>14}"]
     for name, speed in rows:
-        lines.append(f"{name:24}{speed:12,.0f}{speed / model.sample_rate:14.3f}")
+        lines.append(f"{name:32}{speed:12,.0f}{speed / model.sample_rate:14.3f}")
     return "\n".join(lines)
 
 

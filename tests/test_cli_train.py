@@ -31,7 +31,8 @@ def test_a_recording_becomes_a_voice_becomes_sound(run, tmp_path):
     assert said.splitlines()[-1].startswith("done after 2 steps and ")
 
     code, said, _ = run("export", folder, "-o", voice)
-    expected = f"{voice}: 16 layers, 16000 Hz, {voice.stat().st_size:,} bytes, float32\n"
+    size, precision = voice.stat().st_size, load(voice).precision
+    expected = f"{voice}: 16 layers, 16000 Hz, {size:,} bytes, {precision}\n"
     assert (code, said) == (0, expected)
     assert voice.read_bytes() == (folder / "model.safetensors").read_bytes()
 

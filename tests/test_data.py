@@ -7,7 +7,15 @@ from recordings import record, tone
 
 from fastwavenet.audio import AudioError
 from fastwavenet.mulaw import mu_law_encode
-from fastwavenet.training.data import IGNORED, SHORTEST, Clip, Corpus, Windows, load_corpus
+from fastwavenet.training.data import (
+    IGNORED,
+    SHORTEST,
+    Clip,
+    Corpus,
+    Windows,
+    excerpts,
+    load_corpus,
+)
 
 SPEC = small_spec(sample_rate=16000, levels=256)
 
@@ -190,6 +198,33 @@ def test_a_validation_folder_without_audio_is_refused_by_name(tmp_path):
     (tmp_path / "held").mkdir()
     with pytest.raises(AudioError, match="held: expected audio files"):
         load_corpus(tmp_path, SPEC, validation=tmp_path / "held")
+
+
+# ---- what is measured on ---------------------------------------------------------------------
+
+
+def test_an_excerpt_is_the_middle_of_a_clip():
+    (excerpt,) = excerpts(counting(100), least=5, most=20)
+    assert excerpt.tolist() == list(range(40, 60))
+
+
+@pytest.mark.parametrize("n", [2, 19, 20])
+def test_of_a_clip_that_is_no_longer_everything_is_taken(n):
+    (excerpt,) = excerpts(counting(n), least=5, most=20)
+    assert excerpt.tolist() == list(range(n))
+
+
+@pytest.mark.parametrize("count", range(1, 14))
+def test_excerpts_are_nearly_as_much_as_asked_for_and_none_is_short(count):
+    found = excerpts(counting(*[100] * count), least=5, most=20)
+    lengths = {len(excerpt) for excerpt in found}
+    assert 15 <= sum(map(len, found)) <= 20
+    assert len(lengths) == 1 and min(lengths) >= 5
+
+
+def test_excerpts_are_of_clips_evenly_apart():
+    found = excerpts(counting(*[100] * 12), least=5, most=20)
+    assert [excerpt[0] // 100 for excerpt in found] == [0, 3, 6, 9]
 
 
 # ---- windows ---------------------------------------------------------------------------------

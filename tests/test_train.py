@@ -21,6 +21,7 @@ from runs import SPEC, interrupt, log, quick, weights
 
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
+from fastwavenet.precision import describe_losses
 from fastwavenet.training import PRESETS, train
 from fastwavenet.training.console import describe_cost
 from fastwavenet.training.data import load_corpus
@@ -49,7 +50,7 @@ def test_validation_loss_is_what_the_engine_scores(source, tmp_path):
     """Windows with context cost nothing: each target is judged with its whole past."""
     summary = quick(source / "a.wav", tmp_path / "run", steps=40, validation=source / "b.wav")
     audio, _ = fw.audio.read_audio(source / "b.wav")
-    nats = fw.score(fw.load(summary.model), audio)
+    nats = fw.score(fw.load(summary.model, "float32"), audio)
     assert summary.validation_loss == pytest.approx(nats.mean(), abs=1e-4)
 
 
@@ -153,6 +154,20 @@ def test_the_model_is_ready_for_the_engine(source, tmp_path):
     summary = quick(source, tmp_path / "run")
     assert summary.model == tmp_path / "run" / "model.safetensors"
     assert fw.generate(fw.load(summary.model), n_samples=10, seed=1).shape == (10,)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_best_model_says_what_precisions_lose_on_held_out_audio(
+    source, tmp_path, monkeypatch, stopped
+):
+    if stopped:
+        interrupt(monkeypatch, 1)
+    held_out = record(tmp_path / "held-out.wav", tone(1000, 300))
+    summary = quick(source, tmp_path / "run", steps=5, validation=held_out)
+    assert summary.interrupted == stopped
+    losses = fw.measure_precision(summary.model, fw.audio.read_audio(held_out)[0])
+    assert fw.load(summary.model).losses == losses
+    assert fw.load(tmp_path / "run" / "latest.safetensors").losses == {}
 
 
 def test_the_best_weights_are_kept_and_the_latest(source, tmp_path, monkeypatch):
@@ -385,8 +400,10 @@ def test_what_was_found_and_what_will_be_done_is_said(source, tmp_path, capsys):
     parameters = sum(math.prod(shape) for shape in SPEC.tensors().values())
     assert plan.startswith(f"training {parameters:,} parameters, which hear the last 9 samples")
     assert plan.endswith(", for 3 steps")
-    assert len(reports) == 3
+    assert len(reports) == 4
     assert reports[0].startswith("step 1, ")
+    losses = describe_losses(fw.load(tmp_path / "run" / "model.safetensors").losses)
+    assert reports[-1] == f"against float32: {losses}"
 
 
 def test_many_skipped_files_are_counted(source, tmp_path, capsys):

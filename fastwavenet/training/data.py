@@ -150,6 +150,17 @@ def _cut(clips: list[Clip], at: int) -> tuple[list[Clip], list[Clip]]:
     return before, behind
 
 
+def excerpts(clips: list[Clip], least: int, most: int) -> list[np.ndarray]:
+    """Codes (n,) of evenly chosen clips, `most` samples in all or nearly, out of their middles.
+
+    There the recorded voice speaks.  Each has `least` samples or more, as far as its clip has.
+    """
+    chosen = clips[:: -(-len(clips) * least // most)]
+    share = most // len(chosen)
+    starts = [max(len(clip.codes) - share, 0) // 2 for clip in chosen]
+    return [c.codes[at : at + share] for c, at in zip(chosen, starts, strict=True)]
+
+
 def _samples(clips: list[Clip]) -> int:
     return sum(len(clip.codes) for clip in clips)
 

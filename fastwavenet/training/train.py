@@ -15,15 +15,19 @@ from pathlib import Path
 
 import torch
 
+from ..losses import measure_precision
+from ..modelfile import record_losses
+from ..precision import describe_losses
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
 from .console import Console, describe, describe_cost, stop_on_signals
-from .data import Corpus, load_corpus
+from .data import Corpus, excerpts, load_corpus
 from .learner import Learner, choose_device
 from .run import RunFolder
 from .settings import Budget, Settings, choose_spec, schedule
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
+MEASURED_SECONDS = 10  # of held-out audio, by which losses are told to about 0.0001 nats
 COST_STEPS = 10  # tell the speed; one more comes first, which prepares what they use
 
 
@@ -68,9 +72,9 @@ def train(
 ) -> Summary:
     """Trains on a file or folder, and leaves a run folder `output`.
 
-    It holds model.safetensors, the weights that did best on held-out audio, and
-    latest.safetensors, both model files; checkpoint.safetensors, all that is needed to go on;
-    log.jsonl, a line per report.
+    It holds model.safetensors, the weights that did best on held-out audio, with what smaller
+    precisions lose there, and latest.safetensors, both model files; checkpoint.safetensors, all
+    that is needed to go on; log.jsonl, a line per report.
 
     preset          the network's size, one of PRESETS ("small")
     sample_rate     of the audio, in Hz (16000)
@@ -125,6 +129,7 @@ def train(
     with stop_on_signals() as stop, run.console:
         run.begin(started)
         loss = run.fit(stop)
+        run.record_losses()
     return Summary(
         spec=settings.spec,
         model=folder.model,
@@ -263,6 +268,14 @@ class Run:
         best = self.learner.weights() if better else None
         self.publish([*self.progress.history, record], best)
         return min(record["validation_loss"], self.progress.best_loss)
+
+    def record_losses(self) -> None:
+        """Writes into the best model what smaller precisions lose on held-out audio; says it."""
+        rate = self.learner.settings.spec.sample_rate
+        pieces = excerpts(self.corpus.validation, rate, MEASURED_SECONDS * rate)
+        losses = measure_precision(self.folder.model, *pieces)
+        record_losses(self.folder.model, losses)
+        self.console.say(f"against float32: {describe_losses(losses)}")
 
     def judge(self) -> dict:
         """The line for the log; says it too."""
