@@ -4,8 +4,9 @@
 
 All numbers are 32-bit and little-endian, nothing is aligned to more than 4 bytes:
 
-    char magic[8]                            "FWNDUMP1"
+    char magic[8]                            "FWNDUMP2"
     sample_rate, levels, residual, dilation_channels, skip, head, first_kernel, start_code
+    precision                                what "auto" is for the file: 0, 1 or 2 as in C
     layers, tensors                          how many of each follow
     kernels[layers], dilations[layers]
     tensors times:  char name[64] (padded with zeros), rank, shape[4] (padded with 1), float values
@@ -23,19 +24,22 @@ import numpy as np
 
 from fastwavenet import WaveNetSpec, modelfile
 from fastwavenet.files import replace_atomically
+from fastwavenet.precision import resolve_precision
+from fastwavenet.spec import PRECISIONS
 
-MAGIC = b"FWNDUMP1"
+MAGIC = b"FWNDUMP2"
 
 
-def dump(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> bytes:
-    """Spec and weights, as in a model file, as the bytes of a dump.
+def dump(spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str = "float32") -> bytes:
+    """Spec and weights, as in a model file, and what to compute in, as the bytes of a dump.
 
     Raises ValueError for a network that needs conditioning: generate.c has none to give.
     """
     if spec.conditioning is not None:
         raise ValueError(f"a model with conditioning={spec.conditioning!r} cannot be dumped")
     sizes = (spec.sample_rate, spec.levels, spec.residual, spec.dilation_channels, spec.skip)
-    sizes += (spec.head, spec.first_kernel, spec.start_code, spec.layers, len(weights))
+    sizes += (spec.head, spec.first_kernel, spec.start_code)
+    sizes += (list(PRECISIONS).index(precision), spec.layers, len(weights))
     numbers = sizes + spec.kernel + spec.dilations
     parts = [MAGIC, struct.pack(f"<{len(numbers)}I", *numbers)]
     for name, array in weights.items():
@@ -50,8 +54,8 @@ def main(arguments: list[str]) -> None:
         sys.exit("usage: dump_model.py MODEL.safetensors OUTPUT.dump")
     source, target = arguments
     try:
-        spec, weights, _ = modelfile.load(source)
-        replace_atomically(target, dump(spec, weights))
+        spec, weights, losses = modelfile.load(source)
+        replace_atomically(target, dump(spec, weights, resolve_precision("auto", losses)))
     except (ValueError, OSError) as error:
         sys.exit(f"dump_model.py: {error}")
 

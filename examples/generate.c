@@ -59,13 +59,14 @@ static fwn_tensor take_tensor(bytes *b)
     return t;
 }
 
-/* magic; sample rate; the sizes of fwn_spec; number of tensors; kernels; dilations; tensors.
+/* magic; sample rate; the sizes of fwn_spec, after start_code the precision; number of tensors;
+ * kernels; dilations; tensors.
  * What is wrong with the sizes and tensors, fwn_model_create finds. */
 static fwn_model *take_model(bytes b, uint32_t *sample_rate)
 {
     fwn_spec spec;
     fwn_model *model;
-    if (memcmp(take(&b, 8), "FWNDUMP1", 8)) fail("dump", "was not written by dump_model.py");
+    if (memcmp(take(&b, 8), "FWNDUMP2", 8)) fail("dump", "was not written by dump_model.py");
     *sample_rate = take_number(&b);
     spec.levels = take_number(&b);
     spec.residual = take_number(&b);
@@ -74,6 +75,7 @@ static fwn_model *take_model(bytes b, uint32_t *sample_rate)
     spec.head = take_number(&b);
     spec.first_kernel = take_number(&b);
     spec.start_code = take_number(&b);
+    const int precision = (int)take_number(&b);
     spec.layers = take_number(&b);
     const uint32_t count = take_number(&b);
     if (*sample_rate < 1 || *sample_rate > 768000) fail("dump", "has an impossible sample rate");
@@ -84,7 +86,7 @@ static fwn_model *take_model(bytes b, uint32_t *sample_rate)
     if (!tensors) fail("model", "out of memory");
     for (uint32_t i = 0; i < count; i++) tensors[i] = take_tensor(&b);
     if (b.left) fail("dump", "goes on after the last tensor");
-    check("model", fwn_model_create(&spec, tensors, count, FWN_FLOAT32, &model));
+    check("model", fwn_model_create(&spec, tensors, count, precision, &model));
     free(tensors); /* the model has copies of its own */
     return model;
 }

@@ -88,6 +88,12 @@ def test_the_c_program_reads_any_network(generate, tmp_path, name):
     assert np.array_equal(audio, fw.mu_law_decode(codes, spec.levels, dtype=np.int16))
 
 
+def test_the_c_program_computes_in_the_precision_of_the_dump(generate, tmp_path, precision):
+    data = dump(SPEC, weights_of(SPEC), precision)
+    expected = fw.generate(model_of(SPEC, precision=precision), n_samples=300, seed=7)
+    assert np.array_equal(sound(generate, data, tmp_path, 300, 7, 1)[0], sixteen_bit(expected))
+
+
 def refusal(program: Path, data: bytes, folder: Path) -> str:
     """The line with which a dump is refused; a crash or a sanitizer's report is no refusal."""
     (folder / "bad.dump").write_bytes(data)
@@ -109,14 +115,27 @@ def test_bytes_after_the_last_tensor_are_refused(generate, tmp_path):
     assert "goes on" in refusal(generate, dump(SPEC, weights_of(SPEC)) + b"\0", tmp_path)
 
 
-HEAD = "sample_rate levels residual dilation_channels skip head first_kernel start_code layers"
-FIELDS = [*HEAD.split(), "tensors", "kernel", *(f"k{i}" for i in (1, 2)), "dilation"]
-FIRST_TENSOR = 8 + 4 * 16  # magic, ten numbers, three kernels, three dilations
+HEAD = "sample_rate levels residual dilation_channels skip head first_kernel start_code"
+FIELDS = [
+    *HEAD.split(),
+    "precision",
+    "layers",
+    "tensors",
+    "kernel",
+    *(f"k{i}" for i in (1, 2)),
+    "dilation",
+]
+FIRST_TENSOR = 8 + 4 * 17  # magic, eleven numbers, three kernels, three dilations
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [(f, v) for f in FIELDS for v in (0, 2**31, 2**32 - 1) if (f, v) != ("start_code", 0)],
+    [
+        (f, v)
+        for f in FIELDS
+        for v in (0, 2**31, 2**32 - 1)
+        if v or f not in ("start_code", "precision")
+    ],
 )
 def test_a_size_that_is_wrong_is_refused(generate, tmp_path, field, value):
     data = bytearray(dump(SPEC, weights_of(SPEC)))
@@ -188,6 +207,9 @@ def test_a_model_file_is_dumped(tmp_path):
     done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "voice.dump").read_bytes() == dump(SPEC, weights_of(SPEC))
+    fw.record_losses(tmp_path / "voice.safetensors", {"int8": 0.0})
+    dump_command(tmp_path, "voice.safetensors", "voice.dump")
+    assert (tmp_path / "voice.dump").read_bytes() == dump(SPEC, weights_of(SPEC), "int8")
 
 
 def test_names_fit_the_dump():
