@@ -145,11 +145,16 @@ static uint32_t place(uint32_t o, uint32_t half)
     return half && o >= half ? fwn_pad(half) + o - half : o;
 }
 
-static uint16_t to_bf16(float w) /* the nearest, ties to even */
+/* The upper half of the float nearest to w, ties to the larger, that has `lower` as its lower half.
+ * Never denormal, which would be slow: 0, or with a lower half the smallest normal number. */
+static uint16_t to_bf16(float w, uint16_t lower)
 {
     uint32_t bits;
     memcpy(&bits, &w, sizeof bits);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    const uint32_t size = bits & 0x7fffffff;
+    uint32_t upper = size < lower ? 0 : (size - lower + 0x8000) >> 16;
+    if (upper < 0x0080) upper = lower ? 0x0080 : 0;
+    return (uint16_t)(upper | bits >> 31 << 15);
 }
 
 static int8_t to_int8(float w, float scale)
@@ -165,7 +170,8 @@ static void put(const fwn_model *m, const fwn_mat *mat, uint32_t k, uint32_t n, 
     const uint32_t g = groups[m->precision];
     const size_t at = ((size_t)(n / 16) * mat->k + k / g * g) * 16 + n % 16 * g + k % g;
     if (m->precision == FWN_FLOAT32) ((float *)mat->w)[at] = w;
-    if (m->precision == FWN_BFLOAT16) ((uint16_t *)mat->w)[at] = to_bf16(w);
+    if (m->precision == FWN_BFLOAT16)
+        ((uint16_t *)mat->w)[at] = to_bf16(w, k % 2 ? ((uint16_t *)mat->w)[at - 1] : 0);
     if (m->precision != FWN_INT8) return;
     const int8_t q = to_int8(w, mat->scale[n]);
     ((int8_t *)mat->w)[at] = q;
