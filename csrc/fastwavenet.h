@@ -79,7 +79,8 @@ void fwn_model_destroy(fwn_model *model);
 typedef struct {
     size_t arena_bytes;   /* packed weights */
     size_t step_bytes;    /* weight bytes read for one generated sample of one row */
-    uint64_t fingerprint; /* of spec and weights: ties a saved state to its model */
+    uint64_t fingerprint; /* of spec, weights and precision: ties a saved state to its model */
+    const void *arena;    /* where the packed weights are; huge pages were asked for, see smaps */
 } fwn_info;
 int fwn_model_info(const fwn_model *model, fwn_info *out);
 
@@ -88,6 +89,8 @@ int fwn_model_info(const fwn_model *model, fwn_info *out);
 typedef struct fwn_stream fwn_stream;
 int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out);
 void fwn_stream_destroy(fwn_stream *stream);
+/* Bytes that a stream of so many rows takes; 0 if it cannot be created. */
+size_t fwn_stream_bytes(const fwn_model *model, uint32_t rows);
 
 /* Row `row` starts afresh: silent past, start code next, step 0, random numbers of (seed, id). */
 int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id);

@@ -412,6 +412,6 @@ int fwn_model_info(const fwn_model *m, fwn_info *out)
             step += mat_bytes(m, &layer->tap[j]) / (j + 1 < layer->taps ? ahead : 1);
         if (l + 1 < m->spec.layers) step += mat_bytes(m, &layer->residual);
     }
-    *out = (fwn_info){m->arena_bytes, step, m->fingerprint};
+    *out = (fwn_info){m->arena_bytes, step, m->fingerprint, m->arena};
     return FWN_OK;
 }

@@ -65,16 +65,30 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     fwn_take(arena, FWN_TILE, s->wide.stride + s->z.stride); /* tiles read whole, past the last row */
 }
 
+/* A stream without memory. */
+static fwn_stream planned(const fwn_model *model, uint32_t rows)
+{
+    return (fwn_stream){.model = model, .rows = rows,
+                        .block = rows < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / rows : 1};
+}
+
+size_t fwn_stream_bytes(const fwn_model *model, uint32_t rows)
+{
+    if (!model || rows < 1 || rows > 65536) return 0;
+    fwn_stream s = planned(model, rows);
+    fwn_arena arena = {NULL, 0};
+    lay_out(&s, &arena);
+    return sizeof s + arena.used;
+}
+
 int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out)
 {
     if (!model || !out || rows < 1 || rows > 65536) return FWN_BAD_ARGUMENT;
     if (!fwn_kernels_of(isa, model->precision)) return FWN_BAD_ISA;
     fwn_stream *s = calloc(1, sizeof *s);
     if (!s) return FWN_NO_MEMORY;
-    s->model = model;
+    *s = planned(model, rows);
     s->kernels = fwn_kernels_of(isa, model->precision);
-    s->rows = rows;
-    s->block = rows < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / rows : 1;
     fwn_arena arena = {NULL, 0};
     lay_out(s, &arena);
     s->arena = fwn_arena_memory(arena.used);

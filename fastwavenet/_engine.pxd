@@ -58,6 +58,8 @@ cdef extern from "fastwavenet.h" nogil:
         size_t arena_bytes
         size_t step_bytes
         uint64_t fingerprint
+        const void *arena
+    size_t fwn_stream_bytes(const fwn_model *model, uint32_t rows)
     int fwn_model_info(const fwn_model *model, fwn_info *out)
 
     ctypedef struct fwn_stream

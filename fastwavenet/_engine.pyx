@@ -137,7 +137,10 @@ cdef class Network:
         cdef fwn_info info
         check(fwn_model_info(self.model, &info))
         return {"arena_bytes": info.arena_bytes, "step_bytes": info.step_bytes,
-                "fingerprint": info.fingerprint}
+                "fingerprint": info.fingerprint, "arena": <size_t>info.arena}
+
+    def stream_bytes(self, uint32_t rows):
+        return fwn_stream_bytes(self.model, rows)
 
 
 cdef uint32_t[::1] _words(values):

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _engine, modelfile
+from .hugepages import huge_page_bytes
 from .isa import isa as resolve_isa
 from .mulaw import check_codes, mu_law_encode
 from .precision import resolve_precision
@@ -75,8 +76,14 @@ class Model:
         return dict(self._losses)
 
     def info(self) -> dict[str, int]:
-        """arena_bytes: packed weights; step_bytes: those read per generated sample; fingerprint."""
-        return self._network.info()
+        """arena_bytes: packed weights, huge_page_bytes of them in huge pages (on Linux, which says);
+        step_bytes: those read per generated sample; voice_bytes: memory of a generator of one
+        voice; fingerprint: ties a saved state to this network and precision.
+        """
+        facts = self._network.info()
+        pages = huge_page_bytes(facts.pop("arena"), facts["arena_bytes"])
+        known = {} if pages is None else {"huge_page_bytes": pages}
+        return facts | known | {"voice_bytes": self._network.stream_bytes(1)}
 
     def __repr__(self) -> str:
         s = self._spec

@@ -111,6 +111,7 @@ def test_info_counts_what_a_model_costs(run, voice):
     assert said["macs_per_sample"] == spec.macs_per_sample
     assert said["bytes_read_per_sample"] == fw.load(voice).info()["step_bytes"]
     assert said["past_bytes_per_voice"] == spec.past_bytes
+    assert said["bytes_per_voice"] > 2 * spec.past_bytes  # and what a step computes
 
 
 def test_info_describes_a_model_to_people(run, tmp_path):

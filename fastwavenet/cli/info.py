@@ -76,7 +76,9 @@ def _model(model: Model, path: Path) -> dict[str, object]:
         "macs_per_sample": spec.macs_per_sample,
         "bytes_read_per_sample": packed["step_bytes"],
         "packed_bytes": packed["arena_bytes"],
+        "huge_page_bytes": packed.get("huge_page_bytes"),
         "past_bytes_per_voice": spec.past_bytes,
+        "bytes_per_voice": packed["voice_bytes"],
         "fingerprint": f"{packed['fingerprint']:016x}",
     }
 
@@ -96,7 +98,8 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
         "precision": f"{facts['precision']} ({_lost(facts['losses'])})",
         "per sample": f"{spec.macs_per_sample:,} multiply-adds, "
         f"{facts['bytes_read_per_sample']:,} bytes read",
-        "per voice": f"{spec.past_bytes:,} bytes of past",
+        "packed": f"{facts['packed_bytes']:,} bytes, {_huge(facts['huge_page_bytes'])}",
+        "per voice": f"{facts['bytes_per_voice']:,} bytes",
         "fingerprint": facts["fingerprint"],
     }
 
@@ -105,6 +108,10 @@ def _lost(losses: dict[str, float]) -> str:
     if not losses:
         return "others were not measured: see fastwavenet export --measure"
     return f"against float32: {describe_losses(losses)}"
+
+
+def _huge(size: int | None) -> str:
+    return "pages of unknown size" if size is None else f"{size:,} in huge pages"
 
 
 def _runs(dilations: tuple[int, ...]) -> str:
