@@ -1,8 +1,9 @@
-"""One step as an ONNX graph for ONNX Runtime, its inputs and outputs bound to memory once."""
+"""One step as an ONNX graph for ONNX Runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from ..spec import WaveNetSpec
-from .numpy_peer import gumbel_noise
-from .packed import Packed
-from .peer import Weights
+from .one_step import OneStep
 
 OPSET = 18
 IR_VERSION = 10  # any onnxruntime since 1.18 reads it
@@ -58,33 +56,15 @@ class Graph:
         return model.SerializeToString()
 
 
-class OnnxQueue(Packed):
-    """The ring is numpy's; everything between the gather and the scatter is one graph.
+class OnnxQueue(OneStep):
+    """The draw is in the graph; an input and an output for each layer."""
 
-    Keeping the ring in the graph would need a gather and a scatter of its own, which cost more
-    than numpy's; outputs are bound to the memory that the scatter reads, so nothing is copied.
-    """
-
-    def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1, seed: int = 0):
-        super().__init__(spec, weights, batch)
-        self.noise = gumbel_noise(
-            np.random.default_rng(seed), self.noise_rows, (batch, spec.levels)
-        )
-        self._allocate()
-        self.session = onnxruntime.InferenceSession(
+    def _compiled(self) -> Callable[[], object]:
+        self.noise_now = np.zeros((self.batch, self.spec.levels), np.float32)
+        session = onnxruntime.InferenceSession(
             self._graph(), _one_thread(), providers=["CPUExecutionProvider"]
         )
-        self._bind()
-        self.reset()
-
-    def _allocate(self) -> None:
-        spec, b, (layers, inputs, _) = self.spec, self.batch, self.past.shape
-        self.past_rows = np.zeros((layers, b, inputs), np.float32)
-        self.before = self.past_rows.reshape(layers, b, -1, spec.residual)
-        self.x = np.zeros((layers, b, spec.residual), np.float32)
-        self.noise_now = np.zeros((b, spec.levels), np.float32)
-        self.logit_rows = np.zeros((b, spec.levels), np.float32)
-        self.codes = np.zeros(b, np.int64)
+        return functools.partial(session.run_with_iobinding, self._bound(session))
 
     def _graph(self) -> bytes:
         """Inputs: x, past_l, noise.  Outputs: the x of later layers, logits, codes."""
@@ -111,25 +91,17 @@ class OnnxQueue(Packed):
         y = graph.add("Relu", graph.add("Gemm", s, self.hidden, self.hidden_bias))
         return graph.add("Gemm", y, self.output, self.output_bias)
 
-    def _bind(self) -> None:
-        self.binding = self.session.io_binding()
+    def _bound(self, session: onnxruntime.InferenceSession) -> onnxruntime.IOBinding:
+        binding = session.io_binding()
         inputs = {"x": self.x[0], "noise": self.noise_now}
         inputs |= {f"past_{layer}": past for layer, past in enumerate(self.past_rows)}
         wrap = onnxruntime.OrtValue.ortvalue_from_numpy  # shares the array's memory
         for name, array in inputs.items():
-            self.binding.bind_ortvalue_input(name, wrap(array))
+            binding.bind_ortvalue_input(name, wrap(array))
         outputs = [*self.x[1:], self.logit_rows, self.codes]
         for name, array in zip(self.names, outputs, strict=True):
-            self.binding.bind_ortvalue_output(name, wrap(array))
-
-    def reset(self) -> None:
-        self.time, self.ring = 0, self.silence.copy()
-        self.codes[:] = self.spec.start_code
-        self.older = np.zeros((self.batch, self.spec.residual), np.float32)  # last codes' part
-
-    def step(self, codes: np.ndarray) -> np.ndarray:
-        self._step(codes)
-        return self.logit_rows.copy()
+            binding.bind_ortvalue_output(name, wrap(array))
+        return binding
 
     def generate(self, n: int) -> np.ndarray:
         drawn = np.empty((n, self.batch), np.int64)
@@ -138,15 +110,6 @@ class OnnxQueue(Packed):
             self._step(self.codes)
             row[:] = self.codes
         return drawn.T
-
-    def _step(self, codes: np.ndarray) -> None:
-        moment = self.time % len(self.reads)
-        self.ring.take(self.reads[moment], 0, self.before, "clip")  # no bounds checks, no buffer
-        np.add(self.older, self.tables[1].take(codes, 0), self.x[0])
-        self.older = self.tables[0].take(codes, 0)
-        self.session.run_with_iobinding(self.binding)  # sets codes
-        self.ring[self.writes[moment]] = self.x
-        self.time += 1
 
 
 def _one_thread() -> onnxruntime.SessionOptions:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -13,6 +14,17 @@ class NotAvailable(Exception):
     """This contender cannot run here; the message says why.  Its row says so instead of a speed."""
 
 
+@contextlib.contextmanager
+def available() -> Iterator[None]:
+    """Raises NotAvailable, with both ends of the report, if something is not compiled."""
+    try:
+        yield
+    except RuntimeError as error:  # what torch raises, also if there is no compiler, and OpenVINO
+        text = " ".join(str(error).split())
+        short = text if len(text) <= 120 else f"{text[:60]} ... {text[-55:]}"
+        raise NotAvailable(short) from error
+
+
 class Peer:
     """Generates `batch` voices in step; continues where the last call stopped.
 
@@ -21,6 +33,7 @@ class Peer:
     """
 
     batch: int
+    precision = "float32"  # of its products
     checked_steps: int | None = None  # over how many its logits are checked; None: all
     reads_weights_once = True  # per step; only then does the memory's bandwidth bound it
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..spec import WaveNetSpec
 from .packed import Packed
-from .peer import NotAvailable, Weights
+from .peer import Weights, available
 from .torch_peers import gumbel_noise
 
 OWN_LOOPS = 2**14  # for one voice, up to so many weights the compiler's loops beat a call of BLAS
@@ -134,13 +131,3 @@ class CompiledQueue(Packed):
             self.write[moment],
             next(self.noise),
         )
-
-
-@contextlib.contextmanager
-def available() -> Iterator[None]:
-    """Raises NotAvailable, with the beginning of the report, if something is not compiled."""
-    try:
-        yield
-    except RuntimeError as error:  # what the compiler raises, also if there is none for C++
-        text = " ".join(str(error).split())
-        raise NotAvailable(text if len(text) <= 120 else text[:117] + "...") from error

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .torch_compiled import available
+from .peer import available
 
 MU = 255
 
