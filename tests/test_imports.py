@@ -1,8 +1,8 @@
 """Who may know of whom: the directions of dependency that keep the parts apart.
 
 torch may be imported by fastwavenet.training, and by the benchmark's peers that are made of it,
-fastwavenet.bench.torch_*; onnx and onnxruntime by fastwavenet.bench.onnx_peer.  Nothing else
-imports these before it needs them.
+fastwavenet.bench.torch_*; onnx, onnxruntime and openvino by its peers of those names.  Nothing
+else imports these before it needs them.
 """
 
 import ast
@@ -96,14 +96,17 @@ def test_the_torch_model_never_imports_the_engine():
 
 
 WITH_TORCH = ("fastwavenet.training", "fastwavenet.bench.torch_")
-HEAVY = {"torch", "onnx", "onnxruntime"}
+OF_PEERS = {
+    "fastwavenet.bench.onnx_peer": {"onnx", "onnxruntime"},
+    "fastwavenet.bench.openvino_peer": {"openvino"},
+}
+HEAVY = {"torch"}.union(*OF_PEERS.values())
 
 
 @pytest.mark.parametrize("module", [m for m in SOURCES if not m.startswith(WITH_TORCH)])
 def test_only_training_and_torch_peers_import_torch_at_import_time(module):
     imported = imports(module, at_import_time=True)
-    allowed = {"onnx", "onnxruntime"} if module == "fastwavenet.bench.onnx_peer" else set()
-    assert not (HEAVY - allowed) & roots(imported)
+    assert not (HEAVY - OF_PEERS.get(module, set())) & roots(imported)
     assert not any(name.startswith(WITH_TORCH) for name in imported)
 
 

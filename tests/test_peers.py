@@ -14,6 +14,7 @@ from fastwavenet.bench.engine_peer import Engine
 from fastwavenet.bench.known import FASTEST, ONE_VOICE, miswritten
 from fastwavenet.bench.numpy_peer import TunedNumpy
 from fastwavenet.bench.onnx_peer import OnnxQueue
+from fastwavenet.bench.openvino_peer import OPTIONS, OpenVinoBfloat16, OpenVinoQueue
 from fastwavenet.bench.peer import NotAvailable
 from fastwavenet.bench.torch_compiled import CompiledQueue
 from fastwavenet.bench.torch_peers import CleanQueue, Naive, TunedTorch
@@ -112,7 +113,13 @@ def test_draw_follows_the_softmax_at_its_temperature():
 
 # ---- the benchmark's peers ---------------------------------------------------------------------
 
-TUNED = [TunedTorch, TunedNumpy, OnnxQueue, pytest.param(CompiledQueue, marks=pytest.mark.slow)]
+TUNED = [
+    TunedTorch,
+    TunedNumpy,
+    OnnxQueue,
+    OpenVinoQueue,
+    pytest.param(CompiledQueue, marks=pytest.mark.slow),
+]
 FIT = {
     name: spec
     for name, spec in NETWORKS.items()
@@ -123,7 +130,7 @@ every_peer = pytest.mark.parametrize("peer", [Naive, CleanQueue, *TUNED])
 every_tuned_peer = pytest.mark.parametrize("peer", TUNED)
 
 
-def check_rows(peer, spec, batch: int, n: int) -> None:
+def check_rows(peer, spec, batch: int, n: int, tolerance: float = 2e-5) -> None:
     """Each voice's logits are the reference's; the second time, the peer has forgotten the first.
 
     The voices are fed different codes, so that none can pass for another.
@@ -134,7 +141,7 @@ def check_rows(peer, spec, batch: int, n: int) -> None:
     contender = peer(spec, weights, batch)
     for _ in range(2):
         found = contender.logits(rows)
-        assert np.abs(found - expected).max() <= 2e-5 * max(1, np.abs(expected).max())
+        assert np.abs(found - expected).max() <= tolerance * max(1, np.abs(expected).max())
 
 
 @every_peer
@@ -149,6 +156,24 @@ def test_peers_compute_the_logits_of_the_reference(spec, peer):
 def test_each_voice_of_a_batch_has_the_logits_of_the_reference(name, batch, peer):
     spec = NETWORKS[name]
     check_rows(peer, spec, batch, n=spec.receptive_field + (20 if batch < 64 else 2))
+
+
+@pytest.mark.parametrize("name, batch", [("kernel_2", 1), ("kernel_3", 3), ("one_layer", 64)])
+def test_bfloat16_is_not_float32_but_within_a_few_of_its_steps(name, batch):
+    spec = NETWORKS[name]
+    try:
+        check_rows(OpenVinoBfloat16, spec, batch, n=60, tolerance=4 * 2**-8)
+        with pytest.raises(AssertionError):
+            check_rows(OpenVinoBfloat16, spec, batch, n=60)
+    except NotAvailable as reason:
+        pytest.skip(str(reason))
+
+
+def test_what_openvino_does_not_offer_makes_its_row_say_so(monkeypatch):
+    spec = NETWORKS["one_layer"]
+    monkeypatch.setitem(OPTIONS, "NO_SUCH_OPTION", "1")
+    with pytest.raises(NotAvailable, match="NO_SUCH_OPTION"):
+        OpenVinoQueue(spec, random_weights(spec, seed=27))
 
 
 @every_tuned_peer
@@ -245,8 +270,15 @@ def test_a_peer_whose_library_is_missing_is_reported_and_the_yardstick_is_requir
     arguments = spec, random_weights(spec, seed=26), 1
     monkeypatch.delitem(sys.modules, "fastwavenet.bench.onnx_peer")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it raises ImportError
-    (reason,) = line_up(*arguments).missing.values()
-    assert reason == "onnxruntime is missing: pip install 'fastwavenet[bench]'"
+    monkeypatch.delitem(sys.modules, "fastwavenet.bench.openvino_peer")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert line_up(*arguments).missing == {
+        name: f"{library} is missing: pip install 'fastwavenet[bench]'"
+        for name, library in (
+            ("ONNX Runtime, one step", "onnxruntime"),
+            ("OpenVINO, one step", "openvino"),
+        )
+    }
     monkeypatch.delitem(sys.modules, "fastwavenet.bench.torch_peers")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match="torch"):

@@ -35,6 +35,7 @@ PEERS = {
     "torch.compile, one step": Kind("torch_compiled", "CompiledQueue"),
     "numpy, tuned queue": Kind("numpy_peer", "TunedNumpy"),
     "ONNX Runtime, one step": Kind("onnx_peer", "OnnxQueue", optional=True),
+    "OpenVINO, one step": Kind("openvino_peer", "OpenVinoQueue", optional=True),
 }
 
 

@@ -28,6 +28,9 @@ ONE_VOICE = {
     "ONNX Runtime, one step": {
         "C1": 8718, "C1b": 2083, "C2": 5038, "C3": 3834, "C4": 1925, "C4x30": 1310, "C5": 1445,
     },
+    "OpenVINO, one step": {
+        "C1": 4716, "C1b": 1574, "C2": 2909, "C3": 2687, "C4": 1605, "C4x30": 1113, "C5": 1260,
+    },
 }  # fmt: skip
 
 # The fastest of the study's peers with several voices, all samples counted.

@@ -18,7 +18,7 @@ FORMAT = {"made_by": "fastwavenet bench", "format": 1}
 def machine() -> dict:
     """What the numbers depend on: cpu, isas, and versions of all that takes part."""
     versions = {"fastwavenet": __version__, "Python": platform.python_version()}
-    for library in ("torch", "numpy", "onnxruntime"):
+    for library in ("torch", "numpy", "onnxruntime", "openvino"):
         try:
             versions[library] = metadata.version(library)
         except metadata.PackageNotFoundError:

@@ -1,0 +1,92 @@
+"""One step as a graph for OpenVINO, in float32 and in bfloat16."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openvino
+from openvino import opset13 as ops
+
+from .one_step import OneStep
+from .peer import NotAvailable, available
+
+OPTIONS = {
+    "PERFORMANCE_HINT": "LATENCY",
+    "NUM_STREAMS": "1",
+    "INFERENCE_NUM_THREADS": 1,
+    # Its own loops for chains of products are slower here than its library's, and for one thread
+    # it crashes on making them (2026.4) if something follows the last product.
+    "SNIPPETS_MODE": "DISABLE",
+}
+FORMATS = {"float32": ("FP32", "f32"), "bfloat16": ("BF16", "bf16")}  # its two names for each
+
+Node = Any  # an openvino.Node, or one of its outputs
+
+
+class OpenVinoQueue(OneStep):
+    """One input for all layers' past, one output for all layers' x: each costs a microsecond.
+
+    Raises NotAvailable if the CPU, or this version, does not offer what is asked for.
+    """
+
+    def _compiled(self) -> Callable[[], object]:
+        core, (capability, hint) = openvino.Core(), FORMATS[self.precision]
+        if capability not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise NotAvailable(f"OpenVINO does not compute in {self.precision} on this CPU")
+        with available():
+            options = OPTIONS | {"INFERENCE_PRECISION_HINT": hint}
+            compiled = core.compile_model(self._graph(), "CPU", options)
+        request = compiled.create_infer_request()
+        for index, array in enumerate((self.past_rows, self.x[0])):
+            request.set_input_tensor(index, openvino.Tensor(array, shared_memory=True))
+        later = self.x[1:].reshape(-1, self.spec.residual)
+        for index, array in enumerate((self.logit_rows, later)[: len(compiled.outputs)]):
+            request.set_output_tensor(index, openvino.Tensor(array, shared_memory=True))
+        return functools.partial(request.infer, share_outputs=True)
+
+    def _graph(self) -> openvino.Model:
+        """(L, B, (k-1) R) and (B, R) to logits (B, Q) and, with several layers, ((L-1) B, R)."""
+        past, x = (ops.parameter(a.shape, np.float32) for a in (self.past_rows, self.x[0]))
+        inputs, z, xs = [past, x], [], []
+        for layer, h in enumerate(self._all_past(past)):
+            t = ops.tanh(ops.add(ops.matmul(x, self.now[layer], False, False), h))
+            a, gate = ops.split(t, 1, 2).outputs()
+            z.append(ops.add(a, ops.multiply(a, gate)))  # (B, D)
+            if layer + 1 < self.spec.layers:
+                x = ops.add(ops.matmul(z[-1], self.residual[layer], False, False), x)
+                xs.append(x)
+        logits = self._head(ops.concat(z, 1))
+        return openvino.Model([logits, ops.concat(xs, 0)] if xs else [logits], inputs, "step")
+
+    def _all_past(self, past: Node) -> list[Node]:
+        """What all past inputs and the biases add to each layer's gates: L x (B, 2D)."""
+        h = ops.add(ops.matmul(past, self.past, False, False), self.gate_bias[:, None])
+        layers = ops.split(h, 0, self.spec.layers).outputs()
+        return [ops.squeeze(layer, np.array([0])) for layer in layers]
+
+    def _head(self, z: Node) -> Node:
+        s = ops.relu(_affine(z, self.skip, self.skip_bias))
+        return _affine(
+            ops.relu(_affine(s, self.hidden, self.hidden_bias)), self.output, self.output_bias
+        )
+
+    def generate(self, n: int) -> np.ndarray:
+        drawn, noisy = np.empty((n, self.batch), np.int64), np.empty_like(self.logit_rows)
+        for row in drawn:
+            self._step(self.codes)
+            np.subtract(self.logit_rows, next(self.noise), out=noisy)
+            row[:] = noisy.argmax(1, out=self.codes)
+        return drawn.T
+
+
+class OpenVinoBfloat16(OpenVinoQueue):
+    """The same graph; weights and products in bfloat16, which some CPUs have fast."""
+
+    precision = "bfloat16"
+
+
+def _affine(x: Node, w: np.ndarray, bias: np.ndarray) -> Node:
+    return ops.add(ops.matmul(x, w, False, False), bias)
