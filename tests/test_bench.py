@@ -4,6 +4,7 @@ import argparse
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,16 +15,18 @@ from networks import NETWORKS as SMALL
 from networks import random_weights
 
 from fastwavenet import Model, available_isas
-from fastwavenet.bench import bandwidth, command, generation, known, mulaw, results, table
+from fastwavenet.bench import bandwidth, command, known, mulaw, results, table
 from fastwavenet.bench.chart import colours_of, save_chart
-from fastwavenet.bench.contenders import CLEAN, PEERS
+from fastwavenet.bench.contenders import CLEAN, PEERS, PRECISIONS
 from fastwavenet.bench.engine_peer import Engine
-from fastwavenet.bench.measure import SHORT, Answers, Refused, burn_in, measure
+from fastwavenet.bench.measure import ALLOWED, SHORT, Answers, Refused, burn_in, measure
 from fastwavenet.bench.networks import NETWORKS
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_cpp_compiler", "tiny")
 
 COMPILED = "torch.compile, one step"
+NARROW = "OpenVINO, bfloat16"  # which not every CPU has
+ENGINES = [f"fastwavenet, {precision}" for precision in PRECISIONS]
 SECONDS = 0.02
 
 
@@ -39,9 +42,8 @@ def tiny():
 @pytest.fixture(scope="module")
 def ran(tiny, no_cpp_compiler, one_thread):
     """The results of a whole run with one and two voices, as a JSON file would give them back."""
-    found = {"machine": results.machine(), "seconds_per_cell": SECONDS}
-    found["cells"] = list(generation.cells(["tiny"], [1, 2], SECONDS))
-    found["mu_law"] = mulaw.rows(SECONDS)
+    argv = ["--networks", "tiny", "--batches", "1,2", "--seconds-per-cell", SECONDS]
+    found = command.measured(arguments(*argv))
     return json.loads(json.dumps(found))
 
 
@@ -53,6 +55,11 @@ def one_core(monkeypatch):
         monkeypatch.setenv(name, value)
     yield
     os.sched_setaffinity(0, before)
+
+
+def missing(cell: dict) -> set[str]:
+    """The contenders that are not available."""
+    return {row["name"] for row in cell["rows"] if "not_available" in row}
 
 
 def arguments(*argv: str) -> argparse.Namespace:
@@ -67,11 +74,11 @@ def arguments(*argv: str) -> argparse.Namespace:
 class Wrong(Engine):
     """The engine with one wrong logit."""
 
-    at = (0, 0, 0)
+    at, off = (0, 0, 0), 0.01
 
     def logits(self, codes):
         logits = super().logits(codes)
-        logits[self.at] += 0.01
+        logits[self.at] += self.off
         return logits
 
 
@@ -90,6 +97,18 @@ def test_the_engine_passes_and_a_wrong_logit_in_any_voice_is_refused(tiny):
     ):
         with pytest.raises(Refused, match=f"name, voice {wrong.at[0]} of 4, is 1.0e-02 off"):
             answers.check("name", wrong)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_number_format_is_allowed_its_own_error_and_no_more(tiny, precision):
+    weights = random_weights(tiny, seed=4)
+    model, isa = Model(tiny, weights, precision=precision), available_isas()[-1]
+    answers = Answers(tiny, weights, voices=1)
+    answers.check("right", Engine(model, isa))
+    wrong = Wrong(model, isa)
+    wrong.off = 2 * ALLOWED[precision] * np.abs(wrong.logits(answers.codes)).max()
+    with pytest.raises(Refused, match="name, voice 0 of 1"):
+        answers.check("name", wrong)
 
 
 def test_what_is_not_a_number_is_refused(tiny):
@@ -170,19 +189,34 @@ def test_the_probe_reads_about_the_footprint_by_each_way(size):
 def test_a_cell_says_all_that_follows_from_the_rates(ran, tiny):
     for cell, batch in zip(ran["cells"], (1, 2), strict=True):
         assert (cell["network"], cell["batch"], cell["layers"]) == ("tiny", batch, 3)
-        names = list(PEERS)[batch - 1 :] + [f"fastwavenet, {isa}" for isa in available_isas()]
-        assert [row["name"] for row in cell["rows"]] == names
+        assert [row["name"] for row in cell["rows"]] == list(PEERS)[batch - 1 :] + ENGINES
         timed = [row for row in cell["rows"] if "not_available" not in row]
-        assert [row["name"] for row in cell["rows"] if row not in timed] == [COMPILED]
-        fastest = max(row["samples_per_second"] for row in timed if row["kind"] == "peer")
+        assert {COMPILED} <= missing(cell) <= {COMPILED, NARROW}
         for row in timed:
             assert row["times_real_time"] == row["samples_per_second"] / tiny.sample_rate
-            assert row["times_fastest_peer"] == row["samples_per_second"] / fastest
-        clean = next(row for row in timed if row["name"] == CLEAN)
-        read = 4 * tiny.macs_per_sample * clean["samples_per_second"] / batch / 1e9
-        assert clean["share_of_bandwidth"] == pytest.approx(read / cell["gigabytes_per_second"])
-    naive = ran["cells"][0]["rows"][0]
-    assert naive["share_of_bandwidth"] is None
+            rivals = [
+                peer["samples_per_second"]
+                for peer in timed
+                if peer["kind"] == "peer"
+                and (peer["precision"] == "float32" or row["precision"] != "float32")
+            ]
+            assert row["times_fastest_peer"] == row["samples_per_second"] / max(rivals)
+
+
+def test_one_voice_is_compared_with_what_the_memory_gives(ran, tiny):
+    one, two = ({row["name"]: row for row in cell["rows"]} for cell in ran["cells"])
+    weights = random_weights(tiny, seed=0)
+    sizes = {name: 4 * tiny.macs_per_sample for name in (CLEAN, "numpy, tuned queue")}
+    for precision in PRECISIONS:
+        step = Model(tiny, weights, precision=precision).info()["step_bytes"]
+        sizes[f"fastwavenet, {precision}"] = step
+    for name, size in sizes.items():
+        row = one[name]
+        assert row["step_bytes"] == two[name]["step_bytes"] == size
+        share = size * row["samples_per_second"] / row["bytes_per_second"]
+        assert row["share_of_bandwidth"] == share
+        assert two[name]["share_of_bandwidth"] is None
+    assert one["PyTorch, naive"]["step_bytes"] is None
 
 
 def test_mu_law_is_timed_both_ways(ran):
@@ -219,10 +253,10 @@ def test_the_terminal_shows_each_contender_and_why_one_is_missing(ran):
         assert [
             line.startswith(row["name"]) for line, row in zip(lines[2:], cell["rows"], strict=True)
         ]
-        (missing,) = [line for line in lines if "not available" in line]
-        assert missing.startswith(COMPILED) and "No working C++ compiler" in missing
+        (compiled,) = [line for line in lines if line.startswith(COMPILED)]
+        assert "not available: " in compiled and "No working C++ compiler" in compiled
         assert max(map(len, lines)) < 170
-    text = table.text_of_mu_law(ran["mu_law"])
+    text = table.text_of("mu_law", ran["mu_law"])
     assert "encode: numpy, formula" in text and "decode: torch.compile" in text
 
 
@@ -251,8 +285,8 @@ def test_the_chart_is_a_picture_of_all_contenders(ran, tmp_path):
         name: tuple(bytes.fromhex(colour[1:])) in found
         for name, colour in colours_of(ran["cells"]).items()
     }
-    names = [*PEERS, *(f"fastwavenet, {isa}" for isa in available_isas())]
-    assert drawn == {name: name != COMPILED for name in names}
+    absent = missing(ran["cells"][0])
+    assert drawn == {name: name not in absent for name in [*PEERS, *ENGINES]}
 
 
 def test_without_generation_there_is_no_chart(ran, tmp_path):
@@ -277,13 +311,39 @@ def test_the_readme_gets_the_tables_and_keeps_the_rest(ran, tmp_path):
     assert path.read_text() == once
 
 
+def test_other_tables_stand_in_columns_on_the_terminal(ran):
+    for key in ["instruction_sets"]:
+        heads, lines = table.TABLES[key](ran[key])
+        shown = table.text_of(key, ran[key]).splitlines()
+        assert len(shown) == 1 + len(lines) and len(set(map(len, shown))) == 1
+        for line, cells in zip(shown, [heads, *lines], strict=True):
+            assert re.split("  +", line) == cells
+
+
 def test_tables_have_as_many_cells_in_every_row(ran):
     blocks = [block for block in table.markdown(ran).split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 3  # one voice, two voices, mu-law
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
-    assert "1 voice" in blocks[0] and "2 voices" in blocks[1] and "encode" in blocks[2]
-    assert "| - |" in blocks[0]  # the contender that is not available
+    titles = ["1 voice", "2 voices", "the peers", "tiny", "mu-law"]
+    for block, title in zip(blocks, titles, strict=True):
+        assert block.startswith(f"| {title}")
+    assert "| - |" in blocks[2]  # the contender that is not available
+
+
+def test_a_peer_in_a_narrower_format_is_named_beside_the_best_in_float32_if_it_is_faster(ran):
+    cell = ran["cells"][0]
+    if NARROW in missing(cell):
+        pytest.skip("this CPU has no bfloat16")
+    for factor, named in ((1e-3, False), (1e3, True)):
+        rows = [
+            row | {"samples_per_second": factor * row["samples_per_second"]}
+            if row["name"] == NARROW
+            else row
+            for row in cell["rows"]
+        ]
+        text = table.markdown(ran | {"cells": [cell | {"rows": rows}]}).splitlines()
+        (line,) = [line for line in text if line.startswith("| tiny: 3 layers")]
+        assert ("; " in line.split("|")[2]) == named
 
 
 @pytest.mark.parametrize(
@@ -325,9 +385,19 @@ def test_the_suite_of_mu_law_alone_times_no_network(one_core, tmp_path, capsys):
     argv = ["--suite", "mu-law", "--seconds-per-cell", SECONDS, "-o", tmp_path / "run.json"]
     assert command.run(arguments(*argv)) == 0
     found = results.load(tmp_path / "run.json")
-    assert found["cells"] == [] and found["seconds_per_cell"] == SECONDS
+    assert found["seconds_per_cell"] == SECONDS
+    assert found["cells"] == found["instruction_sets"] == []
     assert len(found["mu_law"]) == 2 * (4 + len(available_isas()))
     assert "voice" not in capsys.readouterr().out
+
+
+def test_by_default_all_networks_take_part_the_largest_with_one_voice_only():
+    assert command._plan(arguments()) == dict.fromkeys(NETWORKS.keys() - {"tiny"}, [1, 8, 64]) | {
+        "C4x30": [1]
+    }
+    assert command._plan(arguments("--quick")) == {"C1": [1], "C3": [1]}
+    given = arguments("--networks", "C4x30", "--batches", "2,8")
+    assert command._plan(given) == {"C4x30": [2, 8]}
 
 
 @pytest.mark.parametrize(

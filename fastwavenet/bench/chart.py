@@ -14,7 +14,7 @@ from .results import machine_line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PEERS = ("#c9c9c9", "#a8a8a8", "#9ecae1", "#6baed6", "#a1d99b", "#c7a4d8", "#8fd3c8")
+PEERS = ("#c9c9c9", "#a8a8a8", "#9ecae1", "#6baed6", "#a1d99b", "#c7a4d8", "#8fd3c8", "#5fa8a0")
 
 
 def save_chart(path: str | os.PathLike, results: dict) -> None:
@@ -30,7 +30,9 @@ def save_chart(path: str | os.PathLike, results: dict) -> None:
         raise ValueError(f"{path}: expected results of generation for a chart, found none")
     batches = sorted({cell["batch"] for cell in cells})
     networks = len({cell["network"] for cell in cells})
-    figure = Figure(figsize=(4 + 2 * networks, 1.5 + 3.4 * len(batches)), layout="constrained")
+    figure = Figure(
+        figsize=(max(10, 4 + 2 * networks), 1.5 + 3.4 * len(batches)), layout="constrained"
+    )
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(len(batches), squeeze=False)[:, 0])
     colours = colours_of(cells)
@@ -62,7 +64,9 @@ def _draw_panel(axes: Axes, cells: Sequence[dict], colours: dict[str, str]) -> N
     for i, name in enumerate(names):
         at = [x + (i - (len(names) - 1) / 2) * width for x in range(len(cells))]
         rates = [_rates(cell).get(name, float("nan")) for cell in cells]
-        axes.bar(at, rates, width, color=colours[name], label=name)
+        bars = axes.bar(at, rates, width, color=colours[name], label=name)
+        if name.startswith("fastwavenet"):
+            axes.bar_label(bars, [_times(cell, name) for cell in cells], fontsize=6)
     real_time = cells[0]["sample_rate"]
     axes.axhline(real_time, color="black", linewidth=0.8, linestyle="--")
     axes.annotate(
@@ -79,6 +83,12 @@ def _rates(cell: dict) -> dict[str, float]:
     """Contender -> samples per second, of those that were timed."""
     timed = [row for row in cell["rows"] if "not_available" not in row]
     return {row["name"]: row["samples_per_second"] for row in timed}
+
+
+def _times(cell: dict, name: str) -> str:
+    """How often a contender is as fast as the fastest peer."""
+    ratios = [row["times_fastest_peer"] for row in cell["rows"] if row["name"] == name]
+    return f"{ratios[0]:.3g}x" if ratios else ""
 
 
 def _legend(panels: Sequence[Axes]) -> tuple[list, list[str]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import results as files
 from .chart import save_chart
 from .generation import cells
 from .networks import NETWORKS
-from .table import text_of_cell, text_of_mu_law, write_readme
+from .table import TABLES, text_of, text_of_cell, write_readme
 
 USUAL = ["C1", "C1b", "C2", "C3", "C4", "C5"]
+LARGEST = "C4x30"  # by default with the fewest voices only: it takes its time
 MOST_VOICES = 1024
+SUITES = ("all", "generation", "instruction-sets", "mu-law")
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -28,9 +30,9 @@ def add_arguments(add: Callable[..., argparse.Action]) -> None:
     """add: the `add_argument` of a parser."""
     add("--networks", type=_networks, metavar="C1,C3", help=f"of {', '.join(NETWORKS)}")
     add("--batches", type=_batches, metavar="1,8", help="voices at once (1,8,64)")
-    add("--seconds-per-cell", type=_seconds, metavar="S", help="per contender (2)")
+    add("--seconds-per-cell", type=_seconds, metavar="S", help="per contender (1.5)")
     add("--quick", action="store_true", help="C1 and C3 with one voice, 0.5 s each: a look")
-    add("--suite", choices=("all", "generation", "mu-law"), default="all", help="(%(default)s)")
+    add("--suite", choices=SUITES, default="all", help="(%(default)s)")
     add(
         "--from",
         dest="source",
@@ -66,31 +68,53 @@ def run(arguments: argparse.Namespace) -> int:
 
 def measured(arguments: argparse.Namespace) -> dict:
     """Runs what the arguments ask for, and shows each table when it is ready."""
-    quick = arguments.quick
-    seconds = arguments.seconds_per_cell or (0.5 if quick else 2.0)
-    networks = arguments.networks or (["C1", "C3"] if quick else USUAL)
-    batches = arguments.batches or ([1] if quick else [1, 8, 64])
-    results: dict = {"machine": files.machine(), "seconds_per_cell": seconds}
-    results |= {"cells": [], "mu_law": []}
+    seconds = arguments.seconds_per_cell or (0.5 if arguments.quick else 1.5)
+    plan = _plan(arguments)
+    results: dict = {"machine": files.machine(), "seconds_per_cell": seconds, "cells": []}
     print(files.machine_line(results), flush=True)
-    if arguments.suite != "mu-law":
-        for cell in cells(networks, batches, seconds):
+    if arguments.suite in ("all", "generation"):
+        for cell in cells(plan, seconds):
             print("\n" + text_of_cell(cell), flush=True)
             results["cells"].append(cell)
-    if arguments.suite != "generation":
-        from .mulaw import rows
-
-        results["mu_law"] = rows(seconds)
-        print("\n" + text_of_mu_law(results["mu_law"]), flush=True)
+    for key, rows in _others(plan, seconds).items():
+        wanted = arguments.suite in ("all", _suite(key))
+        results[key] = rows() if wanted else []
+        if results[key]:
+            print("\n" + text_of(key, results[key]), flush=True)
     return results
+
+
+def _plan(arguments: argparse.Namespace) -> dict[str, list[int]]:
+    """Network -> numbers of voices."""
+    batches = arguments.batches or ([1] if arguments.quick else [1, 8, 64])
+    if arguments.networks or arguments.quick:
+        return dict.fromkeys(arguments.networks or ["C1", "C3"], batches)
+    return dict.fromkeys(USUAL, batches) | {LARGEST: batches[:1]}
+
+
+def _others(plan: Mapping[str, list[int]], seconds: float) -> dict[str, Callable[[], list[dict]]]:
+    """Key of the results -> what measures it."""
+    from . import instruction_sets, mulaw
+
+    typical = "C3" if "C3" in plan else list(plan)[-1]
+    voices = sorted({plan[typical][0], plan[typical][-1]})
+    return {
+        "instruction_sets": lambda: instruction_sets.rows(typical, voices, seconds),
+        "mu_law": lambda: mulaw.rows(seconds),
+    }
+
+
+def _suite(key: str) -> str:
+    return key.replace("_", "-")
 
 
 def show(results: dict) -> None:
     print(files.machine_line(results))
     for cell in results["cells"]:
         print("\n" + text_of_cell(cell))
-    if results["mu_law"]:
-        print("\n" + text_of_mu_law(results["mu_law"]))
+    for key in TABLES:
+        if results[key]:
+            print("\n" + text_of(key, results[key]))
 
 
 def take_one_core() -> None:

@@ -1,17 +1,19 @@
-"""Who takes part: the list of peers, and the engine on each instruction set."""
+"""Who takes part: the list of peers, and the engine in each precision."""
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
 
+from .. import _engine
 from ..engine import Model
-from ..isa import available_isas
+from ..isa import isa
 from ..spec import WaveNetSpec
 from .engine_peer import Engine
 from .peer import NotAvailable, Peer, Weights
 
 CLEAN = "PyTorch, clean queue"  # the yardstick
+PRECISIONS = _engine.precision_names()  # exact to small
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ PEERS = {
     "numpy, tuned queue": Kind("numpy_peer", "TunedNumpy"),
     "ONNX Runtime, one step": Kind("onnx_peer", "OnnxQueue", optional=True),
     "OpenVINO, one step": Kind("openvino_peer", "OpenVinoQueue", optional=True),
+    "OpenVINO, bfloat16": Kind("openvino_peer", "OpenVinoBfloat16", optional=True),
 }
 
 
@@ -47,6 +50,14 @@ class Field:
     engines: dict[str, Engine] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
+    def contenders(self) -> dict[str, Peer]:
+        return {**self.peers, **self.engines}
+
+    def rivals(self, precision: str) -> list[str]:
+        """The peers that compute at least as precisely."""
+        at_least = PRECISIONS[: PRECISIONS.index(precision) + 1]
+        return [name for name, peer in self.peers.items() if peer.precision in at_least]
+
 
 def line_up(spec: WaveNetSpec, weights: Weights, batch: int) -> Field:
     """Makes every contender for a network and a number of voices.
@@ -57,9 +68,9 @@ def line_up(spec: WaveNetSpec, weights: Weights, batch: int) -> Field:
     for name, kind in PEERS.items():
         if batch <= (kind.largest_batch or batch):
             _add_peer(found, name, kind, (spec, weights, batch))
-    model = Model(spec, weights)
-    for isa in available_isas():
-        found.engines[f"fastwavenet, {isa}"] = Engine(model, isa, batch)
+    for precision in PRECISIONS:
+        model = Model(spec, weights, precision=precision)
+        found.engines[f"fastwavenet, {precision}"] = Engine(model, isa(), batch)
     return found
 
 

@@ -1,4 +1,4 @@
-"""fastwavenet itself, on one instruction set."""
+"""fastwavenet itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from .peer import Peer
 
 
 class Engine(Peer):
-    """A generator with a fixed seed."""
+    """A generator with a fixed seed, in a precision and on an instruction set."""
 
     def __init__(self, model: Model, isa: str, batch: int = 1):
         self.model, self.isa, self.batch = model, isa, batch
+        self.precision = model.precision
         self.generator = self._fresh()
 
     def generate(self, n: int) -> np.ndarray:

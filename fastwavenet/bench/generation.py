@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..spec import WaveNetSpec
 from .bandwidth import Probe
 from .contenders import CLEAN, PEERS, Field, line_up
+from .engine_peer import Engine
 from .known import miswritten
 from .measure import Answers, Refused, measure
 from .networks import NETWORKS, random_weights
 from .peer import Peer
 
-ONE_VOICE, PROBE = "the clean queue with one voice", "reading memory"
+ONE_VOICE = "the clean queue with one voice"
 
 
-def cells(networks: Sequence[str], batches: Sequence[int], seconds: float) -> Iterator[dict]:
+def cells(plan: Mapping[str, Sequence[int]], seconds: float) -> Iterator[dict]:
     """A dictionary per network and number of voices, as `cell` makes it.
+
+    plan: network -> numbers of voices.
 
     Raises Refused if a contender computes something else, or a peer is slower than it must be.
     """
-    for network in networks:
+    for network, batches in plan.items():
         spec = NETWORKS[network]
         weights = random_weights(spec)
         answers = Answers(spec, weights, max(batches))
@@ -36,26 +39,38 @@ def cell(network: str, answers: Answers, batch: int, seconds: float) -> dict:
     """
     spec, weights = answers.spec, answers.weights
     field = line_up(spec, weights, batch)
-    contenders: dict[str, Peer] = {**field.peers, **field.engines}
+    contenders = field.contenders()
     for name, contender in contenders.items():
         answers.check(f"{network}: {name}", contender)
         contender.fill()
-    probe = Probe(4 * spec.macs_per_sample)
-    work = {name: contender.generate for name, contender in contenders.items()}
+    work: dict[str, Callable[[int], object]] = {n: c.generate for n, c in contenders.items()}
     if batch > 1:
         work[ONE_VOICE] = PEERS[CLEAN].make(spec, weights, 1).generate
-    steps = measure(work | {PROBE: probe.read}, seconds)
-    rates = {name: batch * rate for name, rate in steps.items() if name in contenders}
-    peers = {name: rates[name] for name in field.peers}
+    sizes = {step_bytes(spec, contender) for contender in contenders.values()}
+    probes = {size: Probe(size) for size in sizes if size and batch == 1}
+    work |= {_reading(size): probe.read for size, probe in probes.items()}
+    steps = measure(work, seconds)
+    _check_peers(network, batch, field, steps)
+    rates = {name: batch * steps[name] for name in contenders}
+    bandwidth = {n: steps[_reading(n)] * probe.footprint for n, probe in probes.items()}
+    return _described(network, spec, batch) | {"rows": _rows(spec, field, batch, rates, bandwidth)}
+
+
+def step_bytes(spec: WaveNetSpec, contender: Peer) -> int | None:
+    """Bytes of weights that a step of all voices reads."""
+    if isinstance(contender, Engine):
+        return contender.model.info()["step_bytes"]
+    bytes_per_weight = {"float32": 4, "bfloat16": 2}[contender.precision]
+    return bytes_per_weight * spec.macs_per_sample if contender.reads_weights_once else None
+
+
+def _check_peers(network: str, batch: int, field: Field, steps: Mapping[str, float]) -> None:
+    """Raises Refused if a peer in float32 is slower than it must be; others are not known."""
+    float32 = [name for name, peer in field.peers.items() if peer.precision == "float32"]
     yardstick = steps[ONE_VOICE if batch > 1 else CLEAN]
-    complaints = miswritten(network, batch, peers, yardstick)
+    complaints = miswritten(network, batch, {n: batch * steps[n] for n in float32}, yardstick)
     if complaints:
         raise Refused("; ".join(complaints))
-    return _described(network, spec, batch) | {
-        "gigabytes_per_second": steps[PROBE] * probe.footprint / 1e9,
-        "read_by": probe.way,
-        "rows": _rows(spec, field, batch, rates, steps[PROBE] * probe.footprint),
-    }
 
 
 def _described(network: str, spec: WaveNetSpec, batch: int) -> dict:
@@ -71,30 +86,39 @@ def _described(network: str, spec: WaveNetSpec, batch: int) -> dict:
     }
 
 
+def _reading(size: int) -> str:
+    return f"reading {size} bytes"
+
+
 def _rows(
-    spec: WaveNetSpec, field: Field, batch: int, rates: Mapping[str, float], bandwidth: float
+    spec: WaveNetSpec,
+    field: Field,
+    batch: int,
+    rates: Mapping[str, float],
+    bandwidth: Mapping[int, float],
 ) -> list[dict]:
-    """bandwidth: bytes per second, which no step can read its weights faster than."""
-    fastest = max(rates[name] for name in field.peers)
+    """bandwidth: size -> the bytes per second at which memory of that size can be read."""
     rows: list[dict] = []
+    contenders = field.contenders()
     for name in [*PEERS, *field.engines]:
         row = {"name": name, "kind": "engine" if name in field.engines else "peer"}
         if name in field.missing:
             rows.append(row | {"not_available": field.missing[name]})
         elif name in rates:
-            rate, read = rates[name], _bytes_per_step(spec, name, field)
+            contender, rate = contenders[name], rates[name]
+            rival = max(rates[peer] for peer in field.rivals(contender.precision))
             timed = {
+                "precision": contender.precision,
                 "samples_per_second": rate,
                 "times_real_time": rate / spec.sample_rate,
-                "times_fastest_peer": rate / fastest,
-                "share_of_bandwidth": read and read * rate / batch / bandwidth,
+                "times_fastest_peer": rate / rival,
             }
-            rows.append(row | timed)
+            rows.append(row | timed | _memory(step_bytes(spec, contender), rate / batch, bandwidth))
     return rows
 
 
-def _bytes_per_step(spec: WaveNetSpec, name: str, field: Field) -> int | None:
-    """Bytes of weights that a step of all voices reads."""
-    if name in field.engines:
-        return field.engines[name].model.info()["step_bytes"]
-    return 4 * spec.macs_per_sample if field.peers[name].reads_weights_once else None
+def _memory(size: int | None, steps: float, bandwidth: Mapping[int, float]) -> dict:
+    """What `steps` per second ask of the memory, if that was measured."""
+    memory = bandwidth.get(size) if size else None
+    share = size * steps / memory if size and memory else None
+    return {"step_bytes": size, "bytes_per_second": memory, "share_of_bandwidth": share}

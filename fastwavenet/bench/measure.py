@@ -15,6 +15,9 @@ from .peer import Peer, Weights
 
 ROUNDS = 7
 SHORT = 32  # steps by which the voices between the first and the last are checked
+# How far logits may be off the reference, in shares of the largest.  In float32 this is what the
+# engine promises; the others are three to five times what the format itself costs a random network.
+ALLOWED = {"float32": 1e-4, "bfloat16": 0.02, "int8": 0.05}
 
 
 class Refused(ValueError):
@@ -36,7 +39,7 @@ class Answers:
         return reference.teacher_forced(self.spec, self.weights, self.codes[voice, :n])
 
     def check(self, name: str, peer: Peer) -> None:
-        """Raises Refused if a voice's logits are not within 1e-4 of the largest expected one.
+        """Raises Refused if a voice's logits are further off than ALLOWED.
 
         The first and the last voice are checked over all codes, the others over SHORT: the
         reference is slow, and what differs between voices does so from the beginning.
@@ -46,7 +49,7 @@ class Answers:
         for voice in range(peer.batch):
             n = steps if voice in (0, peer.batch - 1) else min(SHORT, steps)
             expected = self.row(voice, n)
-            allowed = 1e-4 * max(1, np.abs(expected).max())
+            allowed = ALLOWED[peer.precision] * max(1, np.abs(expected).max())
             error = np.abs(found[voice, :n] - expected).max()
             if not error <= allowed:
                 raise Refused(

@@ -12,7 +12,7 @@ from .. import __version__
 from ..files import replace_atomically
 from ..isa import available_isas
 
-FORMAT = {"made_by": "fastwavenet bench", "format": 1}
+FORMAT = {"made_by": "fastwavenet bench", "format": 2}
 
 
 def machine() -> dict:
@@ -33,7 +33,7 @@ def machine_line(results: dict) -> str:
 
 
 def save(path: str | os.PathLike, results: dict) -> None:
-    """results: machine, seconds_per_cell, cells, mu_law."""
+    """results: machine, seconds_per_cell, and a list for each key of command.SUITES."""
     replace_atomically(path, (json.dumps(FORMAT | results, indent=1) + "\n").encode())
 
 

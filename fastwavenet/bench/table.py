@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..files import replace_atomically
@@ -12,15 +12,21 @@ from .results import machine_line
 
 BEGIN = "<!-- speed: written by `fastwavenet bench --readme` -->"
 END = "<!-- end of speed -->"
+LEGEND = (
+    "In brackets: times the fastest peer that computes at least as precisely. "
+    "Bandwidth: the share of the speed at which this core can read what a step reads."
+)
+
+Table = tuple[list[str], list[list[str]]]  # heads and lines
 
 
 def text_of_cell(cell: dict) -> str:
     """A table for a terminal."""
     lines = [
         f"{cell['network']}, {voices(cell['batch'])}: {_sizes(cell)}; "
-        f"{4 * cell['macs_per_sample'] / 2**20:.2f} MiB of weights, which this core reads at "
-        f"{cell['gigabytes_per_second']:.1f} GB/s ({cell['read_by']})",
-        f"{'':26}{'samples/s':>12}{'x real time':>13}{'x best peer':>13}{'of bandwidth':>14}",
+        f"{cell['macs_per_sample']:,} weights a step",
+        f"{'':26}{'samples/s':>12}{'x real time':>13}{'x best peer':>13}"
+        f"{'MB a step':>12}{'memory GB/s':>13}{'share':>8}",
     ]
     for row in cell["rows"]:
         if "not_available" in row:
@@ -28,13 +34,26 @@ def text_of_cell(cell: dict) -> str:
         else:
             lines.append(
                 f"{row['name']:26}{_rate(row):>12}{row['times_real_time']:13.3g}"
-                f"{row['times_fastest_peer']:13.3g}{_share(row):>14}"
+                f"{row['times_fastest_peer']:13.3g}{_scaled(row['step_bytes'], 1e6):>12}"
+                f"{_scaled(row['bytes_per_second'], 1e9):>13}{_share(row):>8}"
             )
     return "\n".join(lines)
 
 
-def text_of_mu_law(rows: Iterable[dict]) -> str:
-    """A table for a terminal."""
+def text_of(key: str, rows: Sequence[dict]) -> str:
+    """A table for a terminal, of what the results hold besides cells."""
+    if key == "mu_law":
+        return _text_of_mu_law(rows)
+    heads, lines = TABLES[key](rows)
+    widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in (heads, *lines)
+    )
+
+
+def _text_of_mu_law(rows: Iterable[dict]) -> str:
+    """All contenders; the other table has the fastest ones."""
     lines = [f"{'mu-law, float32, 256 levels':36}{'million samples/s':>18}{'x best peer':>13}"]
     for row in rows:
         name = f"{row['direction']}: {row['name']}"
@@ -63,40 +82,58 @@ def write_readme(path: str | Path, results: dict) -> None:
 def markdown(results: dict) -> str:
     """The tables of all that was measured, and what they were measured on."""
     cells = results["cells"]
-    parts = [f"Measured on: {machine_line(results)}."]
-    one_voice = [cell for cell in cells if cell["batch"] == 1]
-    if one_voice:
-        parts.append(_one_voice(one_voice))
-    for batch in sorted({cell["batch"] for cell in cells} - {1}):
-        parts.append(_many_voices([cell for cell in cells if cell["batch"] == batch]))
-    if results["mu_law"]:
-        parts.append(_mu_law(results["mu_law"]))
-    return "\n\n".join(parts)
+    batches = sorted({cell["batch"] for cell in cells})
+    tables = [_engine([cell for cell in cells if cell["batch"] == batch]) for batch in batches]
+    if 1 in batches:
+        tables.append(_peers([cell for cell in cells if cell["batch"] == 1]))
+    tables += [table(results[key]) for key, table in TABLES.items() if results[key]]
+    about = f"Measured on: {machine_line(results)}. {LEGEND}"
+    return "\n\n".join([about, *map(_markdown, tables)])
 
 
-def _one_voice(cells: Sequence[dict]) -> str:
-    names = [row["name"] for row in cells[0]["rows"]]
-    lines = []
+def _engine(cells: Sequence[dict]) -> Table:
+    """The engine in each precision beside the best peer."""
+    batch, lines = cells[0]["batch"], []
     for cell in cells:
-        best = fastest(cell["rows"], "engine")
-        rates = [f"**{_rate(row)}**" if row is best else _rate(row) for row in cell["rows"]]
-        ratio, share = f"{best['times_fastest_peer']:.2f}", _share(best)
-        lines.append([f"{cell['network']}: {_sizes(cell)}", *rates, ratio, share])
-    return _table(["1 voice, samples/s", *names, "times the best peer", "of bandwidth"], lines)
+        rows = [row for row in cell["rows"] if row["kind"] == "engine"]
+        best = fastest(rows, "engine")
+        ours = [_rate_and_ratio(row, bold=row is best) for row in rows]
+        shares = [" / ".join(map(_share, rows))] if batch == 1 else []
+        network = f"{cell['network']}: {_sizes(cell)}" if batch == 1 else cell["network"]
+        lines.append([network, _best_peers(cell["rows"]), *ours, *shares])
+    title = f"{voices(batch)}, samples/s{'' if batch == 1 else ' in all'}"
+    heads = [title, "the best peer", *(row["precision"] for row in rows)]
+    return [*heads, *(["of bandwidth"] if batch == 1 else [])], lines
 
 
-def _many_voices(cells: Sequence[dict]) -> str:
+def _best_peers(rows: Sequence[dict]) -> str:
+    """The fastest in float32 and, if another format is faster, the fastest of all."""
+    peers = [row for row in rows if row["kind"] == "peer" and "not_available" not in row]
+    exact = [row for row in peers if row["precision"] == "float32"]
+    best = [fastest(of, "peer") for of in (exact, peers)]
+    return "; ".join(dict.fromkeys(f"{_rate(row)} ({row['name']})" for row in best))
+
+
+def _peers(cells: Sequence[dict]) -> Table:
+    rows = [[row for row in cell["rows"] if row["kind"] == "peer"] for cell in cells]
+    names = [row["name"] for row in rows[0]]
+    lines = [[c["network"], *map(_rate, of)] for c, of in zip(cells, rows, strict=True)]
+    return ["the peers, 1 voice, samples/s", *names], lines
+
+
+def instruction_sets(rows: Sequence[dict]) -> Table:
+    """A line per instruction set, a column per precision and number of voices."""
+    columns = list(dict.fromkeys((row["precision"], row["batch"]) for row in rows))
     lines = []
-    for cell in cells:
-        peer, ours = fastest(cell["rows"], "peer"), fastest(cell["rows"], "engine")
-        ratio = f"{ours['times_fastest_peer']:.2f}"
-        best = f"{_rate(peer)} ({peer['name']})"
-        lines.append([cell["network"], best, f"**{_rate(ours)}** ({ours['name']})", ratio])
-    title = f"{voices(cells[0]['batch'])}, samples/s in all"
-    return _table([title, "the best peer", "fastwavenet", "times the best peer"], lines)
+    for isa in dict.fromkeys(row["isa"] for row in rows):
+        of = {(row["precision"], row["batch"]): row for row in rows if row["isa"] == isa}
+        lines.append([isa, *(_rate(of[column]) for column in columns)])
+    heads = [f"{precision}, {voices(batch)}" for precision, batch in columns]
+    return [f"{rows[0]['network']}, samples/s in all", *heads], lines
 
 
-def _mu_law(rows: Sequence[dict]) -> str:
+def mu_law(rows: Sequence[dict]) -> Table:
+    """A line per direction."""
     lines = []
     for direction in dict.fromkeys(row["direction"] for row in rows):
         of = [row for row in rows if row["direction"] == direction]
@@ -106,7 +143,7 @@ def _mu_law(rows: Sequence[dict]) -> str:
         best = f"{speeds[0]} ({peer['name']})"
         lines.append([direction, best, f"**{speeds[1]}** ({ours['name']})", ratio])
     heads = ["mu-law, million samples/s", "the best peer", "fastwavenet", "times the best peer"]
-    return _table(heads, lines)
+    return heads, lines
 
 
 def fastest(rows: Iterable[dict], kind: str) -> dict:
@@ -115,7 +152,8 @@ def fastest(rows: Iterable[dict], kind: str) -> dict:
     return max(timed, key=lambda row: row["samples_per_second"])
 
 
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def _markdown(table: Table) -> str:
+    heads, lines = table
     rows = [heads, ["---"] * len(heads), *lines]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
@@ -132,6 +170,21 @@ def _rate(row: dict) -> str:
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
 
 
+def _rate_and_ratio(row: dict, bold: bool) -> str:
+    mark = "**" if bold else ""
+    return f"{mark}{_rate(row)}{mark} ({row['times_fastest_peer']:.3g} x)"
+
+
+def _scaled(number: float | None, unit: float) -> str:
+    return "-" if number is None else f"{number / unit:.3g}"
+
+
 def _share(row: dict) -> str:
     share = row["share_of_bandwidth"]
     return "-" if share is None else f"{100 * share:.0f} %"
+
+
+TABLES: dict[str, Callable[[Sequence[dict]], Table]] = {
+    "instruction_sets": instruction_sets,
+    "mu_law": mu_law,
+}
