@@ -18,6 +18,7 @@ from fastwavenet import Model, available_isas
 from fastwavenet.bench import bandwidth, command, known, mulaw, results, table
 from fastwavenet.bench.chart import colours_of, save_chart
 from fastwavenet.bench.contenders import CLEAN, PEERS, PRECISIONS
+from fastwavenet.bench.cores import two_cores
 from fastwavenet.bench.engine_peer import Engine
 from fastwavenet.bench.measure import ALLOWED, SHORT, Answers, Refused, burn_in, measure
 from fastwavenet.bench.networks import NETWORKS
@@ -43,7 +44,7 @@ def tiny():
 def ran(tiny, no_cpp_compiler, one_thread):
     """The results of a whole run with one and two voices, as a JSON file would give them back."""
     argv = ["--networks", "tiny", "--batches", "1,2", "--seconds-per-cell", SECONDS]
-    found = command.measured(arguments(*argv))
+    found = command.measured(arguments(*argv), cpus=two_cores())
     return json.loads(json.dumps(found))
 
 
@@ -312,7 +313,7 @@ def test_the_readme_gets_the_tables_and_keeps_the_rest(ran, tmp_path):
 
 
 def test_other_tables_stand_in_columns_on_the_terminal(ran):
-    for key in ["instruction_sets"]:
+    for key in filter(ran.get, ("instruction_sets", "cores", "latency")):
         heads, lines = table.TABLES[key](ran[key])
         shown = table.text_of(key, ran[key]).splitlines()
         assert len(shown) == 1 + len(lines) and len(set(map(len, shown))) == 1
@@ -324,7 +325,8 @@ def test_tables_have_as_many_cells_in_every_row(ran):
     blocks = [block for block in table.markdown(ran).split("\n\n") if block.startswith("|")]
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
-    titles = ["1 voice", "2 voices", "the peers", "tiny", "mu-law"]
+    two = ["two cores"] if ran["cores"] else []
+    titles = ["1 voice", "2 voices", "the peers", "tiny", *two, "latency", "mu-law"]
     for block, title in zip(blocks, titles, strict=True):
         assert block.startswith(f"| {title}")
     assert "| - |" in blocks[2]  # the contender that is not available
@@ -346,12 +348,22 @@ def test_a_peer_in_a_narrower_format_is_named_beside_the_best_in_float32_if_it_i
         assert ("; " in line.split("|")[2]) == named
 
 
+def test_a_readme_may_ask_for_the_engine_beside_the_best_peer_only(ran, tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(README.replace(table.BEGIN, table.BEGIN_SHORT))
+    table.write_readme(path, ran)
+    tables = path.read_text().partition(f"{table.BEGIN_SHORT}\n\n")[2]
+    blocks = table.markdown(ran).split("\n\n")
+    assert tables.split("\n\n") == [*blocks[:3], table.END, "after\n"]  # machine, 1, 2
+
+
 @pytest.mark.parametrize(
     "text",
     [
         README.replace(table.BEGIN, ""),
         README.replace(table.END, ""),
         README + README,
+        README + README.replace(table.BEGIN, table.BEGIN_SHORT),
         f"{table.END}\n{table.BEGIN}\n",
         README.replace(table.BEGIN, f"in a sentence {table.BEGIN}"),
     ],
@@ -386,9 +398,16 @@ def test_the_suite_of_mu_law_alone_times_no_network(one_core, tmp_path, capsys):
     assert command.run(arguments(*argv)) == 0
     found = results.load(tmp_path / "run.json")
     assert found["seconds_per_cell"] == SECONDS
-    assert found["cells"] == found["instruction_sets"] == []
+    assert [found[key] for key in ("cells", "instruction_sets", "cores", "latency")] == [[]] * 4
     assert len(found["mu_law"]) == 2 * (4 + len(available_isas()))
     assert "voice" not in capsys.readouterr().out
+
+
+def test_a_second_core_that_is_not_there_is_not_measured(tiny, capsys):
+    argv = ["--networks", "tiny", "--seconds-per-cell", SECONDS, "--suite", "cores"]
+    found = command.measured(arguments(*argv), cpus=[0])
+    assert found["cores"] == []
+    assert "cores: not measured, this process may use one core only" in capsys.readouterr().out
 
 
 def test_by_default_all_networks_take_part_the_largest_with_one_voice_only():

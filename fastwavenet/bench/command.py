@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from . import results as files
@@ -17,7 +17,7 @@ from .table import TABLES, text_of, text_of_cell, write_readme
 USUAL = ["C1", "C1b", "C2", "C3", "C4", "C5"]
 LARGEST = "C4x30"  # by default with the fewest voices only: it takes its time
 MOST_VOICES = 1024
-SUITES = ("all", "generation", "instruction-sets", "mu-law")
+SUITES = ("all", "generation", "instruction-sets", "cores", "latency", "mu-law")
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -42,7 +42,14 @@ def add_arguments(add: Callable[..., argparse.Action]) -> None:
     )
     add("-o", "--output", type=Path, metavar="FILE", help="keep the results, as JSON")
     add("--chart", type=Path, metavar="PNG", help="draw them")
-    add("--readme", type=Path, metavar="FILE", help="replace the speed tables in this file")
+    add(
+        "--readme",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="replace the speed tables in this file; may be given again",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,8 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     for files; ImportError if torch, or matplotlib for a chart, is missing.
     """
     if arguments.source is None:
-        take_one_core()
-        results = measured(arguments)
+        results = measured(arguments, cpus=take_one_core())
     else:
         results = files.load(arguments.source)
         show(results)
@@ -61,12 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
         files.save(arguments.output, results)
     if arguments.chart is not None:
         save_chart(arguments.chart, results)
-    if arguments.readme is not None:
-        write_readme(arguments.readme, results)
+    for readme in arguments.readme:
+        write_readme(readme, results)
     return 0
 
 
-def measured(arguments: argparse.Namespace) -> dict:
+def measured(arguments: argparse.Namespace, cpus: Sequence[int]) -> dict:
     """Runs what the arguments ask for, and shows each table when it is ready."""
     seconds = arguments.seconds_per_cell or (0.5 if arguments.quick else 1.5)
     plan = _plan(arguments)
@@ -76,11 +82,13 @@ def measured(arguments: argparse.Namespace) -> dict:
         for cell in cells(plan, seconds):
             print("\n" + text_of_cell(cell), flush=True)
             results["cells"].append(cell)
-    for key, rows in _others(plan, seconds).items():
+    for key, rows in _others(plan, seconds, cpus).items():
         wanted = arguments.suite in ("all", _suite(key))
         results[key] = rows() if wanted else []
         if results[key]:
             print("\n" + text_of(key, results[key]), flush=True)
+        elif wanted:
+            print(f"\n{_suite(key)}: not measured, this process may use one core only", flush=True)
     return results
 
 
@@ -92,14 +100,21 @@ def _plan(arguments: argparse.Namespace) -> dict[str, list[int]]:
     return dict.fromkeys(USUAL, batches) | {LARGEST: batches[:1]}
 
 
-def _others(plan: Mapping[str, list[int]], seconds: float) -> dict[str, Callable[[], list[dict]]]:
-    """Key of the results -> what measures it."""
-    from . import instruction_sets, mulaw
+def _others(
+    plan: Mapping[str, list[int]], seconds: float, cpus: Sequence[int]
+) -> dict[str, Callable[[], list[dict]]]:
+    """Key of the results -> what measures it, on those of the networks that show most."""
+    from . import cores, instruction_sets, latency, mulaw
 
-    typical = "C3" if "C3" in plan else list(plan)[-1]
+    def of(*names: str) -> list[str]:
+        return [name for name in names if name in plan] or list(plan)[-1:]
+
+    (typical,) = of("C3")
     voices = sorted({plan[typical][0], plan[typical][-1]})
     return {
         "instruction_sets": lambda: instruction_sets.rows(typical, voices, seconds),
+        "cores": lambda: cores.rows(of("C3", LARGEST), cpus, seconds),
+        "latency": lambda: latency.rows(of("C1", "C3"), seconds),
         "mu_law": lambda: mulaw.rows(seconds),
     }
 
@@ -117,16 +132,23 @@ def show(results: dict) -> None:
             print("\n" + text_of(key, results[key]))
 
 
-def take_one_core() -> None:
-    """Pins the process; restarts it if its libraries may have started threads when imported."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+def take_one_core() -> list[int]:
+    """Pins the process; restarts it if its libraries may have started threads when imported.
+
+    Returns that CPU's number and, if the process may use another core, the number of a CPU there.
+    """
     if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
         sys.stdout.flush()
         os.execve(sys.executable, sys.orig_argv, {**os.environ, **ONE_THREAD})
+    from .cores import two_cores
+
+    cpus = two_cores()
+    if cpus:
+        os.sched_setaffinity(0, cpus[:1])
     import torch
 
     torch.set_num_threads(1)
+    return cpus
 
 
 def _networks(text: str) -> list[str]:

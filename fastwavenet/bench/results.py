@@ -33,7 +33,7 @@ def machine_line(results: dict) -> str:
 
 
 def save(path: str | os.PathLike, results: dict) -> None:
-    """results: machine, seconds_per_cell, and a list for each key of command.SUITES."""
+    """results: machine, seconds_per_cell, cells, and rows for each key of table.TABLES."""
     replace_atomically(path, (json.dumps(FORMAT | results, indent=1) + "\n").encode())
 
 

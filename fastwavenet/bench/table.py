@@ -11,6 +11,7 @@ from .known import voices
 from .results import machine_line
 
 BEGIN = "<!-- speed: written by `fastwavenet bench --readme` -->"
+BEGIN_SHORT = "<!-- speed in short: written by `fastwavenet bench --readme` -->"
 END = "<!-- end of speed -->"
 LEGEND = (
     "In brackets: times the fastest peer that computes at least as precisely. "
@@ -66,27 +67,33 @@ def _text_of_mu_law(rows: Iterable[dict]) -> str:
 
 
 def write_readme(path: str | Path, results: dict) -> None:
-    """Replaces what is between BEGIN and END, each on a line of its own, by the tables.
+    """Replaces what is between BEGIN, or BEGIN_SHORT, and END by the tables.
 
-    Raises ValueError if the two lines are not there, once each and in this order.
+    Raises ValueError if the file has not one of the first and after it one of the last, each on a
+    line of its own.
     """
     text = Path(path).read_text(encoding="utf-8")
-    begin, end = ([m.start() for m in re.finditer(f"(?m)^{re.escape(line)}$", text)]
-                  for line in (BEGIN, END))  # fmt: skip
-    if len(begin) != 1 or len(end) != 1 or begin > end:
+    lines = "|".join(map(re.escape, (BEGIN, BEGIN_SHORT, END)))
+    marks = [(m.start(), m.group()) for m in re.finditer(f"(?m)^(?:{lines})$", text)]
+    if [mark == END for _, mark in marks] != [False, True]:
         raise ValueError(f"{path}: expected one line {BEGIN!r} and after it one line {END!r}")
-    new = text[: begin[0]] + f"{BEGIN}\n\n{markdown(results)}\n\n" + text[end[0] :]
-    replace_atomically(path, new.encode())
+    (start, begin), (end, _) = marks
+    tables = markdown(results, short=begin == BEGIN_SHORT)
+    replace_atomically(path, f"{text[:start]}{begin}\n\n{tables}\n\n{text[end:]}".encode())
 
 
-def markdown(results: dict) -> str:
-    """The tables of all that was measured, and what they were measured on."""
+def markdown(results: dict, short: bool = False) -> str:
+    """The tables of all that was measured, and what they were measured on.
+
+    short: only those of the engine beside the best peer.
+    """
     cells = results["cells"]
     batches = sorted({cell["batch"] for cell in cells})
     tables = [_engine([cell for cell in cells if cell["batch"] == batch]) for batch in batches]
-    if 1 in batches:
-        tables.append(_peers([cell for cell in cells if cell["batch"] == 1]))
-    tables += [table(results[key]) for key, table in TABLES.items() if results[key]]
+    if not short:
+        if 1 in batches:
+            tables.append(_peers([cell for cell in cells if cell["batch"] == 1]))
+        tables += [table(results[key]) for key, table in TABLES.items() if results[key]]
     about = f"Measured on: {machine_line(results)}. {LEGEND}"
     return "\n\n".join([about, *map(_markdown, tables)])
 
@@ -130,6 +137,29 @@ def instruction_sets(rows: Sequence[dict]) -> Table:
         lines.append([isa, *(_rate(of[column]) for column in columns)])
     heads = [f"{precision}, {voices(batch)}" for precision, batch in columns]
     return [f"{rows[0]['network']}, samples/s in all", *heads], lines
+
+
+def cores(rows: Sequence[dict]) -> Table:
+    """A line per network and precision, a column per way of using two cores."""
+    lines = []
+    for row in rows:
+        one, *more = row["rates"].values()
+        both = [f"{rate:,.0f} ({rate / one:.2f} x)" for rate in more]
+        lines.append([f"{row['network']}, {row['precision']}", f"{one:,.0f}", *both])
+    return ["two cores, samples/s in all", *rows[0]["rates"]], lines
+
+
+def latency(rows: Sequence[dict]) -> Table:
+    """A line per network and precision."""
+    lines = []
+    for row in rows:
+        call = row["call_seconds"] - row["sample_seconds"]
+        numbers = [f"{1e3 * row['first_sample_seconds']:.2f}", f"{1e6 * call:.1f}"]
+        numbers += [f"{1e3 * row['prime_seconds']:.1f}", f"{row['scored_per_second']:,.0f}"]
+        times = row["scored_per_second"] / row["forward_per_second"]
+        lines.append([f"{row['network']}, {row['precision']}", *numbers, f"{times:.2f}"])
+    heads = ["first sample, ms", "generate(1) beyond a sample, us", "priming a receptive field, ms"]
+    return ["latency", *heads, "score, samples/s", "times PyTorch's forward"], lines
 
 
 def mu_law(rows: Sequence[dict]) -> Table:
@@ -186,5 +216,7 @@ def _share(row: dict) -> str:
 
 TABLES: dict[str, Callable[[Sequence[dict]], Table]] = {
     "instruction_sets": instruction_sets,
+    "cores": cores,
+    "latency": latency,
     "mu_law": mu_law,
 }

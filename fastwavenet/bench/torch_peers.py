@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -156,6 +156,27 @@ class TunedTorch(Packed):
         product(*skip[:3], out=skip[3]).relu_()
         product(*hidden[:3], out=hidden[3]).relu_()
         product(*output[:3], out=output[3])
+
+
+def forward(
+    spec: WaveNetSpec, weights: Weights, codes: np.ndarray
+) -> tuple[Callable[[int], None], float]:
+    """A function that computes the logits after all the codes n times, by convolutions.
+
+    codes: (n,).  Also returns how surprising each code after the first is, in nats on average.
+    """
+    module = WaveNet(spec)
+    module.load_state_dict({name: torch.tensor(a) for name, a in weights.items()})
+    row = torch.tensor(codes)[None]  # (1, n)
+
+    @torch.inference_mode()
+    def work(n: int) -> None:
+        for _ in range(n):
+            module(row)
+
+    with torch.inference_mode():
+        nats = torch.nn.functional.cross_entropy(module(row)[..., :-1], row[:, 1:])
+    return work, nats.item()
 
 
 def gumbel_noise(
