@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "no_cpp_compiler", "tiny")
 
 COMPILED = "torch.compile, one step"
 NARROW = "OpenVINO, bfloat16"  # which not every CPU has
+INT8 = "OpenVINO, int8 weights"
 ENGINES = [f"fastwavenet, {precision}" for precision in PRECISIONS]
 SECONDS = 0.02
 
@@ -195,11 +196,12 @@ def test_a_cell_says_all_that_follows_from_the_rates(ran, tiny):
         assert {COMPILED} <= missing(cell) <= {COMPILED, NARROW}
         for row in timed:
             assert row["times_real_time"] == row["samples_per_second"] / tiny.sample_rate
+            at_least = {"float32": ["float32"], "bfloat16": ["float32", "bfloat16"]}
             rivals = [
                 peer["samples_per_second"]
                 for peer in timed
                 if peer["kind"] == "peer"
-                and (peer["precision"] == "float32" or row["precision"] != "float32")
+                and peer["precision"] in at_least.get(row["precision"], PRECISIONS)
             ]
             assert row["times_fastest_peer"] == row["samples_per_second"] / max(rivals)
 
@@ -332,20 +334,23 @@ def test_tables_have_as_many_cells_in_every_row(ran):
     assert "| - |" in blocks[2]  # the contender that is not available
 
 
-def test_a_peer_in_a_narrower_format_is_named_beside_the_best_in_float32_if_it_is_faster(ran):
+@pytest.mark.parametrize(
+    "bfloat16, int8, named",
+    [(0.5, 0.5, []), (3, 2, [NARROW]), (2, 3, [NARROW, INT8]), (0.5, 2, [INT8])],
+)
+def test_peers_in_narrower_formats_are_named_if_they_are_faster_still(ran, bfloat16, int8, named):
     cell = ran["cells"][0]
     if NARROW in missing(cell):
         pytest.skip("this CPU has no bfloat16")
-    for factor, named in ((1e-3, False), (1e3, True)):
-        rows = [
-            row | {"samples_per_second": factor * row["samples_per_second"]}
-            if row["name"] == NARROW
-            else row
-            for row in cell["rows"]
-        ]
-        text = table.markdown(ran | {"cells": [cell | {"rows": rows}]}).splitlines()
-        (line,) = [line for line in text if line.startswith("| tiny: 3 layers")]
-        assert ("; " in line.split("|")[2]) == named
+    speeds = {"float32": 1, "bfloat16": bfloat16, "int8": int8}
+    rows = [
+        row | {"samples_per_second": speeds.get(row.get("precision"), 0) * 1000}
+        for row in cell["rows"]
+    ]
+    text = table.markdown(ran | {"cells": [cell | {"rows": rows}]}).splitlines()
+    (line,) = [line for line in text if line.startswith("| tiny: 3 layers")]
+    _, *narrower = re.findall(r"\((.*?)\)", line.split("|")[2])
+    assert narrower == named
 
 
 def test_a_readme_may_ask_for_the_engine_beside_the_best_peer_only(ran, tmp_path):

@@ -14,7 +14,7 @@ from fastwavenet.bench.engine_peer import Engine
 from fastwavenet.bench.known import FASTEST, ONE_VOICE, miswritten
 from fastwavenet.bench.numpy_peer import TunedNumpy
 from fastwavenet.bench.onnx_peer import OnnxQueue
-from fastwavenet.bench.openvino_peer import OPTIONS, OpenVinoBfloat16, OpenVinoQueue
+from fastwavenet.bench.openvino_peer import OPTIONS, OpenVinoBfloat16, OpenVinoInt8, OpenVinoQueue
 from fastwavenet.bench.peer import NotAvailable
 from fastwavenet.bench.torch_compiled import CompiledQueue
 from fastwavenet.bench.torch_peers import CleanQueue, Naive, TunedTorch
@@ -158,15 +158,22 @@ def test_each_voice_of_a_batch_has_the_logits_of_the_reference(name, batch, peer
     check_rows(peer, spec, batch, n=spec.receptive_field + (20 if batch < 64 else 2))
 
 
+@pytest.mark.parametrize("peer, step", [(OpenVinoBfloat16, 2**-8), (OpenVinoInt8, 1 / 127)])
 @pytest.mark.parametrize("name, batch", [("kernel_2", 1), ("kernel_3", 3), ("one_layer", 64)])
-def test_bfloat16_is_not_float32_but_within_a_few_of_its_steps(name, batch):
+def test_a_narrower_format_is_not_float32_but_within_a_few_of_its_steps(name, batch, peer, step):
     spec = NETWORKS[name]
     try:
-        check_rows(OpenVinoBfloat16, spec, batch, n=60, tolerance=4 * 2**-8)
+        check_rows(peer, spec, batch, n=60, tolerance=4 * step)
         with pytest.raises(AssertionError):
-            check_rows(OpenVinoBfloat16, spec, batch, n=60)
+            check_rows(peer, spec, batch, n=60)
     except NotAvailable as reason:
         pytest.skip(str(reason))
+
+
+def test_an_output_without_weights_may_have_weights_in_int8():
+    spec = NETWORKS["kernel_2"]
+    weights = {name: np.zeros_like(a) for name, a in random_weights(spec, seed=28).items()}
+    assert not OpenVinoInt8(spec, weights).logits(np.zeros((1, 3), np.int64)).any()
 
 
 def test_what_openvino_does_not_offer_makes_its_row_say_so(monkeypatch):
@@ -283,6 +290,7 @@ def test_a_peer_whose_library_is_missing_is_reported_and_the_yardstick_is_requir
             ("ONNX Runtime, one step", "onnxruntime"),
             ("OpenVINO, one step", "openvino"),
             ("OpenVINO, bfloat16", "openvino"),
+            ("OpenVINO, int8 weights", "openvino"),
         )
     }
     monkeypatch.delitem(sys.modules, "fastwavenet.bench.torch_peers")
@@ -306,7 +314,8 @@ def rates_at(share: float, network: str = "C3") -> dict[str, float]:
 
 
 def test_all_known_peers_take_part_and_all_tuned_ones_in_float32_are_known():
-    assert PEERS.keys() - ONE_VOICE.keys() == {"PyTorch, naive", "OpenVINO, bfloat16"}
+    unknown = {"PyTorch, naive", "OpenVINO, bfloat16", "OpenVINO, int8 weights"}
+    assert PEERS.keys() - ONE_VOICE.keys() == unknown
     assert ONE_VOICE.keys() <= PEERS.keys()
 
 

@@ -14,7 +14,17 @@ from .results import machine_line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PEERS = ("#c9c9c9", "#a8a8a8", "#9ecae1", "#6baed6", "#a1d99b", "#c7a4d8", "#8fd3c8", "#5fa8a0")
+PEERS = (
+    "#c9c9c9",
+    "#a8a8a8",
+    "#9ecae1",
+    "#6baed6",
+    "#a1d99b",
+    "#c7a4d8",
+    "#8fd3c8",
+    "#5fa8a0",
+    "#356f6a",
+)
 
 
 def save_chart(path: str | os.PathLike, results: dict) -> None:

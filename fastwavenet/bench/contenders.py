@@ -39,6 +39,7 @@ PEERS = {
     "ONNX Runtime, one step": Kind("onnx_peer", "OnnxQueue", optional=True),
     "OpenVINO, one step": Kind("openvino_peer", "OpenVinoQueue", optional=True),
     "OpenVINO, bfloat16": Kind("openvino_peer", "OpenVinoBfloat16", optional=True),
+    "OpenVINO, int8 weights": Kind("openvino_peer", "OpenVinoInt8", optional=True),
 }
 
 

@@ -60,7 +60,7 @@ def step_bytes(spec: WaveNetSpec, contender: Peer) -> int | None:
     """Bytes of weights that a step of all voices reads."""
     if isinstance(contender, Engine):
         return contender.model.info()["step_bytes"]
-    bytes_per_weight = {"float32": 4, "bfloat16": 2}[contender.precision]
+    bytes_per_weight = {"float32": 4, "bfloat16": 2, "int8": 1}[contender.precision]
     return bytes_per_weight * spec.macs_per_sample if contender.reads_weights_once else None
 
 

@@ -1,4 +1,4 @@
-"""One step as a graph for OpenVINO, in float32 and in bfloat16."""
+"""One step as a graph for OpenVINO: in float32, in bfloat16, and with weights in int8."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ OPTIONS = {
     # Its own loops for chains of products are slower here than its library's, and for one thread
     # it crashes on making them (2026.4) if something follows the last product.
     "SNIPPETS_MODE": "DISABLE",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # activations in int8 as well: slower for one voice
 }
-FORMATS = {"float32": ("FP32", "f32"), "bfloat16": ("BF16", "bf16")}  # its two names for each
+FORMATS = {  # what the CPU must be capable of, and what to compute in
+    "float32": ("FP32", "f32"),
+    "bfloat16": ("BF16", "bf16"),
+    "int8": ("FP32", "f32"),
+}
 
+TINY = np.finfo(np.float32).tiny  # a scale for outputs without weights
 Node = Any  # an openvino.Node, or one of its outputs
 
 
@@ -51,27 +57,31 @@ class OpenVinoQueue(OneStep):
         """(L, B, (k-1) R) and (B, R) to logits (B, Q) and, with several layers, ((L-1) B, R)."""
         past, x = (ops.parameter(a.shape, np.float32) for a in (self.past_rows, self.x[0]))
         inputs, z, xs = [past, x], [], []
-        for layer, h in enumerate(self._all_past(past)):
-            t = ops.tanh(ops.add(ops.matmul(x, self.now[layer], False, False), h))
-            a, gate = ops.split(t, 1, 2).outputs()
+        for layer, before in enumerate(self._split(past)):
+            a, gate = ops.split(ops.tanh(self._gates(layer, before, x)), 1, 2).outputs()
             z.append(ops.add(a, ops.multiply(a, gate)))  # (B, D)
             if layer + 1 < self.spec.layers:
-                x = ops.add(ops.matmul(z[-1], self.residual[layer], False, False), x)
+                x = ops.add(self._product(z[-1], self.residual[layer]), x)
                 xs.append(x)
         logits = self._head(ops.concat(z, 1))
         return openvino.Model([logits, ops.concat(xs, 0)] if xs else [logits], inputs, "step")
 
-    def _all_past(self, past: Node) -> list[Node]:
+    def _split(self, past: Node) -> list[Node]:
         """What all past inputs and the biases add to each layer's gates: L x (B, 2D)."""
         h = ops.add(ops.matmul(past, self.past, False, False), self.gate_bias[:, None])
-        layers = ops.split(h, 0, self.spec.layers).outputs()
-        return [ops.squeeze(layer, np.array([0])) for layer in layers]
+        return _layers(h, self.spec.layers)
+
+    def _gates(self, layer: int, before: Node, x: Node) -> Node:
+        return ops.add(self._product(x, self.now[layer]), before)
 
     def _head(self, z: Node) -> Node:
-        s = ops.relu(_affine(z, self.skip, self.skip_bias))
-        return _affine(
-            ops.relu(_affine(s, self.hidden, self.hidden_bias)), self.output, self.output_bias
-        )
+        s = ops.relu(ops.add(self._product(z, self.skip), self.skip_bias))
+        y = ops.relu(ops.add(self._product(s, self.hidden), self.hidden_bias))
+        return ops.add(self._product(y, self.output), self.output_bias)
+
+    def _product(self, x: Node, w: np.ndarray) -> Node:
+        """(B, in), (in, out) -> (B, out)"""
+        return ops.matmul(x, w, False, False)
 
     def generate(self, n: int) -> np.ndarray:
         drawn, noisy = np.empty((n, self.batch), np.int64), np.empty_like(self.logit_rows)
@@ -88,5 +98,29 @@ class OpenVinoBfloat16(OpenVinoQueue):
     precision = "bfloat16"
 
 
-def _affine(x: Node, w: np.ndarray, bias: np.ndarray) -> Node:
-    return ops.add(ops.matmul(x, w, False, False), bias)
+class OpenVinoInt8(OpenVinoQueue):
+    """Weights in int8 with a scale per output, widened inside its products, which are float32.
+
+    There are such products of matrices only, so a layer's past and present are one.
+    """
+
+    precision = "int8"
+
+    def _split(self, past: Node) -> list[Node]:
+        """The past inputs themselves: L x (B, (k-1) R)."""
+        return _layers(past, self.spec.layers)
+
+    def _gates(self, layer: int, before: Node, x: Node) -> Node:
+        w = np.concatenate([self.past[layer], self.now[layer]])
+        return ops.add(self._product(ops.concat([before, x], 1), w), self.gate_bias[layer])
+
+    def _product(self, x: Node, w: np.ndarray) -> Node:
+        scale = np.abs(w).max(0)[:, None] / np.float32(127)  # (out, 1)
+        codes = np.rint(w.T / np.maximum(scale, TINY)).astype(np.int8)  # (out, in)
+        widened = ops.multiply(ops.convert(ops.constant(codes), np.float32), ops.constant(scale))
+        return ops.matmul(x, widened, False, True)
+
+
+def _layers(node: Node, layers: int) -> list[Node]:
+    """(L, B, n) -> L x (B, n)"""
+    return [ops.squeeze(part, np.array([0])) for part in ops.split(node, 0, layers).outputs()]

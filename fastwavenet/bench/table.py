@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..files import replace_atomically
+from .contenders import PRECISIONS
 from .known import voices
 from .results import machine_line
 
@@ -114,11 +115,13 @@ def _engine(cells: Sequence[dict]) -> Table:
 
 
 def _best_peers(rows: Sequence[dict]) -> str:
-    """The fastest in float32 and, if another format is faster, the fastest of all."""
-    peers = [row for row in rows if row["kind"] == "peer" and "not_available" not in row]
-    exact = [row for row in peers if row["precision"] == "float32"]
-    best = [fastest(of, "peer") for of in (exact, peers)]
-    return "; ".join(dict.fromkeys(f"{_rate(row)} ({row['name']})" for row in best))
+    """The fastest in float32, and in each smaller format that is faster still."""
+    best: list[dict] = []
+    for precision in PRECISIONS:
+        peers = [r for r in rows if r["kind"] == "peer" and r.get("precision") == precision]
+        if peers and fastest([*best, *peers], "peer") in peers:
+            best.append(fastest(peers, "peer"))
+    return "; ".join(f"{_rate(row)} ({row['name']})" for row in best)
 
 
 def _peers(cells: Sequence[dict]) -> Table:
