@@ -76,7 +76,7 @@ class Model:
         return dict(self._losses)
 
     def info(self) -> dict[str, int]:
-        """arena_bytes: packed weights, huge_page_bytes of them in huge pages (on Linux, which says);
+        """arena_bytes: packed weights; huge_page_bytes: those in huge pages (Linux says it);
         step_bytes: those read per generated sample; voice_bytes: memory of a generator of one
         voice; fingerprint: ties a saved state to this network and precision.
         """
