@@ -153,12 +153,12 @@ static void gate(fwn_stream *s, uint32_t l, uint32_t n)
         act_gate(z, h, h + dp, dp, l == 0);
 }
 
-/* Where the head's products read: max(0, x) of rows x [n]; NaN stays. */
-static fwn_act relu(fwn_stream *s, float *x, size_t rows, uint32_t n)
+/* Where the head's products read: max(0, x) of rows x [n], stored; NaN stays. */
+static fwn_act relu(fwn_act to, float *x, size_t rows, uint32_t n)
 {
     for (size_t i = 0; i < rows * n; i += 16) vf_store(x + i, vf_max(vf_set(0.0f), vf_load(x + i)));
-    for (size_t row = 0; row < rows; row++) act_store(act_from(s->wide, row, 1), x + row * n, n);
-    return s->wide;
+    for (size_t row = 0; row < rows; row++) act_store(act_from(to, row, 1), x + row * n, n);
+    return to;
 }
 
 /* Skip product of all layers, hidden layer, logits. */
@@ -166,8 +166,8 @@ static void head(fwn_stream *s, size_t rows)
 {
     const fwn_model *m = s->model;
     mat_mul(s->skip, &m->skip, s->z, rows, FWN_NO_START);
-    mat_mul(s->hidden, &m->hidden, relu(s, s->skip, rows, m->Sp), rows, FWN_NO_START);
-    mat_mul(s->logits, &m->output, relu(s, s->hidden, rows, m->Hp), rows, FWN_NO_START);
+    mat_mul(s->hidden, &m->hidden, relu(s->wide[0], s->skip, rows, m->Sp), rows, FWN_NO_START);
+    mat_mul(s->logits, &m->output, relu(s->wide[1], s->hidden, rows, m->Hp), rows, FWN_NO_START);
 }
 
 /* Row b takes its sample after the i-th of the block: forced, or drawn from its logits. */

@@ -231,7 +231,7 @@ FWN_INLINE void mul_by_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows,
 static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
 {
 #ifdef FWN_HAS_TILES
-    const int padded = m->k % 64 == 0 || !m->gated || x.stride < m->k + 64; /* with zeros, to 64 */
+    const int padded = m->k % 64 == 0 || m->gated != 1; /* not with another gate's outputs */
     if (padded && (rows > FWN_AHEAD || x.batch >= FWN_AWAKE)) {
         if (m->gated) mul_by_tiles(y, m, x, rows, start, 1);
         else mul_by_tiles(y, m, x, rows, start, 0);

@@ -275,7 +275,7 @@ static void pack_skip(fwn_model *m, fwn_arena *arena, source *src)
         snprintf(name, sizeof name, "layers.%u.skip", (unsigned)l);
         parts[l] = find_conv(src, name, m->spec.skip, m->spec.dilation_channels, 1);
     }
-    m->skip = take_mat(m, arena, layers * m->Dp, m->Sp, 1, 1);
+    m->skip = take_mat(m, arena, layers * m->Dp, m->Sp, 2, 1);
     if (!arena->base) return;
     for (uint32_t l = 0; l < layers; l++) measure(&m->skip, &parts[l], 0, 0);
     for (uint32_t l = 0; l < layers; l++) {

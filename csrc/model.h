@@ -21,7 +21,7 @@ static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
  * of 1 (float32), 2 (bfloat16) or 4 (int8): 64 bytes a group. */
 typedef struct {
     uint32_t k, n;      /* inputs, outputs; multiples of 16 */
-    int gated;          /* whether the inputs are a gate's outputs: 8 bits in int8, others 16 */
+    int gated;          /* inputs are a gate's outputs (1), or all gates' (2): 8 bits in int8, others 16 */
     const void *w;      /* [n / 16][k / group][16][group] */
     const float *scale; /* [n] int8: what a product of integers is worth; else NULL */
     const int32_t *fix; /* [blocks of k][n] int8: sums begin here; else NULL */
@@ -101,7 +101,7 @@ struct fwn_stream {
     float *x;       /* [block * B][Rp] residual stream; rows are (time, stream), stream fastest */
     float *h;       /* [block * B][2Dp] before the gate */
     fwn_act z;      /* [block * B] rows of L * Dp: after the gates */
-    fwn_act wide;   /* [block * B] rows of Sp or Hp: what the head multiplies */
+    fwn_act wide[2]; /* [block * B] rows of Sp, rows of Hp: what the head multiplies */
     float *skip;    /* [block * B][Sp] */
     float *hidden;  /* [block * B][Hp] */
     float *logits;  /* [block * B][Qp] */

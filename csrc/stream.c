@@ -57,12 +57,13 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     s->x = fwn_take(arena, rows * m->Rp, sizeof(float));
     s->h = fwn_take(arena, rows * 2 * m->Dp, sizeof(float));
     s->z = take_gated(arena, m, rows, m->skip.k, s->rows);
-    s->wide = take_rows(arena, m, rows, m->Sp > m->Hp ? m->Sp : m->Hp, s->rows);
+    s->wide[0] = take_rows(arena, m, rows, m->Sp, s->rows);
+    s->wide[1] = take_rows(arena, m, rows, m->Hp, s->rows);
     s->skip = fwn_take(arena, rows * m->Sp, sizeof(float));
     s->hidden = fwn_take(arena, rows * m->Hp, sizeof(float));
     s->logits = fwn_take(arena, rows * m->Qp, sizeof(float));
     s->weight = fwn_take(arena, m->Qp, sizeof(float));
-    fwn_take(arena, FWN_TILE, s->wide.stride + s->z.stride); /* tiles read whole, past the last row */
+    fwn_take(arena, FWN_TILE, s->wide[1].stride + s->z.stride); /* tiles read whole, past the last row */
 }
 
 /* A stream without memory. */
