@@ -75,8 +75,8 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
     vf check = first ? vf_set(1.0f) : vf_load(row.scale);
     for (uint32_t i = 0; i < k; i += 16) {
         const vf ai = vf_load(a + i), bi = vf_load(b + i);
-        const vf open = vf_fma(act_tanh(vf_mul(bi, vf_set(0.5f))), half, half);
-        const vi q = vf_nearest(vf_mul(act_tanh(ai), open));
+        const vf factor = vf_fma(act_tanh(vf_mul(bi, vf_set(0.5f))), half, half);
+        const vi q = vf_nearest(vf_mul(act_tanh(ai), factor));
         vi_store_u8((uint8_t *)row.at + i, vi_add(q, vi_set(FWN_OFFSET_GATED)));
         check = vf_fma(ai, zero, vf_fma(bi, zero, check)); /* infinity * 0 is NaN */
     }

@@ -14,8 +14,8 @@ static const struct {
     uint8_t rows[16];
 } fwn_tiles = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
 
-static void tiles_begin(void) { _tile_loadconfig(&fwn_tiles); }
-static void tiles_end(void) { _tile_release(); }
+static inline void tiles_begin(void) { _tile_loadconfig(&fwn_tiles); }
+static inline void tiles_end(void) { _tile_release(); }
 
 /* sums [16][64] = x [16][k] times four panels of weights, `panel` bytes apart; k in 64s. */
 static inline void tiles_1x4(int32_t *sums, const char *x, size_t stride, const char *w, size_t panel, size_t k)
