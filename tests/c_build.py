@@ -1,17 +1,19 @@
 """How tests compile csrc/ and the programs of tests/c: with setup.py's flags, and more."""
 
 import functools
+import os
 import platform
 import re
 import runpy
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ROOT / "tests" / "c"
 WARN = ["-Wall", "-Wextra", "-Werror"]
-SANITIZE = ["-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+SANITIZE = ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 TEST_ENGINE = (PROGRAMS / "test_engine.c").read_text()
 CLAIMS = re.findall(r"^    TEST\((\w+)\),$", TEST_ENGINE, re.MULTILINE)
 WRAP = [f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc", "free")]
@@ -42,10 +44,23 @@ def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dic
     sources = [source for source in build["extension"].sources if source.endswith(".c")]
     files = {Path(source).stem: (source, []) for source in sources} | build["isa_objects"]()
     objects = {name: folder / f"{name}.o" for name in files}
-    for name, (source, own_flags) in files.items():
+
+    def compile_one(name: str) -> None:
+        source, own_flags = files[name]
         options = [*build["FLAGS"], *own_flags, *WARN, *flags]
         run(*compiler.split(), *options, "-c", ROOT / source, "-o", objects[name])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_one, objects))
     return objects
+
+
+def simd_of(isa: str) -> list[str]:
+    """Options that tell a program of tests/c which vocabulary csrc/isa_<isa>.c is compiled with."""
+    source = (ROOT / "csrc" / f"isa_{isa}.c").read_text()
+    macros = re.findall(r"^#define (\w+)$", source, re.MULTILINE)
+    (header,) = re.findall(r'^#include ("simd_\w+\.h")$', source, re.MULTILINE)
+    return [f"-DSIMD={header}", *(f"-D{macro}" for macro in macros)]
 
 
 def link(compiler: str, name: str, objects: dict[str, Path], folder: Path, *flags: str) -> Path:

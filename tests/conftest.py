@@ -1,8 +1,9 @@
 """Says what was tested, and runs a test for each `isa` and each `precision` if it asks for them."""
 
-import platform
+import functools
 from importlib import metadata
 
+import c_build
 import hypothesis
 import pytest
 
@@ -16,7 +17,7 @@ def pytest_report_header():
     return [", ".join(versions), _engine()]
 
 
-ISAS = ["scalar", "neon"] if platform.machine() == "aarch64" else ["scalar", "avx2", "avx512"]
+ISAS = list(c_build.setup_names()["ISA_FLAGS"])
 
 
 @pytest.fixture(params=ISAS)
@@ -43,9 +44,19 @@ def precision(request) -> str:
 @pytest.fixture(scope="session")
 def build() -> dict:
     """The names in setup.py, and the arguments it gives to setuptools."""
-    from c_build import setup_names
+    return c_build.setup_names()
 
-    return setup_names()
+
+@pytest.fixture(scope="session")
+def compile_engine(tmp_path_factory):
+    """c_build.compile_engine, once for each compiler and flags."""
+
+    @functools.cache
+    def compiled(compiler: str, *flags: str, machine: str | None = None):
+        folder = tmp_path_factory.mktemp("objects")
+        return c_build.compile_engine(c_build.setup_names(machine), compiler, folder, *flags)
+
+    return compiled
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import CLAIMS, SANITIZE, WRAP, compile_engine, compiles, link, run
+from c_build import CLAIMS, SANITIZE, WRAP, compiles, link, run
 
 from fastwavenet import _engine
 
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld, ob
 
 
 @pytest.fixture(scope="session", params=["gcc", "clang"])
-def program(request, build, tmp_path_factory) -> Path:
+def program(request, compile_engine, tmp_path_factory) -> Path:
     compiler, folder = request.param, tmp_path_factory.mktemp(request.param)
     if not compiles(compiler, folder, *SANITIZE):
         pytest.skip(f"this machine has no {compiler} with sanitizers")
-    objects = compile_engine(build, compiler, folder, *SANITIZE)
+    objects = compile_engine(compiler, *SANITIZE)
     return link(compiler, "test_engine", objects, folder, *SANITIZE, *WRAP)
 
 
@@ -44,39 +44,39 @@ def test_in_c(program, claim):
 # ---- threads -----------------------------------------------------------------------------------
 
 
-def test_threads_share_models_and_codecs_and_meet_on_a_stream(build, tmp_path):
+def test_threads_share_models_and_codecs_and_meet_on_a_stream(compile_engine, tmp_path):
     """What the extension claims with freethreading_compatible, under the thread sanitizer."""
     options = ["-O1", "-g1", "-fsanitize=thread"]
     if not compiles("gcc", tmp_path, *options):
         pytest.skip("this machine has no gcc with the thread sanitizer")
     if subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
         pytest.skip("this kernel's address space is too random for the thread sanitizer")
-    objects = compile_engine(build, "gcc", tmp_path, *options)
-    run(link("gcc", "threads", objects, tmp_path, *options))
+    run(link("gcc", "threads", compile_engine("gcc", *options), tmp_path, *options))
 
 
 # ---- the objects -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def objects(build, tmp_path_factory) -> dict[str, Path]:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if not (compiler and shutil.which("objdump") and shutil.which("nm")):
-        pytest.skip("this machine has no C compiler with objdump and nm")
-    return compile_engine(build, compiler, tmp_path_factory.mktemp("objects"), "-fPIC")
+def objects(compile_engine) -> dict[str, Path]:
+    if not all(map(shutil.which, ("gcc", "objdump", "nm"))):
+        pytest.skip("this machine has no gcc with objdump and nm")
+    return compile_engine("gcc")
 
 
 def wide_registers(path: Path) -> set[str]:
     code = run("objdump", "-d", "--no-show-raw-insn", path)
-    return set(re.findall(r"%([yz]mm)\d", code)) | set(re.findall(r"%(k)[0-7]\b", code))
+    return set(re.findall(r"%([yzt]mm)\d", code)) | set(re.findall(r"%(k)[0-7]\b", code))
 
 
-def test_only_the_files_of_wide_instruction_sets_contain_their_instructions(objects):
-    found = {name: wide_registers(path) for name, path in objects.items()}
-    assert found.pop("isa_avx2", {"ymm"}) == {"ymm"}
-    assert found.pop("isa_avx512", {"zmm"}) >= {"zmm"}
-    assert set(found) >= {"isa_scalar", "dispatch", "model", "stream", "mulaw"}
-    assert all(registers == set() for registers in found.values())
+def test_only_the_files_of_wide_instruction_sets_contain_their_instructions(objects, build):
+    for name, path in objects.items():
+        found, flags = wide_registers(path), build["isa_objects"]().get(name, ("", []))[1]
+        assert ("tmm" in found) == ("-mamx-int8" in flags), name
+        assert ("zmm" in found) == ("-mavx512f" in flags), name
+        if "-mavx512f" not in flags:
+            assert found == ({"ymm"} if "-mavx2" in flags else set()), name
+    assert set(objects) >= {"isa_scalar_0", "isa_scalar_2", "dispatch", "model", "stream", "mulaw"}
 
 
 def test_the_engine_has_no_globals_that_change(objects):

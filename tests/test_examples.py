@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from c_build import ROOT, SANITIZE, WARN, compile_engine, compiles, run
+from c_build import ROOT, SANITIZE, WARN, compiles, run
 from engines import model_of, weights_of
 from networks import NETWORKS, small_spec
 
@@ -37,11 +37,11 @@ dump = example("dump_model").dump
 
 
 @pytest.fixture(scope="session", params=["gcc", "clang"])
-def generate(request, tmp_path_factory) -> Path:
+def generate(request, compile_engine, tmp_path_factory) -> Path:
     compiler, folder = request.param, tmp_path_factory.mktemp(f"example_{request.param}")
     if not compiles(compiler, folder, *SANITIZE):
         pytest.skip(f"this machine has no {compiler} with sanitizers")
-    objects = compile_engine(request.getfixturevalue("build"), compiler, folder, *SANITIZE)
+    objects = compile_engine(compiler, *SANITIZE)
     options = ["-std=c11", "-Wpedantic", *WARN, *SANITIZE, f"-I{ROOT / 'csrc'}"]
     run(compiler, *options, EXAMPLES / "generate.c", *objects.values(), "-lm",
         "-o", folder / "generate")  # fmt: skip

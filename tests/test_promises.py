@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import ROOT, compile_engine, run
+from c_build import ROOT, run
 from engines import weights_of
 from networks import NETWORKS
 from test_examples import dump
@@ -18,15 +18,14 @@ from test_imports import SOURCES, imports, roots
 
 
 @pytest.fixture(scope="session")
-def program(request, tmp_path_factory) -> Path:
-    compiler, folder = shutil.which("gcc") or shutil.which("cc"), tmp_path_factory.mktemp("quiet")
-    if sys.platform != "linux" or not compiler:
-        pytest.skip("this machine has no Linux with a C compiler")
-    objects = compile_engine(request.getfixturevalue("build"), compiler, folder)
+def program(compile_engine, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("quiet")
+    if sys.platform != "linux" or not shutil.which("gcc"):
+        pytest.skip("this machine has no Linux with gcc")
     source = ROOT / "tests" / "c" / "no_system_call.c"
     options = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
-    run(compiler, *options, f"-I{ROOT / 'csrc'}", source, *objects.values(), "-lm",
-        "-o", folder / "program")  # fmt: skip
+    objects = compile_engine("gcc").values()
+    run("gcc", *options, f"-I{ROOT / 'csrc'}", source, *objects, "-lm", "-o", folder / "program")
     return folder / "program"
 
 

@@ -55,6 +55,7 @@ static const struct {
     {{256, 17, 3, 33, 16, 1, 4}, {3, 3, 3, 3}, {1, 5, 16, 17}, 1},
     {{300, 1, 1, 1, 1, 3, 1}, {4}, {9}, 0},
     {{2, 32, 16, 1, 48, 2, 2}, {2, 3}, {40, 15}, 1},
+    {{3, 513, 2, 530, 3, 1, 2}, {2, 2}, {1, 3}, 1}, /* int8 sums more than one block of inputs */
 };
 
 static inline void add(network *net, const char *name, uint32_t a, uint32_t b, uint32_t c,
@@ -112,17 +113,17 @@ static inline void free_network(network *net)
     free(net);
 }
 
-static inline fwn_model *model_of(const network *net)
+static inline fwn_model *model_of(const network *net, int precision)
 {
     fwn_model *model = NULL;
-    CHECK(fwn_model_create(&net->spec, net->tensors, net->count, FWN_FLOAT32, &model) == FWN_OK);
+    CHECK(fwn_model_create(&net->spec, net->tensors, net->count, precision, &model) == FWN_OK);
     return model;
 }
 
-static inline fwn_model *random_model(size_t which)
+static inline fwn_model *random_model(size_t which, int precision)
 {
     network *net = random_network(which);
-    fwn_model *model = model_of(net);
+    fwn_model *model = model_of(net, precision);
     free_network(net); /* the model keeps nothing of it */
     return model;
 }

@@ -1,14 +1,19 @@
-/* Prints "isa case digest" for each instruction set that this machine supports: everything that the
- * engine computes for small random networks, and mu-law.  The same on every machine; run by
- * tests/test_other_cpus.py. */
+/* Prints "isa precision case digest" for each instruction set that this machine supports: everything
+ * that the engine computes for small random networks in every precision, and mu-law.  The same on
+ * every machine; run by tests/test_other_cpus.py. */
 #include "networks.h"
 
 enum { STEPS = 140, ROWS = 3, HOP = 4 };
 
-static void print(int isa, const char *what, size_t which, uint64_t h)
+static void print(int isa, const char *of, const char *what, size_t which, uint64_t h)
 {
-    printf("%s %s_%zu %016llx\n", fwn_isa_name(isa), what, which, (unsigned long long)h);
+    printf("%s %s %s_%zu %016llx\n", fwn_isa_name(isa), of, what, which, (unsigned long long)h);
 }
+
+typedef struct {
+    int isa, precision;
+    size_t which; /* of NETWORKS */
+} setting;
 
 static uint64_t digest_of(const result *r)
 {
@@ -30,46 +35,47 @@ static uint64_t digest_state(uint64_t h, fwn_stream *s, uint32_t row)
 }
 
 /* STEPS steps of all rows, as `io` says; prints what they yield and the state of the last row. */
-static void steps(fwn_stream *s, int isa, const char *what, size_t which, uint32_t rows, fwn_io io)
+static void steps(fwn_stream *s, setting at, const char *what, uint32_t rows, fwn_io io)
 {
-    result r = new_result((size_t)rows * STEPS, NETWORKS[which].sizes[0]);
+    result r = new_result((size_t)rows * STEPS, NETWORKS[at.which].sizes[0]);
     io.n = STEPS, io.codes = r.codes, io.audio = r.audio, io.logp = r.logp, io.logits = r.logits;
     CHECK(fwn_run(s, &io) == FWN_OK);
-    print(isa, what, which, digest_state(digest_of(&r), s, rows - 1));
+    const uint64_t h = digest_state(digest_of(&r), s, rows - 1);
+    print(at.isa, fwn_precision_name(at.precision), what, at.which, h);
     free_result(&r);
 }
 
-static void single(const fwn_model *model, int isa, size_t which)
+static void single(const fwn_model *model, setting at)
 {
-    fwn_stream *s = stream_of(model, isa, 1);
+    fwn_stream *s = stream_of(model, at.isa, 1);
     uint16_t forced[STEPS];
-    for (size_t i = 0; i < STEPS; i++) forced[i] = (uint16_t)below(NETWORKS[which].sizes[0]);
-    steps(s, isa, "drawn", which, 1, (fwn_io){.temperature = 1.0f});
-    steps(s, isa, "primed_and_scored", which, 1, (fwn_io){.temperature = 1.0f, .forced = forced});
-    steps(s, isa, "most_probable", which, 1, (fwn_io){.temperature = 0.0f});
+    for (size_t i = 0; i < STEPS; i++) forced[i] = (uint16_t)below(NETWORKS[at.which].sizes[0]);
+    steps(s, at, "drawn", 1, (fwn_io){.temperature = 1.0f});
+    steps(s, at, "primed_and_scored", 1, (fwn_io){.temperature = 1.0f, .forced = forced});
+    steps(s, at, "most_probable", 1, (fwn_io){.temperature = 0.0f});
     fwn_stream_destroy(s);
 }
 
 /* A batch, conditioned, drawn from the 5 most probable; the last row of `cond` holds to the end. */
-static void batch(const fwn_model *model, int isa, size_t which)
+static void batch(const fwn_model *model, setting at)
 {
-    const uint32_t *sizes = NETWORKS[which].sizes, frames = 20;
+    const uint32_t *sizes = NETWORKS[at.which].sizes, frames = 20;
     const size_t count = (size_t)frames * ROWS * sizes[6] * 2 * sizes[2];
     float *cond = malloc(count * sizeof *cond);
     for (size_t i = 0; i < count; i++) cond[i] = random_float();
-    fwn_stream *s = stream_of(model, isa, ROWS);
+    fwn_stream *s = stream_of(model, at.isa, ROWS);
     const fwn_io io = {.temperature = 0.7f, .top_k = 5, .cond = cond, .cond_rows = frames, .hop = HOP};
-    steps(s, isa, "conditioned_batch", which, ROWS, io);
+    steps(s, at, "conditioned_batch", ROWS, io);
     fwn_stream_destroy(s);
     free(cond);
 }
 
-static void network_bits(int isa, size_t which)
+static void network_bits(setting at)
 {
-    random_step = 1000000 * which; /* each case has its own numbers, whatever ran before */
-    fwn_model *model = random_model(which);
-    single(model, isa, which);
-    batch(model, isa, which);
+    random_step = 1000000 * at.which; /* each network has its own numbers, whatever ran before */
+    fwn_model *model = random_model(at.which, at.precision);
+    single(model, at);
+    batch(model, at);
     fwn_model_destroy(model);
 }
 
@@ -101,7 +107,7 @@ static void mulaw_bits(int isa, uint32_t levels)
     CHECK(!fwn_mulaw_encode_f32(codec, isa, x, n, codes, NULL));
     uint64_t h = coded(EMPTY, codec, isa, levels, n);
     CHECK(!fwn_mulaw_encode_i16(codec, isa, samples, n, codes));
-    print(isa, "mulaw", levels, coded(h, codec, isa, levels, n));
+    print(isa, "mulaw", "levels", levels, coded(h, codec, isa, levels, n));
     fwn_mulaw_destroy(codec);
 }
 
@@ -111,7 +117,9 @@ int main(void)
     int isas[FWN_ISAS];
     const int count = fwn_isa_list(isas, FWN_ISAS);
     for (int i = 0; i < count; i++) {
-        for (size_t which = 0; which < COUNT(NETWORKS); which++) network_bits(isas[i], which);
+        for (int precision = 0; precision < FWN_PRECISIONS; precision++)
+            for (size_t which = 0; which < COUNT(NETWORKS); which++)
+                network_bits((setting){isas[i], precision, which});
         for (size_t l = 0; l < COUNT(levels); l++) mulaw_bits(isas[i], levels[l]);
     }
     return 0;

@@ -5,11 +5,15 @@
 #include SIMD
 
 enum { SETS = 600 };
-static float a[16], b[16], c[16], other[16], table[1024];
-static int32_t n[16], m[16], at[16], pairs[1024][2];
-static int16_t samples[16];
-static uint16_t words[16];
-static uint8_t bytes[16];
+static struct operands {
+    float a[16], b[16], c[16], other[16];
+    int32_t n[16], m[16], at[16], quads[16], highs[16], lows[16];
+    int16_t samples[16];
+    uint16_t words[16];
+    uint8_t bytes[16];
+} sets[SETS], *now;
+static float table[1024];
+static int32_t pairs[1024][2];
 
 static const uint32_t SPECIAL[] = {
     0,          1,          0x7FFFFF,   0x800000,   0x3F800000, 0x3F800001, 0x4B000000, 0x7F7FFFFF,
@@ -24,37 +28,33 @@ static float float_of(uint32_t bits)
     return x;
 }
 
-static void fill_lane(uint32_t l, uint32_t pair)
+static void fill_lane(struct operands *o, uint32_t l, uint32_t pair)
 {
     const uint32_t kinds = COUNT(SPECIAL);
-    a[l] = float_of(pair < kinds * kinds ? SPECIAL[pair / kinds] : random_word());
-    b[l] = float_of(pair < kinds * kinds ? SPECIAL[pair % kinds] : random_word());
+    o->a[l] = float_of(pair < kinds * kinds ? SPECIAL[pair / kinds] : random_word());
+    o->b[l] = float_of(pair < kinds * kinds ? SPECIAL[pair % kinds] : random_word());
     switch (below(4)) {
-    case 0: c[l] = float_of(SPECIAL[below(kinds)]); break;
-    case 1: c[l] = float_of(random_word()); break;
-    default: c[l] = -(a[l] * b[l]); /* only a fused sum leaves something */
+    case 0: o->c[l] = float_of(SPECIAL[below(kinds)]); break;
+    case 1: o->c[l] = float_of(random_word()); break;
+    default: o->c[l] = -(o->a[l] * o->b[l]); /* only a fused sum leaves something */
     }
-    other[l] = random_float();
-    n[l] = (int32_t)random_word();
-    m[l] = (int32_t)random_word();
-    at[l] = (int32_t)below(COUNT(table));
-    samples[l] = (int16_t)random_word();
-    words[l] = (uint16_t)random_word();
-    bytes[l] = (uint8_t)random_word();
+    o->other[l] = random_float();
+    o->n[l] = (int32_t)random_word();
+    o->m[l] = (int32_t)random_word();
+    o->quads[l] = (int32_t)random_word();
+    o->highs[l] = below(4) ? -1 : (int32_t)random_word(); /* bytes of 255 */
+    o->lows[l] = (int32_t)(below(2) ? 0x80808080 : 0x7F7F7F7F);
+    o->at[l] = (int32_t)below(COUNT(table));
+    o->samples[l] = (int16_t)random_word();
+    o->words[l] = (uint16_t)random_word();
+    o->bytes[l] = (uint8_t)random_word();
 }
 
-static void fill(uint32_t set)
+static void fill(void)
 {
-    for (uint32_t l = 0; l < 16; l++) fill_lane(l, 16 * set + l);
+    for (uint32_t i = 0; i < 16 * SETS; i++) fill_lane(&sets[i / 16], i % 16, i);
     for (size_t i = 0; i < COUNT(table); i++)
         table[i] = (float)i, pairs[i][0] = (int32_t)i, pairs[i][1] = -(int32_t)i;
-}
-
-static vi ints(const int32_t *p)
-{
-    float f[16];
-    memcpy(f, p, sizeof f);
-    return vf_bits(vf_load(f));
 }
 
 static uint64_t of_bits(uint64_t h, vf x)
@@ -86,6 +86,12 @@ static uint64_t of_words(uint64_t h, vi x)
     return digest(h, codes, sizeof codes);
 }
 
+static uint64_t of_largest(uint64_t h, vi x)
+{
+    const int32_t largest = vi_largest(x);
+    return digest(h, &largest, sizeof largest);
+}
+
 static uint64_t of_pairs(uint64_t h, vi where)
 {
     vi first, second;
@@ -97,23 +103,27 @@ static uint64_t of_pairs(uint64_t h, vi where)
 #define PRINT(name, of, result)                                               \
     do {                                                                      \
         uint64_t h = EMPTY;                                                   \
-        random_step = 0;                                                      \
-        for (uint32_t set = 0; set < SETS; set++) {                           \
-            fill(set);                                                        \
-            h = of(h, result);                                                \
-        }                                                                     \
+        for (now = sets; now < sets + SETS; now++) h = of(h, result);         \
         printf("%s %016llx\n", #name, (unsigned long long)h);                 \
     } while (0)
-#define A vf_load(a)
-#define B vf_load(b)
-#define C vf_load(c)
-#define N ints(n)
-#define M ints(m)
+#define A vf_load(now->a)
+#define B vf_load(now->b)
+#define C vf_load(now->c)
+#define N vi_load(now->n)
+#define M vi_load(now->m)
+/* Of magnitudes below 2^22, as vf_nearest wants them: multiples of 1/2, and anything. */
+#define NEAR vf_select(vf_lt(A, B), vf_mul(vi_to_float(vi_sra(N, 9)), vf_set(0.5f)), \
+                       vf_mul(vf_load(now->other), vf_set(32768.0f)))
+#define LEAST vi_set(INT32_MIN)
 
 int main(void)
 {
+    fill();
     PRINT(vf_load, of_bits, A);
-    PRINT(vf_set, of_bits, vf_set(a[3]));
+    PRINT(vf_bits, of_ints, vf_bits(A));
+    PRINT(vi_load, of_ints, N);
+    PRINT(vi_load_once, of_ints, vi_load_once(now->m));
+    PRINT(vf_set, of_bits, vf_set(now->a[3]));
     PRINT(vf_add, of_floats, vf_add(A, B));
     PRINT(vf_sub, of_floats, vf_sub(A, B));
     PRINT(vf_mul, of_floats, vf_mul(A, B));
@@ -121,20 +131,28 @@ int main(void)
     PRINT(vf_max, of_bits, vf_max(A, B));
     PRINT(vf_min, of_bits, vf_min(A, B));
     PRINT(vf_fma, of_floats, vf_fma(A, B, C));
-    PRINT(vi_set, of_ints, vi_set(n[3]));
+    PRINT(vi_set, of_ints, vi_set(now->n[3]));
     PRINT(vi_add, of_ints, vi_add(N, M));
     PRINT(vi_sub, of_ints, vi_sub(N, M));
     PRINT(vi_shl, of_ints, vi_shl(N, 23));
     PRINT(vi_sra, of_ints, vi_sra(N, 23));
+    PRINT(vi_and, of_ints, vi_and(N, M));
+    PRINT(vi_max, of_ints, vi_max(N, vi_select(vf_lt(A, B), M, LEAST)));
+    PRINT(vi_min, of_ints, vi_min(N, vi_select(vf_lt(A, B), M, LEAST)));
+    PRINT(vi_largest, of_largest, vi_select(vf_lt(A, vf_set(0.0f)), N, LEAST));
+    PRINT(vi_dot, of_ints, vi_dot(N, M, vi_load(now->quads)));
+    PRINT(extreme_dots, of_ints, vi_dot(N, vi_load(now->highs), vi_load(now->lows)));
+    PRINT(vf_nearest, of_ints, vf_nearest(NEAR));
     PRINT(vi_to_float, of_bits, vi_to_float(N));
-    PRINT(vf_select, of_bits, vf_select(vf_lt(A, B), vf_load(other), A));
+    PRINT(vf_select, of_bits, vf_select(vf_lt(A, B), vf_load(now->other), A));
     PRINT(vi_select, of_ints, vi_select(vf_lt(B, A), N, M));
-    PRINT(vf_gather, of_bits, vf_gather(table, ints(at)));
+    PRINT(vf_gather, of_bits, vf_gather(table, vi_load(now->at)));
+    PRINT(vf_look_up, of_bits, vf_look_up(table, N));
     PRINT(vi_store_u8, of_bytes, vi_sub(vi_set(255), vi_sub(N, vi_shl(vi_sra(N, 8), 8))));
     PRINT(vi_store_u16, of_words, vi_sub(vi_set(65535), vi_sub(N, vi_shl(vi_sra(N, 16), 16))));
-    PRINT(vi_gather2, of_pairs, ints(at));
-    PRINT(vi_load_u8, of_ints, vi_load_u8(bytes));
-    PRINT(vi_load_u16, of_ints, vi_load_u16(words));
-    PRINT(vi_load_i16, of_ints, vi_load_i16(samples));
+    PRINT(vi_gather2, of_pairs, vi_load(now->at));
+    PRINT(vi_load_u8, of_ints, vi_load_u8(now->bytes));
+    PRINT(vi_load_u16, of_ints, vi_load_u16(now->words));
+    PRINT(vi_load_i16, of_ints, vi_load_i16(now->samples));
     return 0;
 }
