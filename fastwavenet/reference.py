@@ -107,9 +107,10 @@ def teacher_forced(
     weights: Mapping[str, np.ndarray],
     codes: Iterable[int],
     cond: np.ndarray | None = None,
+    network: type[WaveNetSteps] = WaveNetSteps,
 ) -> np.ndarray:
     """Logits (n, levels) in float64; row t predicts code t + 1.  cond: (n, layers, 2D)."""
-    net = WaveNetSteps(spec, weights)
+    net = network(spec, weights)
     codes = list(codes)
     rows = [None] * len(codes) if cond is None else cond
     return np.array([net.step(c, row) for c, row in zip(codes, rows, strict=True)])

@@ -84,7 +84,10 @@ def test_spec_imports_only_the_standard_library():
     assert roots(imports("fastwavenet.spec")) <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("module", ["fastwavenet.reference", "fastwavenet.modelfile"])
+TWINS = [f"fastwavenet.{name}" for name in ("reference", "quantised_reference", "modelfile")]
+
+
+@pytest.mark.parametrize("module", TWINS)
 def test_the_slow_twin_and_the_file_know_neither_engine_nor_torch(module):
     behind = everything_behind(module)
     assert not {EXTENSION, "fastwavenet"} & behind

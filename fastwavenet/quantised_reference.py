@@ -1,0 +1,179 @@
+"""The slow twins of bfloat16 and int8: docs/arithmetic.md in numpy, and to the last bit.
+
+In bfloat16 the network is that of float32 with other weights.  In int8 what is multiplied are
+whole numbers; they are kept as float64, in which all sums of theirs are exact.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from functools import reduce
+
+import numpy as np
+
+from .reference import WaveNetSteps, relu
+from .spec import WaveNetSpec
+
+# ---- bfloat16 --------------------------------------------------------------------------------
+
+
+def round_to_bfloat16(weight: np.ndarray) -> np.ndarray:
+    """float32 (outputs, inputs, taps) to the weights that the engine multiplies with in bfloat16.
+
+    Inputs come in pairs, which share a word of 32 bits: the first is its lower half, widened by
+    zeros, the second the word itself.
+    """
+    rounded = np.empty_like(weight, np.float32)
+    rounded[:, 0::2] = _nearest_word(weight[:, 0::2], np.uint32(0))
+    first = rounded[:, : 2 * (weight.shape[1] // 2) : 2].view(np.uint32) >> 16
+    rounded[:, 1::2] = _nearest_word(weight[:, 1::2], first)
+    return rounded
+
+
+def bfloat16_weights(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All tensors of a network; biases and the first convolution stay as they are."""
+    exact = {name for name in weights if name.endswith(".bias") or name == "first.weight"}
+    return {name: a if name in exact else round_to_bfloat16(a) for name, a in weights.items()}
+
+
+def _nearest_word(weight: np.ndarray, lower: np.ndarray | np.uint32) -> np.ndarray:
+    """The nearest floats with this lower half; the least of them is the least normal one, or 0."""
+    bits = np.ascontiguousarray(weight, np.float32).view(np.uint32).astype(np.int64)
+    sign, size = bits & 0x80000000, bits & 0x7FFFFFFF
+    upper = np.floor((size - lower.astype(np.int64)) / 2**16 + 0.5).clip(0).astype(np.int64)
+    upper = np.where(upper < 0x80, np.where(lower > 0, 0x80, 0), upper)
+    return (sign | upper << 16 | lower).astype(np.uint32).view(np.float32)
+
+
+# ---- int8 ------------------------------------------------------------------------------------
+
+EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
+EXACT_GATED = 131072  # ... and of weights and 8-bit outputs of gates
+LEAST_SCALE = np.float32(1e-30)  # smaller weights count as 0
+
+
+def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """float32 a b + c: a b is exact in float64, and rounding twice shows once in 2**29 sums."""
+    return (np.asarray(a, np.float64) * b + c).astype(np.float32)
+
+
+def to_16_bits(x: np.ndarray) -> tuple[np.ndarray, np.float32]:
+    """x (k,) as whole numbers from -32767 to 32767, and their unit: a power of two for each x."""
+    if not np.isfinite(x).all():
+        return np.full(len(x), np.nan), np.float32(np.nan)
+    _, exponent = np.frexp(np.abs(x).max())  # the largest is below 2**exponent
+    unit = 2.0 ** (max(int(exponent), -62) - 15)
+    return np.rint(x.astype(np.float64) / unit).clip(-32767, 32767), np.float32(unit)
+
+
+class Int8Matrix:
+    """Weights from -127 to 127, (outputs, inputs), and for each output what they are worth."""
+
+    def __init__(self, weight: np.ndarray):
+        scale = (np.abs(weight) / np.float32(127)).max(axis=1)  # float32 (outputs,)
+        self.scale = np.where(scale > LEAST_SCALE, scale, np.float32(0))
+        unit = np.where(self.scale > 0, self.scale, np.float32(np.inf))[:, None]
+        self.w = np.rint(weight / unit).astype(np.float64)
+
+    def add_to(self, y: np.ndarray, q: np.ndarray, unit: np.float32) -> np.ndarray:
+        """y + W q, of 16-bit inputs q in this unit."""
+        return self._add(y, q, self.scale * unit, EXACT)
+
+    def add_gated_to(self, y: np.ndarray, q: np.ndarray) -> np.ndarray:
+        """y + W q, of gates' outputs q in units of 1/127."""
+        return self._add(y, q, self.scale / np.float32(127), EXACT_GATED)
+
+    def _add(self, y: np.ndarray, q: np.ndarray, worth: np.ndarray, block: int) -> np.ndarray:
+        for k in range(0, len(q), block):
+            exact = self.w[:, k : k + block] @ q[k : k + block]
+            y = fused(exact.astype(np.float32), worth, y)
+        return y
+
+
+def tanh_table() -> np.ndarray:
+    """Coefficients (3, 32) of parabolas around 0, 1/8, 2/8, ..., each through three points of tanh.
+
+    The points are Chebyshev's nodes, which keep the error small in between: -r, 0 and r.
+    """
+    v, r = np.arange(32) / 8, np.cos(np.pi / 6) / 16
+    below, middle, above = np.tanh(v - r), np.tanh(v), np.tanh(v + r)
+    slope, bend = (above - below) / (2 * r), (above - 2 * middle + below) / (2 * r * r)
+    return np.array([middle, slope, bend]).astype(np.float32)
+
+
+TANH = tanh_table()
+
+
+def tanh(v: np.ndarray) -> np.ndarray:
+    """To 2.1e-5 up to 3.9, where it ends."""
+    size = np.fmin(np.abs(v), np.float32(3.9))
+    piece = np.rint(size * 8).astype(int)
+    c0, c1, c2 = TANH[:, piece]
+    r = size - piece.astype(np.float32) / 8
+    return np.copysign(fused(fused(c2, r, c1), r, c0), v)
+
+
+def gate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """tanh(a) sigmoid(b) in units of 1/127, whole numbers; NaN where a or b overflowed.
+
+    sigmoid(b) is (1 + tanh(b / 2)) / 2.
+    """
+    half = np.full_like(b, 63.5)
+    factor = fused(tanh(b * np.float32(0.5)), half, half)
+    return np.rint(tanh(a) * factor).astype(np.float64) + 0 * a + 0 * b
+
+
+class Int8Steps(WaveNetSteps):
+    """A WaveNet in int8 that is fed one code at a time; its logits are float32."""
+
+    def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
+        super().__init__(spec, weights)
+        self.w = {name: a.astype(np.float32) for name, a in self.w.items()}
+        self.matrices = {
+            name: [Int8Matrix(tap) for tap in np.moveaxis(self.w[f"{name}.weight"], 2, 0)]
+            for name in (n.removesuffix(".weight") for n in self.w if n.endswith(".weight"))
+            if name != "first" and not name.endswith(".skip")
+        }
+        self.skip = Int8Matrix(np.hstack([self._padded(w[:, :, 0]) for w in self._skips("weight")]))
+        silence = to_16_bits(np.zeros(spec.residual, np.float32))
+        self.past = [deque([silence] * len(queue), len(queue)) for queue in self.queues]
+
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is NaN in the end
+    def step(self, code: int, cond: np.ndarray | None = None) -> np.ndarray:
+        x = self._embed(code)  # (R,)
+        gates = []  # of each layer, (D,)
+        for layer in range(self.spec.layers):
+            gates.append(self._gate(layer, x, None if cond is None else cond[layer]))
+            if layer + 1 < self.spec.layers:
+                (matrix,) = self.matrices[f"layers.{layer}.residual"]
+                x = matrix.add_gated_to(x + self.w[f"layers.{layer}.residual.bias"], gates[-1])
+        skip = reduce(np.add, self._skips("bias"))  # (S,), the first layer's first
+        skip = self.skip.add_gated_to(skip, np.hstack([self._padded(z) for z in gates]))
+        return self._pointwise("head.output", relu(self._pointwise("head.hidden", relu(skip))))
+
+    def _gate(self, layer: int, x: np.ndarray, cond: np.ndarray | None) -> np.ndarray:
+        """The dilated convolution and its gate (D,); the past is kept as it is multiplied."""
+        dilation, past = self.spec.dilations[layer], self.past[layer]
+        now = to_16_bits(x)
+        taps = [past[j * dilation] for j in range(self.spec.kernel[layer] - 1)] + [now]
+        h = self.w[f"layers.{layer}.dilated.bias"]  # (2D,)
+        for matrix, (q, unit) in zip(self.matrices[f"layers.{layer}.dilated"], taps, strict=True):
+            h = matrix.add_to(h, q, unit)  # oldest first
+        if cond is not None:
+            h = h + cond
+        past.append(now)
+        d = self.spec.dilation_channels
+        return gate(h[:d], h[d:])
+
+    def _pointwise(self, name: str, x: np.ndarray) -> np.ndarray:
+        (matrix,) = self.matrices[name]
+        return matrix.add_to(self.w[f"{name}.bias"], *to_16_bits(x))
+
+    def _skips(self, what: str) -> list[np.ndarray]:
+        return [self.w[f"layers.{layer}.skip.{what}"] for layer in range(self.spec.layers)]
+
+    def _padded(self, a: np.ndarray) -> np.ndarray:
+        """Each layer's gates begin at a multiple of 16 in the one product of all skips."""
+        more = -self.spec.dilation_channels % 16
+        return np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, more)])

@@ -1,0 +1,164 @@
+"""The engine computes bfloat16 and int8 as their slow twins do, to the last bit."""
+
+import functools
+import re
+
+import numpy as np
+import pytest
+from c_build import ROOT
+from engines import cond_of, model_of, weights_of
+from networks import every_network, random_codes, small_spec, widths
+
+import fastwavenet as fw
+from fastwavenet import quantised_reference as twin
+from fastwavenet import reference
+from fastwavenet.quantised_reference import Int8Matrix, Int8Steps, round_to_bfloat16, to_16_bits
+
+DEEP = small_spec(**widths(24), levels=64, dilations=(1, 2, 4, 8, 16) * 4)
+DISTANCE = 0.05  # of the largest logit: what rounding costs these networks, and no mistake would
+
+
+@functools.cache
+def expected_logits(spec) -> np.ndarray:
+    """float32 (n, levels) of int8's twin."""
+    n = spec.receptive_field + 40
+    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
+    return reference.teacher_forced(spec, weights_of(spec), codes, cond, Int8Steps)
+
+
+def outputs(spec, precision: str, isa: str | None = None) -> np.ndarray:
+    n = spec.receptive_field + 40
+    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
+    return fw.outputs(model_of(spec, precision=precision), codes, cond=cond, isa=isa)
+
+
+# ---- networks ----------------------------------------------------------------------------------
+
+
+@every_network
+def test_int8_outputs_are_those_of_the_twin_to_the_last_bit(spec, isa):
+    found = outputs(spec, "int8", isa)
+    assert found.std() > 0.1
+    assert found.tobytes() == expected_logits(spec).tobytes()
+
+
+def test_a_deep_network_in_int8_is_its_twin_to_the_last_bit(isa):
+    assert outputs(DEEP, "int8", isa).tobytes() == expected_logits(DEEP).tobytes()
+
+
+@every_network
+def test_bfloat16_outputs_are_those_of_float32_with_rounded_weights(spec, isa):
+    n = spec.receptive_field + 40
+    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
+    rounded = fw.Model(spec, twin.bfloat16_weights(weights_of(spec)))
+    expected = fw.outputs(rounded, codes, cond=cond, isa=isa)
+    assert outputs(spec, "bfloat16", isa).tobytes() == expected.tobytes()
+
+
+@every_network
+@pytest.mark.parametrize("smaller", ["bfloat16", "int8"])
+def test_a_smaller_precision_is_near_the_network_it_was_made_of(spec, smaller):
+    exact = outputs(spec, "float32")
+    assert 0 < np.abs(outputs(spec, smaller) - exact).max() < DISTANCE * max(1, np.abs(exact).max())
+
+
+def test_widths_around_what_is_packed_and_summed_together_change_nothing(isa):
+    for width in (2, 15, 16, 18, 31, 33, 63, 64, 65, 79, 80, 81):
+        spec = small_spec(**widths(width), dilations=(1, 3))
+        assert outputs(spec, "int8", isa).tobytes() == expected_logits(spec).tobytes(), width
+
+
+# ---- bfloat16 ----------------------------------------------------------------------------------
+
+
+def extreme_weights() -> np.ndarray:
+    """float32 (300, 7, 3): all magnitudes, zeros of both signs, denormals, the largest."""
+    rng = np.random.default_rng(1)
+    bits = rng.integers(0, 2**32, (300, 7, 3), dtype=np.uint32)
+    weights = bits.view(np.float32)
+    weights[~np.isfinite(weights)] = 0
+    weights[0, :, 0] = 0.0, -0.0, 1e-45, -1e-45, 3e38, 1.1754942e-38, 1.0
+    weights[1, :, 0] = 1.0, 0.0, 1.0, 1e-45, 1.0, -1e-39, -0.0
+    return weights
+
+
+def test_a_weight_in_bfloat16_is_half_a_unit_away_at_most():
+    weights = extreme_weights()
+    rounded = round_to_bfloat16(weights)
+    exponent = np.maximum(np.frexp(weights)[1], np.frexp(rounded)[1])
+    half = 2.0 ** (exponent - 9)  # of 8 bits
+    away = np.abs(rounded.astype(np.float64) - weights)
+    assert (away <= np.maximum(half, 2.0**-125)).all()  # nothing is denormal
+    assert np.array_equal(np.signbit(rounded), np.signbit(weights))
+    assert (rounded[:, 0::2].view(np.uint32) & 0xFFFF == 0).all()
+    assert (np.abs(rounded[rounded != 0]) >= 2.0**-126).all()
+
+
+def test_a_pair_of_weights_in_bfloat16_is_one_word():
+    weights = extreme_weights()
+    rounded = round_to_bfloat16(weights).view(np.uint32)
+    assert np.array_equal(rounded[:, 1::2] & 0xFFFF, rounded[:, 0:6:2] >> 16)
+    assert (rounded[:, 1::2] & 0xFFFF).any()
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_extreme_weights_are_rounded_to_bfloat16_as_the_engine_rounds_them(isa):
+    spec = small_spec(levels=300, head=7, dilations=(1,))
+    output = {"head.output.weight": extreme_weights()[:, :, :1].clip(-1e38, 1e38)}
+    weights = weights_of(spec) | {"head.hidden.weight": np.zeros((7, 6, 1), np.float32)}
+    for channel in range(7):  # one weight of each row at a time
+        one = {"head.hidden.bias": np.eye(7, dtype=np.float32)[channel]}
+        found = fw.outputs(fw.Model(spec, weights | output | one, "bfloat16"), [0], isa=isa)
+        rounded = round_to_bfloat16(output["head.output.weight"])[:, channel, 0]
+        assert np.array_equal(found[0], rounded + weights["head.output.bias"])
+
+
+# ---- int8 --------------------------------------------------------------------------------------
+
+
+def test_a_row_of_weights_in_int8_is_half_a_unit_away_and_its_largest_is_127():
+    weights = np.random.default_rng(1).standard_normal((50, 20), dtype=np.float32)
+    weights *= np.float32(10.0) ** np.arange(-25, 25)[:, None]
+    matrix = Int8Matrix(weights)
+    unit = matrix.scale.astype(np.float64)[:, None]
+    assert (np.abs(matrix.w * unit - weights) <= unit * 0.5001).all()
+    assert (np.abs(matrix.w).max(axis=1) == 127).all()
+
+
+@pytest.mark.parametrize("largest", [0, 1e-45, 1e-39, 1e-23, 1e-18, 0.1, 0.99999, 1, 1.5, 2, 3e38])
+def test_inputs_of_16_bits_are_half_a_unit_away_and_stay_when_stored_again(largest):
+    x = np.random.default_rng(1).uniform(-1, 1, 40).astype(np.float32) * np.float32(largest)
+    x[7] = largest
+    q, unit = to_16_bits(x)
+    assert np.abs(q).max() <= 32767 and (largest < 1e-18 or q[7] >= 2**14)
+    assert np.abs(q * unit - x).max() <= unit * (0.5 if q[7] < 32767 else 1)
+    again, same = to_16_bits((q * unit).astype(np.float32))
+    assert np.array_equal(again * same, q * unit)
+
+
+def test_the_table_of_tanh_is_that_of_the_engine():
+    text = (ROOT / "csrc" / "tanh_table.h").read_text()
+    rows = re.findall(r"\{([^{}]+)\}", text)
+    numbers = [[np.float32(n.strip().rstrip("f")) for n in row.split(",")] for row in rows]
+    assert np.array_equal(np.array(numbers), twin.tanh_table())
+
+
+def test_tanh_of_the_table_is_near_tanh():
+    v = np.linspace(-3.9, 3.9, 100_001, dtype=np.float32)
+    assert np.abs(twin.tanh(v) - np.tanh(v.astype(np.float64))).max() < 2.1e-5
+    assert np.array_equal(twin.tanh(v[v > 0]), -twin.tanh(-v[v > 0]))
+    far = np.array([4, 100, 3e38, np.inf], np.float32)
+    assert np.array_equal(twin.tanh(far), twin.tanh(np.full(4, 3.9, np.float32)))
+
+
+def test_a_gate_in_int8_is_a_third_of_a_unit_further_away_at_most():
+    a, b = (np.random.default_rng(s).uniform(-9, 9, 200_000).astype(np.float32) for s in (1, 2))
+    exact = 127 * np.tanh(a.astype(np.float64)) * reference.sigmoid(b.astype(np.float64))
+    assert np.abs(twin.gate(a, b) - exact).max() < 0.5 + 1 / 3
+    full = np.array([8, 20, 3e38], np.float32)
+    assert twin.gate(full, full).tolist() == [127] * 3 and not twin.gate(full, -full).any()
+    assert twin.gate(-full, full).tolist() == [-127] * 3
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(
+            twin.gate(np.float32([np.inf, 0, np.nan]), np.float32([0, -np.inf, 0]))
+        ).all()
