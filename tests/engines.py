@@ -26,14 +26,14 @@ def model_of(spec: WaveNetSpec, seed: int = 1, precision: str = "float32") -> fw
     return fw.Model(spec, weights_of(spec, seed), precision)
 
 
-def changed_model(spec: WaveNetSpec, **tensors) -> fw.Model:
+def changed_model(spec: WaveNetSpec, precision: str = "float32", **tensors) -> fw.Model:
     """A model of `spec` with some tensors filled by other values; `_` stands for a dot."""
     weights = {name: array.copy() for name, array in weights_of(spec).items()}
     for name in spec.tensors():
         if name.replace(".", "_") in tensors:
             weights[name][...] = tensors.pop(name.replace(".", "_"))
     assert not tensors
-    return fw.Model(spec, weights)
+    return fw.Model(spec, weights, precision)
 
 
 def cond_of(spec: WaveNetSpec, n: int, seed: int = 3) -> np.ndarray | None:

@@ -10,6 +10,7 @@ from networks import NETWORKS, every_network, random_codes, random_cond, small_s
 
 import fastwavenet as fw
 from fastwavenet import reference
+from fastwavenet.quantised_reference import Int8Steps, bfloat16_weights
 from fastwavenet.training.model import WaveNet
 
 PROMISED = 1e-4  # of max(1, the largest logit) ...
@@ -197,15 +198,26 @@ def test_no_output_depends_on_a_later_sample(spec, isa):
 
 @pytest.mark.parametrize("tensor", [t for t in small_spec().tensors() if t.endswith(".weight")])
 @pytest.mark.parametrize("value", [3e38, -3e38])
-def test_an_overflow_is_an_error_and_never_a_wrong_number(tensor, value, isa):
+def test_an_overflow_is_an_error_and_never_a_wrong_number(tensor, value, precision, isa):
     spec = small_spec()
-    model = changed_model(spec, **{tensor.replace(".", "_"): value})
-    weights = weights_of(spec) | {tensor: np.full(spec.tensors()[tensor], value)}
+    model = changed_model(spec, precision, **{tensor.replace(".", "_"): value})
     codes = random_codes(spec, 30, 2)
+    expected = logits_of_overflowing(spec, tensor, value, precision)
     try:
         found = fw.outputs(model, codes, isa=isa)
     except fw.NotFiniteError:
-        return
+        assert precision != "int8" or not np.isfinite(expected).all()
+    else:
+        assert error(found, expected) <= (0 if precision == "int8" else PROMISED)
+
+
+@functools.cache
+def logits_of_overflowing(spec, tensor: str, value: float, precision: str) -> np.ndarray:
+    """By the twin of the precision; those of float32 and bfloat16 do not overflow themselves."""
+    filled = np.full(spec.tensors()[tensor], value, np.float32)
+    weights = dict(weights_of(spec)) | {tensor: filled}
+    if precision == "bfloat16":
+        weights = bfloat16_weights(weights)
+    network = Int8Steps if precision == "int8" else reference.WaveNetSteps
     with np.errstate(over="ignore"):
-        expected = reference.teacher_forced(spec, weights, codes)
-    assert error(found, expected) <= PROMISED
+        return reference.teacher_forced(spec, weights, random_codes(spec, 30, 2), network=network)
