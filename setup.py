@@ -27,6 +27,8 @@ if MACHINE in ("x86_64", "amd64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISA_FLAGS["neon"] = []
 
+COMMON = ("model", "stream", "threads", "pool", "mulaw", "dispatch")
+
 # Each file is compiled for every precision (float32, bfloat16, int8), unless it adds to some only.
 PRECISIONS = {"vnni": [2], "amx": [2]}
 
@@ -81,12 +83,11 @@ setup(
     ext_modules=[
         Extension(
             "fastwavenet._engine",
-            ["fastwavenet/_engine.pyx"]
-            + [f"csrc/{name}.c" for name in ("model", "stream", "mulaw", "dispatch")],
+            ["fastwavenet/_engine.pyx"] + [f"csrc/{name}.c" for name in COMMON],
             include_dirs=["csrc"],
             define_macros=MACROS,
             depends=sorted(glob.glob("csrc/*.[ch]")) + ["fastwavenet/_engine.pxd"],
-            libraries=["m"],
+            libraries=["m", "pthread"],
             extra_compile_args=FLAGS,
             extra_link_args=LINK_FLAGS,
             py_limited_api=STABLE_ABI,

@@ -87,10 +87,15 @@ int fwn_model_info(const fwn_model *model, fwn_info *out);
 /* ---- streams ---------------------------------------------------------------------------------- */
 
 typedef struct fwn_stream fwn_stream;
-int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out);
+/* threads 2: with a thread of its own beside the caller's, if that is faster; about a hundred steps
+ * measure it.  It sleeps between runs.  A process that forks leaves it behind, and goes on with one. */
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, uint32_t threads, fwn_stream **out);
 void fwn_stream_destroy(fwn_stream *stream);
-/* Bytes that a stream of so many rows takes; 0 if it cannot be created. */
+/* Bytes that a stream of so many rows takes with one thread; 0 if it cannot be created. */
 size_t fwn_stream_bytes(const fwn_model *model, uint32_t rows);
+uint32_t fwn_stream_threads(const fwn_stream *stream); /* how many it uses: 1 or 2 */
+/* Decides otherwise than was measured; 2 only if so many were asked for, and there are. */
+int fwn_stream_set_threads(fwn_stream *stream, uint32_t threads);
 
 /* Row `row` starts afresh: silent past, start code next, step 0, random numbers of (seed, id). */
 int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id);

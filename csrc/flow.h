@@ -94,23 +94,29 @@ static void mul_past(float *y, const fwn_stream *s, uint32_t l, uint32_t n)
                  j ? sum : FWN_NO_START);
 }
 
-/* The same, from the store of what was computed ahead: past taps are known `dilation` samples
+/* Computes them ahead for at least n samples, from `clock` on: past taps are known `dilation` samples
  * before they are needed, and many rows cost little more than one.  Layers take turns at it. */
+static void look_ahead(fwn_stream *s, uint32_t l, uint64_t clock, uint32_t n)
+{
+    fwn_past *past = &s->past[l];
+    if (past->ready >= n) return;
+    const uint32_t until = past->ahead - (uint32_t)((clock + l) % past->ahead);
+    past->ready = until < n ? past->ahead : until;
+    past->used = 0;
+    mul_past(past->part, s, l, past->ready);
+}
+
+/* The past taps of the coming n samples, from the store if so many are computed ahead. */
 static fwn_rows past_taps(fwn_stream *s, uint32_t l, uint32_t n)
 {
     fwn_past *past = &s->past[l];
     const size_t width = 2 * s->model->Dp;
-    if (n >= past->ahead) {
+    if (past->ready < n && past->ahead <= n) {
         past->ready = 0;
         mul_past(s->h, s, l, n);
         return (fwn_rows){s->h, width};
     }
-    if (past->ready < n) {
-        const uint32_t until = past->ahead - (uint32_t)((s->clock + l) % past->ahead);
-        past->ready = until < n ? past->ahead : until;
-        past->used = 0;
-        mul_past(past->part, s, l, past->ready);
-    }
+    look_ahead(s, l, s->clock, n);
     const fwn_rows rows = {past->part + past->used * s->rows * width, width};
     past->used += n;
     past->ready -= n;
@@ -154,20 +160,61 @@ static void gate(fwn_stream *s, uint32_t l, uint32_t n)
 }
 
 /* Where the head's products read: max(0, x) of rows x [n], stored; NaN stays. */
-static fwn_act relu(fwn_act to, float *x, size_t rows, uint32_t n)
+static fwn_act relu(fwn_act to, float *row, const float *x, size_t rows, uint32_t n)
 {
-    for (size_t i = 0; i < rows * n; i += 16) vf_store(x + i, vf_max(vf_set(0.0f), vf_load(x + i)));
-    for (size_t row = 0; row < rows; row++) act_store(act_from(to, row, 1), x + row * n, n);
+    for (size_t i = 0; i < rows; i++, x += n) {
+        for (uint32_t k = 0; k < n; k += 16) vf_store(row + k, vf_max(vf_set(0.0f), vf_load(x + k)));
+        act_store(act_from(to, i, 1), row, n);
+    }
     return to;
 }
 
-/* Skip product of all layers, hidden layer, logits. */
-static void head(fwn_stream *s, size_t rows)
+/* ---- one thread or two: a leader, who has the chain of layers, and its helper, who follows ------- */
+
+static void say(const fwn_share *mine)
+{
+    if (mine->other) fwn_say(mine->mine);
+}
+
+static void hear(fwn_share *mine)
+{
+    const uint32_t looks = mine->other ? fwn_hear(mine->mine, mine->other) : 0;
+    if (looks > mine->waited) mine->waited = looks;
+}
+
+/* Hidden layer and logits, when all skip products are there. */
+static void head(fwn_stream *s, fwn_share *mine, size_t rows)
 {
     const fwn_model *m = s->model;
-    mat_mul(s->skip, &m->skip, s->z, rows, FWN_NO_START);
-    mat_mul(s->hidden, &m->hidden, relu(s->wide[0], s->skip, rows, m->Sp), rows, FWN_NO_START);
-    mat_mul(s->logits, &m->output, relu(s->wide[1], s->hidden, rows, m->Hp), rows, FWN_NO_START);
+    say(mine);
+    hear(mine);
+    fwn_act x = relu(mine->wide[0], mine->row, s->skip, rows, m->Sp);
+    mat_mul(s->hidden + mine->hidden.from, &mine->hidden, x, rows, FWN_NO_START);
+    say(mine);
+    hear(mine);
+    x = relu(mine->wide[1], mine->row, s->hidden, rows, m->Hp);
+    mat_mul(s->logits + mine->output.from, &mine->output, x, rows, FWN_NO_START);
+}
+
+/* The helper's block: past taps of the next sample, and its part of the head.  Of a single row it adds
+ * up the skip products of a layer as soon as its gate has spoken. */
+static void help(fwn_stream *s)
+{
+    fwn_share *mine = &s->part[1];
+    const fwn_mat *skip = &mine->skip;
+    const size_t rows = (size_t)s->n * s->rows;
+    const int follows = rows == 1 && s->sums;
+    if (follows) sums_begin(s->sums, skip);
+    for (uint32_t l = 0; l < s->model->spec.layers; l++) {
+        const uint32_t k = l * s->model->Dp;
+        hear(mine);
+        if (follows) sums_add(s->sums, skip, s->z, k, k + s->model->Dp);
+        if (s->n == 1) look_ahead(s, l, s->clock + 1, 1);
+    }
+    if (follows) sums_end(s->skip + skip->from, skip, s->sums, s->z);
+    else mat_mul(s->skip + skip->from, skip, s->z, rows, FWN_NO_START);
+    head(s, mine, rows);
+    say(mine);
 }
 
 /* Row b takes its sample after the i-th of the block: forced, or drawn from its logits. */
@@ -194,6 +241,10 @@ static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
 {
     const fwn_model *m = s->model;
     const size_t rows = (size_t)n * s->rows;
+    const int judged = !io->forced || io->logp || io->logits;
+    fwn_share *lead = judged && s->pool && fwn_pool_ready(s->pool) ? &s->part[0] : &s->whole;
+    s->n = n;
+    say(lead);
     feed(s, io, done, n);
     embed(s, n);
     for (uint32_t l = 0; l < m->spec.layers; l++) {
@@ -202,14 +253,19 @@ static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
         mul_ring(s->h, s, l, &layer->tap[layer->taps - 1], 0, n, past_taps(s, l, n));
         condition(s, io, l, done, n);
         gate(s, l, n);
-        if (l + 1 < m->spec.layers)
-            mat_mul(s->x, &layer->residual, gated(s, l), rows, (fwn_rows){s->x, m->Rp});
         s->past[l].head += n;
         if (s->past[l].head >= s->past[l].slots) s->past[l].head -= s->past[l].slots;
+        say(lead);
+        if (l + 1 < m->spec.layers)
+            mat_mul(s->x, &layer->residual, gated(s, l), rows, (fwn_rows){s->x, m->Rp});
+    }
+    if (judged) {
+        mat_mul(s->skip + lead->skip.from, &lead->skip, s->z, rows, FWN_NO_START);
+        head(s, lead, rows);
+        hear(lead);
     }
     s->clock += n;
-    const int judged = !io->forced || io->logp || io->logits;
-    if (judged) head(s, rows);
+    if (lead->waited > s->patience) fwn_pool_dismiss(s->pool);
     int error = FWN_OK;
     for (uint32_t i = 0; i < n && !error; i++)
         for (uint32_t b = 0; b < s->rows && !error; b++) error = take(s, io, done, i, b, judged);
@@ -227,5 +283,5 @@ static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
 /* The table of what this file is compiled to: fwn_kernels_<isa>_<precision>. */
 #define FWN_NAME(isa, precision) fwn_kernels_##isa##_##precision
 #define FWN_TABLE(isa, precision) \
-    const fwn_kernels FWN_NAME(isa, precision) = {block, FWN_BEGIN, FWN_END, act_store, act_load, encode_f32, encode_i16, decode_f32};
+    const fwn_kernels FWN_NAME(isa, precision) = {block, help, FWN_BEGIN, FWN_END, act_store, act_load, encode_f32, encode_i16, decode_f32};
 #define FWN_KERNELS(isa) FWN_TABLE(isa, FWN_PRECISION)

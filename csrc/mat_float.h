@@ -25,20 +25,26 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
         vf_store((float *)row.at + i, vf_gate(vf_load(a + i), vf_load(b + i)));
 }
 
-/* One row, `panels` panels: all four partial sums at once, to have enough sums in flight. */
-FWN_INLINE void mul_row(float *y, const fwn_mat *m, fwn_act row, fwn_rows start, size_t n,
-                        const int panels)
+/* One row, inputs k to `until`, `panels` panels: all four partial sums at once, to have enough sums in
+ * flight. */
+FWN_INLINE void add_row(vf p[FWN_PARTS][2], const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
+                        size_t n, const int panels)
 {
-    const float *x = (const float *)row.at;
-    vf p[FWN_PARTS][2];
-    EACH(i, FWN_PARTS)
-        EACH(j, panels) p[i][j] = vf_set(0.0f);
-    for (uint32_t k = 0; k < m->k; k += FWN_PARTS)
+    for (; k < until; k += FWN_PARTS)
         EACH(i, FWN_PARTS) {
             const vf xk = vf_set(x[k + i]);
             EACH(j, panels)
                 p[i][j] = vf_fma(xk, mat_weights(m, n + 16 * j, k, i), p[i][j]);
         }
+}
+
+FWN_INLINE void mul_row(float *y, const fwn_mat *m, fwn_act row, fwn_rows start, size_t n,
+                        const int panels)
+{
+    vf p[FWN_PARTS][2];
+    EACH(i, FWN_PARTS)
+        EACH(j, panels) p[i][j] = vf_set(0.0f);
+    add_row(p, m, (const float *)row.at, 0, m->k, n, panels);
     EACH(j, panels) {
         vf sum = mat_start(m, start, 0, n + 16 * j);
         EACH(i, FWN_PARTS) sum = vf_add(sum, p[i][j]);
@@ -64,7 +70,7 @@ FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, 
             }
         EACH(r, rows)
             EACH(j, panels) {
-                float *out = y + (size_t)r * m->n + n + 16 * j;
+                float *out = y + (size_t)r * m->of + n + 16 * j;
                 const vf sum = i ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
                 vf_store(out, vf_add(sum, p[r][j]));
             }
@@ -79,20 +85,54 @@ FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, f
         if (rows >= FWN_TILE_ROWS) mul_tile(y, m, x, start, n, panels, done = FWN_TILE_ROWS);
         else if (rows >= 2) mul_tile(y, m, x, start, n, panels, done = 2);
         else mul_row(y, m, x, start, n, panels);
-        y += done * m->n;
+        y += done * m->of;
         x = act_from(x, done, 0);
         start = rows_from(start, done);
         rows -= done;
     }
 }
 
-/* y[rows][n] = start + bias + W x, for each of the rows. */
+/* y[rows][of] = start + bias + W x, for each of the rows. */
 static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
 {
     size_t n = 0;
     for (; n + 16 * FWN_PANELS <= m->n; n += 16 * FWN_PANELS)
         mul_panels(y, m, x, rows, start, n, FWN_PANELS);
     if (n < m->n) mul_panels(y, m, x, rows, start, n, 1);
+}
+
+/* The same for one row whose inputs come in one part after the other: `sums` [n / 16][4][16] are
+ * begun, inputs k to `until` are added, ascending, and y is what mat_mul makes of it. */
+static void sums_begin(float *sums, const fwn_mat *m) { memset(sums, 0, m->n * FWN_PARTS * sizeof(float)); }
+
+FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
+                           size_t n, const int panels)
+{
+    vf p[FWN_PARTS][2];
+    EACH(i, FWN_PARTS)
+        EACH(j, panels) p[i][j] = vf_load(sums + (n + 16 * j) * FWN_PARTS + 16 * i);
+    add_row(p, m, x, k, until, n, panels);
+    EACH(i, FWN_PARTS)
+        EACH(j, panels) vf_store(sums + (n + 16 * j) * FWN_PARTS + 16 * i, p[i][j]);
+}
+
+static void sums_add(float *sums, const fwn_mat *m, fwn_act row, uint32_t k, uint32_t until)
+{
+    const float *x = (const float *)row.at;
+    size_t n = 0;
+    for (; n + 16 * FWN_PANELS <= m->n; n += 16 * FWN_PANELS)
+        add_panels(sums, m, x, k, until, n, FWN_PANELS);
+    if (n < m->n) add_panels(sums, m, x, k, until, n, 1);
+}
+
+static void sums_end(float *y, const fwn_mat *m, const float *sums, fwn_act row)
+{
+    (void)row;
+    for (size_t n = 0; n < m->n; n += 16) {
+        vf sum = mat_start(m, FWN_NO_START, 0, n);
+        for (int i = 0; i < FWN_PARTS; i++, sums += 16) sum = vf_add(sum, vf_load(sums));
+        vf_store(y + n, sum);
+    }
 }
 
 #endif

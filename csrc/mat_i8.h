@@ -125,7 +125,7 @@ FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, 
     vf out[16];
     EACH(r, rows)
         EACH(j, panels) out[r * panels + j] = mat_start(m, start, r, n + 16 * j);
-    for (uint32_t k = 0; k < m->k; k += block, fix += m->n) {
+    for (uint32_t k = 0; k < m->k; k += block, fix += m->of) {
         const uint32_t count = m->k - k < block ? m->k - k : block;
         vi sum[16];
         EACH(r, rows)
@@ -139,7 +139,7 @@ FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, 
             }
     }
     EACH(r, rows)
-        EACH(j, panels) vf_store(y + (size_t)r * m->n + n + 16 * j, out[r * panels + j]);
+        EACH(j, panels) vf_store(y + (size_t)r * m->of + n + 16 * j, out[r * panels + j]);
 }
 
 /* All rows, a few at a time, for each of the panels. */
@@ -157,7 +157,7 @@ FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn
         for (; n < m->n; n += 16)
             if (done > 1) mul_tile(y, m, x, start, n, 1, FWN_INT8_ROWS, gated);
             else mul_tile(y, m, x, start, n, 1, 1, gated);
-        y += done * m->n;
+        y += done * m->of;
         x = act_from(x, done, gated ? 16 : 1);
         start = rows_from(start, done);
         rows -= done;
@@ -173,10 +173,10 @@ FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn
 FWN_INLINE void tile_out(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n, uint32_t k0,
                          const int32_t *sums, size_t rows, const int panels, const int gated)
 {
-    const int32_t *fix = m->fix + n + (size_t)(k0 / (gated ? FWN_EXACT_GATED : FWN_EXACT)) * m->n;
+    const int32_t *fix = m->fix + n + (size_t)(k0 / (gated ? FWN_EXACT_GATED : FWN_EXACT)) * m->of;
     for (size_t r = 0; r < rows; r++, sums += gated ? 64 : 128)
         EACH(j, panels) {
-            float *out = y + r * m->n + n + 16 * j;
+            float *out = y + r * m->of + n + 16 * j;
             vi sum = vi_add(vi_load(sums + 16 * j), vi_load(fix + 16 * j));
             if (!gated) sum = vi_add(sum, vi_shl(vi_load(sums + 64 + 16 * j), 8));
             const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
@@ -217,10 +217,10 @@ FWN_INLINE void mul_by_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows,
             const size_t first = done < tile ? done : tile;
             mul_tiles(y, m, x, first, start, n, 0, 1, gated);
             if (done > tile)
-                mul_tiles(y + tile * m->n, m, act_from(x, tile, gated ? 16 : 1), done - tile,
+                mul_tiles(y + tile * m->of, m, act_from(x, tile, gated ? 16 : 1), done - tile,
                           rows_from(start, tile), n, 0, 1, gated);
         }
-        y += done * m->n;
+        y += done * m->of;
         x = act_from(x, done, gated ? 16 : 1);
         start = rows_from(start, done);
         rows -= done;
@@ -240,6 +240,36 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
 #endif
     if (m->gated) mul_rows(y, m, x, rows, start, 1);
     else mul_rows(y, m, x, rows, start, 0);
+}
+
+/* The same for one row of a gate's outputs, at most FWN_EXACT_GATED, that come in one part after the
+ * other: `sums` [n] are begun, inputs k to `until` are added, and y is what mat_mul makes of it. */
+static void sums_begin(float *sums, const fwn_mat *m) { memcpy(sums, m->fix, m->n * sizeof *m->fix); }
+
+FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const char *x, uint32_t k, uint32_t until,
+                           size_t n, const int panels)
+{
+    const char *w = (const char *)m->w + n * m->k + (size_t)k * 16;
+    vi sum[16];
+    EACH(j, panels) sum[j] = vi_load(sums + n + 16 * j);
+    mul_exact(sum, w, (size_t)m->k * 16, x + k, 0, until - k, panels, 1, 1);
+    EACH(j, panels) vf_store(sums + n + 16 * j, vi_float(sum[j]));
+}
+
+static void sums_add(float *sums, const fwn_mat *m, fwn_act row, uint32_t k, uint32_t until)
+{
+    size_t n = 0;
+    for (; n + 16 * FWN_INT8_PANELS <= m->n; n += 16 * FWN_INT8_PANELS)
+        add_panels(sums, m, row.at, k, until, n, FWN_INT8_PANELS);
+    for (; n < m->n; n += 16) add_panels(sums, m, row.at, k, until, n, 1);
+}
+
+static void sums_end(float *y, const fwn_mat *m, const float *sums, fwn_act row)
+{
+    for (size_t n = 0; n < m->n; n += 16) {
+        const vf scale = vf_mul(vf_load(m->scale + n), vf_load(row.scale));
+        vf_store(y + n, vf_fma(vi_to_float(vi_load(sums + n)), scale, vf_load(m->bias + n)));
+    }
 }
 
 #endif

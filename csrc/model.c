@@ -129,7 +129,7 @@ static conv find_conv(source *src, const char *name, uint32_t outs, uint32_t ins
 /* Memory for a matrix in the model's precision; `gated`: see fwn_mat. */
 static fwn_mat take_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint32_t n, int gated, int bias)
 {
-    fwn_mat mat = {.k = k, .n = n, .gated = gated};
+    fwn_mat mat = {.k = k, .n = n, .of = n, .gated = gated};
     mat.w = fwn_take(arena, (size_t)k * n, weight_bytes(m->precision));
     if (m->precision == FWN_INT8) {
         mat.scale = fwn_take(arena, n, sizeof(float));
@@ -137,6 +137,18 @@ static fwn_mat take_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint32
     }
     if (bias) mat.bias = fwn_take(arena, n, sizeof(float));
     return mat;
+}
+
+fwn_mat fwn_mat_part(const fwn_model *m, const fwn_mat *whole, uint32_t from, uint32_t n)
+{
+    fwn_mat part = *whole;
+    part.from = from;
+    part.n = n;
+    part.w = (const char *)whole->w + (size_t)from * whole->k * weight_bytes(m->precision);
+    if (whole->scale) part.scale += from;
+    if (whole->fix) part.fix += from;
+    if (whole->bias) part.bias += from;
+    return part;
 }
 
 /* Where output o stands: two halves of `half` (tanh, sigmoid) are padded apart; 0: no halves. */

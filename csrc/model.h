@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include "fastwavenet.h"
+#include "pool.h"
 
 #define FWN_AHEAD 16      /* samples for which past taps are computed at once, at most */
 #define FWN_BLOCK_ROWS 64 /* rows (time x stream) that go through the network together */
@@ -21,10 +22,11 @@ static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
  * of 1 (float32), 2 (bfloat16) or 4 (int8): 64 bytes a group. */
 typedef struct {
     uint32_t k, n;      /* inputs, outputs; multiples of 16 */
+    uint32_t from, of;  /* it is the outputs from `from` on of a matrix of `of`: usually all, 0 and n */
     int gated;          /* inputs are a gate's outputs (1), or all gates' (2): 8 bits in int8, others 16 */
     const void *w;      /* [n / 16][k / group][16][group] */
     const float *scale; /* [n] int8: what a product of integers is worth; else NULL */
-    const int32_t *fix; /* [blocks of k][n] int8: sums begin here; else NULL */
+    const int32_t *fix; /* [blocks of k][of] int8: sums begin here; else NULL */
     const float *bias;  /* [n] or NULL */
 } fwn_mat;
 
@@ -51,6 +53,9 @@ typedef struct {
     fwn_mat *tap;   /* [taps] Rp -> 2Dp, oldest first; the bias is in the oldest */
     fwn_mat residual; /* Dp -> Rp; not in the last layer */
 } fwn_layer;
+
+/* The outputs from `from` on, `n` of them; both multiples of 16. */
+fwn_mat fwn_mat_part(const fwn_model *m, const fwn_mat *whole, uint32_t from, uint32_t n);
 
 struct fwn_model {
     fwn_spec spec;           /* with arrays of its own */
@@ -87,6 +92,15 @@ typedef struct {
     uint32_t used;
 } fwn_past;
 
+/* What a thread computes of the head: some outputs of each product, at each step the same. */
+typedef struct {
+    fwn_mat skip, hidden, output;
+    fwn_act wide[2]; /* [block * B] rows of Sp, rows of Hp: what it multiplies */
+    float *row;      /* [Sp or Hp] one of them in the making */
+    fwn_voice *mine, *other; /* NULL: it is alone */
+    uint32_t waited; /* looks for the other, at most, in this run */
+} fwn_share;
+
 typedef struct fwn_kernels fwn_kernels;
 
 struct fwn_stream {
@@ -101,18 +115,34 @@ struct fwn_stream {
     float *x;       /* [block * B][Rp] residual stream; rows are (time, stream), stream fastest */
     float *h;       /* [block * B][2Dp] before the gate */
     fwn_act z;      /* [block * B] rows of L * Dp: after the gates */
-    fwn_act wide[2]; /* [block * B] rows of Sp, rows of Hp: what the head multiplies */
     float *skip;    /* [block * B][Sp] */
     float *hidden;  /* [block * B][Hp] */
     float *logits;  /* [block * B][Qp] */
     float *weight;  /* [Qp] softmax weights of one row */
+    fwn_share whole;    /* of a thread that is alone ... */
+    fwn_share part[2];  /* ... of the leader and its helper */
+    float *sums;        /* [4 * Sp] of the helper's skip product as it grows; or NULL */
+    uint32_t n;         /* samples of the block in hand, for the helper */
+    _Atomic uint32_t threads; /* 1, or 2: with the helper while it is ready */
+    int insists;        /* 2 were asked for, whatever is faster */
+    uint32_t patience;  /* looks that the leader takes before its helper is late ... */
+    double alone_until; /* ... and it does without for a while; 0: it is not */
+    fwn_pool *pool;     /* NULL: there is no helper */
     atomic_flag busy;
     void *arena;
+    fwn_voice voice[2]; /* the leader's and the helper's */
 };
+
+/* Two threads, for a stream laid out for them: a helper, if there can be one, and whether it pays; around
+ * a run. */
+void fwn_threads_create(fwn_stream *s);
+void fwn_threads_call(fwn_stream *s);
+void fwn_threads_dismiss(fwn_stream *s);
 
 /* What is compiled once per ISA and precision. */
 struct fwn_kernels {
     int (*block)(fwn_stream *, const fwn_io *, uint32_t done, uint32_t n);
+    void (*help)(fwn_stream *); /* with the leader's block */
     void (*begin)(void), (*end)(void); /* around blocks; or NULL */
     void (*store)(fwn_act row, const float *x, uint32_t k); /* x [k] as a row ... */
     void (*load)(float *x, fwn_act row, uint32_t k);        /* ... and back: storing it changes no bit */

@@ -4,6 +4,15 @@
 #include "float_mode.h"
 #include "model.h"
 
+/* ---- one call at a time ------------------------------------------------------------------------ */
+
+static int enter(fwn_stream *s) { return atomic_flag_test_and_set(&s->busy) ? FWN_BUSY : FWN_OK; }
+static int leave(fwn_stream *s, int result)
+{
+    atomic_flag_clear(&s->busy);
+    return result;
+}
+
 /* ---- create ------------------------------------------------------------------------------------ */
 
 /* Whole cache lines: what stands behind k bytes of a row stays 0, so that it may be multiplied. */
@@ -38,6 +47,15 @@ static uint32_t ahead(const fwn_stream *s, const fwn_layer *layer)
     return layer->dilation < most ? layer->dilation : most;
 }
 
+static void lay_out_share(const fwn_stream *s, fwn_arena *arena, fwn_share *share)
+{
+    const fwn_model *m = s->model;
+    const size_t rows = (size_t)s->block * s->rows;
+    share->wide[0] = take_rows(arena, m, rows, m->Sp, s->rows);
+    share->wide[1] = take_rows(arena, m, rows, m->Hp, s->rows);
+    share->row = fwn_take(arena, m->Sp > m->Hp ? m->Sp : m->Hp, sizeof(float));
+}
+
 static void lay_out(fwn_stream *s, fwn_arena *arena)
 {
     const fwn_model *m = s->model;
@@ -57,38 +75,42 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     s->x = fwn_take(arena, rows * m->Rp, sizeof(float));
     s->h = fwn_take(arena, rows * 2 * m->Dp, sizeof(float));
     s->z = take_gated(arena, m, rows, m->skip.k, s->rows);
-    s->wide[0] = take_rows(arena, m, rows, m->Sp, s->rows);
-    s->wide[1] = take_rows(arena, m, rows, m->Hp, s->rows);
     s->skip = fwn_take(arena, rows * m->Sp, sizeof(float));
     s->hidden = fwn_take(arena, rows * m->Hp, sizeof(float));
     s->logits = fwn_take(arena, rows * m->Qp, sizeof(float));
     s->weight = fwn_take(arena, m->Qp, sizeof(float));
-    fwn_take(arena, FWN_TILE, s->wide[1].stride + s->z.stride); /* tiles read whole, past the last row */
+    lay_out_share(s, arena, &s->whole);
+    if (s->threads > 1) {
+        lay_out_share(s, arena, &s->part[0]);
+        lay_out_share(s, arena, &s->part[1]);
+        if (m->skip.k <= FWN_EXACT_GATED) s->sums = fwn_take(arena, 4 * m->Sp, sizeof(float));
+    }
+    fwn_take(arena, FWN_TILE, s->whole.wide[1].stride + s->z.stride); /* tiles read whole, past the last row */
 }
 
 /* A stream without memory. */
-static fwn_stream planned(const fwn_model *model, uint32_t rows)
+static fwn_stream planned(const fwn_model *model, uint32_t rows, uint32_t threads)
 {
-    return (fwn_stream){.model = model, .rows = rows,
+    return (fwn_stream){.model = model, .rows = rows, .threads = threads,
                         .block = rows < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / rows : 1};
 }
 
 size_t fwn_stream_bytes(const fwn_model *model, uint32_t rows)
 {
     if (!model || rows < 1 || rows > 65536) return 0;
-    fwn_stream s = planned(model, rows);
+    fwn_stream s = planned(model, rows, 1);
     fwn_arena arena = {NULL, 0};
     lay_out(&s, &arena);
     return sizeof s + arena.used;
 }
 
-int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out)
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, uint32_t threads, fwn_stream **out)
 {
-    if (!model || !out || rows < 1 || rows > 65536) return FWN_BAD_ARGUMENT;
+    if (!model || !out || rows < 1 || rows > 65536 || threads < 1 || threads > 2) return FWN_BAD_ARGUMENT;
     if (!fwn_kernels_of(isa, model->precision)) return FWN_BAD_ISA;
     fwn_stream *s = calloc(1, sizeof *s);
     if (!s) return FWN_NO_MEMORY;
-    *s = planned(model, rows);
+    *s = planned(model, rows, threads);
     s->kernels = fwn_kernels_of(isa, model->precision);
     fwn_arena arena = {NULL, 0};
     lay_out(s, &arena);
@@ -101,6 +123,14 @@ int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream
     lay_out(s, &arena);
     atomic_flag_clear(&s->busy);
     for (uint32_t b = 0; b < rows; b++) fwn_stream_reset(s, b, 0, b);
+    s->whole.skip = model->skip;
+    s->whole.hidden = model->hidden;
+    s->whole.output = model->output;
+    s->threads = 1;
+    if (threads > 1) {
+        fwn_threads_create(s);
+        for (uint32_t b = 0; b < rows; b++) fwn_stream_reset(s, b, 0, b);
+    }
     *out = s;
     return FWN_OK;
 }
@@ -108,18 +138,12 @@ int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream
 void fwn_stream_destroy(fwn_stream *s)
 {
     if (!s) return;
+    fwn_pool_destroy(s->pool);
     free(s->arena);
     free(s);
 }
 
-/* ---- running: one call at a time --------------------------------------------------------------- */
-
-static int enter(fwn_stream *s) { return atomic_flag_test_and_set(&s->busy) ? FWN_BUSY : FWN_OK; }
-static int leave(fwn_stream *s, int result)
-{
-    atomic_flag_clear(&s->busy);
-    return result;
-}
+/* ---- running ----------------------------------------------------------------------------------- */
 
 static int check_io(const fwn_stream *s, const fwn_io *io)
 {
@@ -138,14 +162,33 @@ int fwn_run(fwn_stream *s, const fwn_io *io)
     if (enter(s)) return FWN_BUSY;
     const fwn_float_mode host = fwn_set_mode();
     int error = check_io(s, io);
+    const int helped = !error && s->threads > 1;
     if (s->kernels->begin) s->kernels->begin();
+    if (helped) fwn_threads_call(s);
     for (uint32_t done = 0, n; done < io->n && !error; done += n) {
         n = io->forced && io->n - done < s->block ? io->n - done : io->forced ? s->block : 1;
         error = s->kernels->block(s, io, done, n);
     }
     if (s->kernels->end) s->kernels->end();
+    if (helped) fwn_threads_dismiss(s);
     fwn_restore_mode(host);
     return leave(s, error);
+}
+
+/* ---- threads ----------------------------------------------------------------------------------- */
+
+uint32_t fwn_stream_threads(const fwn_stream *s)
+{
+    return s && s->threads > 1 && fwn_pool_here(s->pool) ? 2 : 1;
+}
+
+int fwn_stream_set_threads(fwn_stream *s, uint32_t threads)
+{
+    if (!s || threads < 1 || threads > (fwn_pool_here(s->pool) ? 2 : 1)) return FWN_BAD_ARGUMENT;
+    if (enter(s)) return FWN_BUSY;
+    s->threads = threads;
+    s->insists = threads > 1;
+    return leave(s, FWN_OK);
 }
 
 /* ---- rows -------------------------------------------------------------------------------------- */

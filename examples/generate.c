@@ -150,7 +150,7 @@ static void generate(const fwn_model *model, uint32_t n, uint64_t seed, float te
     int isas[FWN_ISAS];
     fwn_stream *stream;
     const int best = isas[fwn_isa_list(isas, FWN_ISAS) - 1];
-    check("stream", fwn_stream_create(model, best, 1, &stream));
+    check("stream", fwn_stream_create(model, best, 1, 1, &stream));
     check("stream", fwn_stream_reset(stream, 0, seed, 0));
     for (uint32_t done = 0; done < n; done += BLOCK) {
         const uint32_t m = n - done < BLOCK ? n - done : BLOCK;

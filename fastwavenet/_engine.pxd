@@ -63,8 +63,11 @@ cdef extern from "fastwavenet.h" nogil:
     int fwn_model_info(const fwn_model *model, fwn_info *out)
 
     ctypedef struct fwn_stream
-    int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, fwn_stream **out)
+    int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, uint32_t threads,
+                          fwn_stream **out)
     void fwn_stream_destroy(fwn_stream *stream)
+    uint32_t fwn_stream_threads(const fwn_stream *stream)
+    int fwn_stream_set_threads(fwn_stream *stream, uint32_t threads)
     int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id)
     int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code)
 

@@ -174,13 +174,24 @@ cdef class Stream:
     cdef readonly Network network
     cdef readonly uint32_t rows
 
-    def __cinit__(self, Network network not None, str isa not None, uint32_t rows):
+    def __cinit__(self, Network network not None, str isa not None, uint32_t rows,
+                  uint32_t threads):
+        cdef int number = isa_number(isa), code
         self.network = network
         self.rows = rows
-        check(fwn_stream_create(network.model, isa_number(isa), rows, &self.stream))
+        with nogil:
+            code = fwn_stream_create(network.model, number, rows, threads, &self.stream)
+        check(code)
 
     def __dealloc__(self):
-        fwn_stream_destroy(self.stream)
+        with nogil:  # it may wait for a thread to end
+            fwn_stream_destroy(self.stream)
+
+    def threads(self):
+        return fwn_stream_threads(self.stream)
+
+    def set_threads(self, uint32_t threads):
+        check(fwn_stream_set_threads(self.stream, threads))
 
     def reset(self, uint32_t row, uint64_t seed, uint32_t id):
         check(fwn_stream_reset(self.stream, row, seed, id))

@@ -142,7 +142,7 @@ class Generator:
         self.temperature = temperature
         self.top_k = top_k
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
-        self._rows = _engine.Stream(model._network, self.isa, rows)
+        self._rows = _engine.Stream(model._network, self.isa, rows, threads=1)
         self._chunk = min(MAX_CHUNK, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
         self.reset(seed)
 

@@ -16,7 +16,10 @@ WARN = ["-Wall", "-Wextra", "-Werror"]
 SANITIZE = ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 TEST_ENGINE = (PROGRAMS / "test_engine.c").read_text()
 CLAIMS = re.findall(r"^    TEST\((\w+)\),$", TEST_ENGINE, re.MULTILINE)
-WRAP = [f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc", "free")]
+WRAP = [
+    f"-Wl,--wrap={name}"
+    for name in ("malloc", "calloc", "realloc", "aligned_alloc", "free", "pthread_create")
+]
 
 
 @functools.cache

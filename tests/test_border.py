@@ -22,7 +22,7 @@ every_array = pytest.mark.parametrize("name", ARRAYS)
 
 @pytest.fixture
 def stream() -> _engine.Stream:
-    return _engine.Stream(model_of(SPEC)._network, "scalar", ROWS)
+    return _engine.Stream(model_of(SPEC)._network, "scalar", ROWS, 1)
 
 
 def wrong_shapes(name: str) -> list[tuple[int, ...]]:

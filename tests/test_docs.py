@@ -408,6 +408,7 @@ def test_the_c_of_the_page_compiles_and_links(c_api, built, tmp_path):
     (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
     warn = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}"]
     objects = built.glob("*.o")
-    command = ["gcc", *warn, *tmp_path.glob("*.c"), *objects, "-lm", "-o", tmp_path / "program"]
+    libraries = ["-lm", "-pthread"]
+    command = ["gcc", *warn, *tmp_path.glob("*.c"), *objects, *libraries, "-o", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -44,7 +44,7 @@ def generate(request, compile_engine, tmp_path_factory) -> Path:
     objects = compile_engine(compiler, *SANITIZE)
     options = ["-std=c11", "-Wpedantic", *WARN, *SANITIZE, f"-I{ROOT / 'csrc'}"]
     run(compiler, *options, EXAMPLES / "generate.c", *objects.values(), "-lm",
-        "-o", folder / "generate")  # fmt: skip
+        "-pthread", "-o", folder / "generate")  # fmt: skip
     return folder / "generate"
 
 

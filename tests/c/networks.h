@@ -131,7 +131,7 @@ static inline fwn_model *random_model(size_t which, int precision)
 static inline fwn_stream *stream_of(const fwn_model *model, int isa, uint32_t rows)
 {
     fwn_stream *stream = NULL;
-    CHECK(fwn_stream_create(model, isa, rows, &stream) == FWN_OK);
+    CHECK(fwn_stream_create(model, isa, rows, 1, &stream) == FWN_OK);
     for (uint32_t row = 0; row < rows; row++) CHECK(!fwn_stream_reset(stream, row, 7, row));
     return stream;
 }

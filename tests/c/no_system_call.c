@@ -1,10 +1,15 @@
-/* no_system_call MODEL.dump ISA [control]: computes samples where the kernel kills the process for
- * any system call but read, write and exit.  With `control` it makes one.  Exit code 77: this
- * kernel does not offer that. */
+/* no_system_call MODEL.dump ISA THREADS [control]: computes samples where the kernel kills the process
+ * for any system call of any thread but its exit.  With `control` it makes one.  Exit code 77: this
+ * kernel does not offer that.
+ *
+ * A second thread that sleeps is woken by a system call, before the first step: the engine is compiled
+ * so that it stays awake. */
 #define main example
 #include "../../examples/generate.c" /* for load() */
 #undef main
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,17 +34,34 @@ static int use(fwn_stream *s)
     return error;
 }
 
+static int forbid_system_calls(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    const struct sock_fprog program = {sizeof rules / sizeof *rules, rules};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 0;
+    return !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+}
+
 int main(int count, char **arguments)
 {
     uint32_t rate;
     fwn_stream *stream;
     int isa = 0, error;
-    if (count < 3) return 2;
+    if (count < 4) return 2;
+    const uint32_t threads = (uint32_t)atoi(arguments[3]);
     fwn_model *model = load(arguments[1], &rate);
     while (strcmp(fwn_isa_name(isa), arguments[2])) isa++;
-    check("stream", fwn_stream_create(model, isa, ROWS, &stream));
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT)) return 77;
+    check("stream", fwn_stream_create(model, isa, ROWS, threads, &stream));
+    check("threads", fwn_stream_set_threads(stream, threads));
+    check("first run", use(stream)); /* the second thread wakes up */
+    for (uint32_t row = 0; row < ROWS; row++) check("reset", fwn_stream_reset(stream, row, 1, row));
+    if (!forbid_system_calls()) return 77;
     error = use(stream);
-    if (count > 3) getppid();
-    return (int)syscall(SYS_exit, error != FWN_OK); /* return would be exit_group, and is not allowed */
+    if (count > 4) getppid();
+    return (int)syscall(SYS_exit_group, error != FWN_OK); /* at once: exit() may do more */
 }

@@ -1,7 +1,8 @@
 /* Tests of csrc/fastwavenet.h from C, with no Python between; run by tests/test_c_engine.py, which
- * builds this with sanitizers and --wrap for each function of the allocator.  The names of tests
+ * builds this with sanitizers and --wrap for each function of the allocator and pthread_create.  The names of tests
  * are claims.  Every buffer has exactly the size of the contract, so that one element too many is
  * seen by the sanitizer. */
+#include <errno.h>
 #include <pthread.h>
 #include "networks.h"
 #ifdef __x86_64__
@@ -11,6 +12,7 @@
 /* ---- the allocator, counted, and made to fail -------------------------------------------------- */
 
 static long allocations, live, fail_at; /* fail_at: the allocation that fails; 0: none */
+static int no_threads;                   /* pthread_create fails */
 
 void *__real_malloc(size_t), *__real_calloc(size_t, size_t), *__real_realloc(void *, size_t);
 void *__real_aligned_alloc(size_t, size_t);
@@ -20,6 +22,11 @@ void *__wrap_aligned_alloc(size_t, size_t);
 void __wrap_free(void *);
 
 static int refused(void) { return ++allocations == fail_at; }
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*work)(void *), void *on)
+{
+    return no_threads ? EAGAIN : __real_pthread_create(thread, how, work, on);
+}
 static void *counted(void *p)
 {
     live += p != NULL;
@@ -495,12 +502,18 @@ static void bad_arguments_are_refused(void)
     CHECK(fwn_model_create(&net->spec, net->tensors, net->count, FWN_FLOAT32, NULL) == FWN_BAD_ARGUMENT);
     CHECK(fwn_model_info(NULL, &info) == FWN_BAD_ARGUMENT);
     CHECK(fwn_model_info(model, NULL) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(NULL, FWN_SCALAR, 1, &other) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 0, &other) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 65537, &other) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, NULL) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, -1, 1, &other) == FWN_BAD_ISA);
-    CHECK(fwn_stream_create(model, FWN_ISAS, 1, &other) == FWN_BAD_ISA);
+    CHECK(fwn_stream_create(NULL, FWN_SCALAR, 1, 1, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 0, 1, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 65537, 1, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 0, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 3, &other) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_set_threads(NULL, 1) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_set_threads(stream, 0) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_set_threads(stream, 2) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_threads(NULL) == 1 && fwn_stream_threads(stream) == 1);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 1, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, -1, 1, 1, &other) == FWN_BAD_ISA);
+    CHECK(fwn_stream_create(model, FWN_ISAS, 1, 1, &other) == FWN_BAD_ISA);
     CHECK(fwn_stream_reset(NULL, 0, 1, 1) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_reset(stream, 2, 1, 1) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_begin(NULL, 0, 1) == FWN_BAD_ARGUMENT);
@@ -619,6 +632,7 @@ static void a_stream_in_use_says_busy(void)
             char *bytes = malloc(size);
             CHECK(fwn_stream_reset(stream, 0, 1, 1) == FWN_BUSY);
             CHECK(fwn_stream_begin(stream, 0, 1) == FWN_BUSY);
+            CHECK(fwn_stream_set_threads(stream, 1) == FWN_BUSY);
             CHECK(fwn_state_save(stream, 0, bytes, &size) == FWN_BUSY);
             CHECK(fwn_state_load(stream, 0, bytes, size) == FWN_BUSY);
             free(bytes);
@@ -879,7 +893,16 @@ static int create_model(const void *net)
 static int create_stream(const void *model)
 {
     fwn_stream *stream = NULL;
-    const int error = fwn_stream_create(model, FWN_SCALAR, 3, &stream);
+    const int error = fwn_stream_create(model, FWN_SCALAR, 3, 1, &stream);
+    CHECK(!error == (stream != NULL));
+    fwn_stream_destroy(stream);
+    return error;
+}
+
+static int create_stream_of_two_threads(const void *model)
+{
+    fwn_stream *stream = NULL;
+    const int error = fwn_stream_create(model, FWN_SCALAR, 3, 2, &stream);
     CHECK(!error == (stream != NULL));
     fwn_stream_destroy(stream);
     return error;
@@ -901,10 +924,53 @@ static void out_of_memory_is_an_error_and_leaks_nothing(void)
     fwn_model *model = model_of(net, FWN_FLOAT32);
     check_out_of_memory(create_model, net);
     check_out_of_memory(create_stream, model);
+    check_out_of_memory(create_stream_of_two_threads, model);
     check_out_of_memory(create_codec, &levels);
     fwn_model_destroy(model);
     free_network(net);
 }
+
+static void without_a_second_thread_there_is_one(void)
+{
+    const uint32_t levels = NETWORKS[1].sizes[0];
+    fwn_model *model = random_model(1);
+    fwn_stream *alone = stream_of(model, FWN_SCALAR, 1), *both;
+    no_threads = 1;
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 2, &both) == FWN_OK);
+    no_threads = 0;
+    CHECK(fwn_stream_threads(both) == 1);
+    CHECK(fwn_stream_set_threads(both, 2) == FWN_BAD_ARGUMENT && fwn_stream_set_threads(both, 1) == FWN_OK);
+    CHECK(!fwn_stream_reset(both, 0, 7, 0));
+    result expected = run(alone, levels, STEPS, STEPS, NULL), found = run(both, levels, STEPS, STEPS, NULL);
+    CHECK(same(&found, &expected));
+    free_result(&expected);
+    free_result(&found);
+    fwn_stream_destroy(alone);
+    fwn_stream_destroy(both);
+    fwn_model_destroy(model);
+}
+
+static void check_two_threads(int isa, size_t which)
+{
+    const uint32_t levels = NETWORKS[which].sizes[0];
+    fwn_model *model = random_model(which);
+    fwn_stream *alone = stream_of(model, FWN_SCALAR, 1), *both;
+    result expected = run(alone, levels, STEPS, STEPS, NULL);
+    CHECK(fwn_stream_create(model, isa, 1, 2, &both) == FWN_OK);
+    for (int round = 0; round < 4; round++) { /* drawn and forced, as measured and in any case */
+        if (round == 2) CHECK(!fwn_stream_set_threads(both, 2) && fwn_stream_threads(both) == 2);
+        CHECK(!fwn_stream_reset(both, 0, 7, 0));
+        result found = run(both, levels, STEPS, 50, round % 2 ? expected.codes : NULL);
+        CHECK(same(&found, &expected));
+        free_result(&found);
+    }
+    free_result(&expected);
+    fwn_stream_destroy(alone);
+    fwn_stream_destroy(both);
+    fwn_model_destroy(model);
+}
+
+static void two_threads_compute_the_bits_of_one(void) { everywhere(check_two_threads); }
 
 static void models_tell_their_sizes_and_differ_in_fingerprint(void)
 {
@@ -957,6 +1023,8 @@ static const struct {
     TEST(the_hosts_float_mode_is_given_back_after_an_error),
     TEST(only_the_create_functions_allocate),
     TEST(out_of_memory_is_an_error_and_leaks_nothing),
+    TEST(without_a_second_thread_there_is_one),
+    TEST(two_threads_compute_the_bits_of_one),
     TEST(models_tell_their_sizes_and_differ_in_fingerprint),
 };
 

@@ -1,5 +1,6 @@
 /* What threads may do at the same time, for tests/test_c_engine.py to build with the thread
- * sanitizer: share a model and mu-law tables, meet on one stream, and ask it where it is. */
+ * sanitizer: share a model and mu-law tables, have streams of two threads, meet on one stream, and ask it where
+ * it is. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -47,12 +48,20 @@ static fwn_model *make_model(void)
     return made;
 }
 
-static void generate(int isa, float *audio)
+static fwn_stream *new_stream(int isa, uint64_t seed, uint32_t threads)
+{
+    fwn_stream *stream;
+    CHECK(!fwn_stream_create(model, isa, 1, threads, &stream));
+    CHECK(!fwn_stream_set_threads(stream, threads) && fwn_stream_threads(stream) == threads);
+    CHECK(!fwn_stream_reset(stream, 0, seed, 0));
+    return stream;
+}
+
+static void generate(int isa, uint32_t threads, float *audio)
 {
     const fwn_io io = {.n = SAMPLES, .temperature = 1.0f, .audio = audio};
-    fwn_stream *own;
-    CHECK(!fwn_stream_create(model, isa, 1, &own));
-    CHECK(!fwn_stream_reset(own, 0, 7, 0) && !fwn_run(own, &io));
+    fwn_stream *own = new_stream(isa, 7, threads);
+    CHECK(!fwn_run(own, &io));
     fwn_stream_destroy(own);
 }
 
@@ -63,7 +72,7 @@ static void meet(void)
     const int error = fwn_run(met, &io);
     CHECK(!error || error == FWN_BUSY);
     runs += !error;
-    CHECK(!fwn_stream_info(met, 0, &info) && info.seed == 9);
+    CHECK(!fwn_stream_info(met, 0, &info) && info.seed == 9 && fwn_stream_threads(met) == 2);
     CHECK(info.step <= THREADS * ROUNDS * SAMPLES);
 }
 
@@ -75,7 +84,7 @@ static void *work(void *unused)
     size_t bad;
     for (int round = 0; round < ROUNDS; round++) {
         const int isa = isas[round % count];
-        generate(isa, audio);
+        generate(isa, 1 + round % 2, audio);
         CHECK(!memcmp(audio, sound, sizeof sound));
         CHECK(!fwn_mulaw_encode_f32(codec, isa, audio, SAMPLES, codes, &bad));
         CHECK(!fwn_mulaw_decode_f32(codec, isa, codes, SAMPLES, audio, &bad));
@@ -91,8 +100,8 @@ int main(void)
     fwn_row_info info;
     model = make_model();
     CHECK(!fwn_mulaw_create(LEVELS, &codec));
-    CHECK(!fwn_stream_create(model, FWN_SCALAR, 1, &met) && !fwn_stream_reset(met, 0, 9, 0));
-    generate(FWN_SCALAR, sound);
+    met = new_stream(FWN_SCALAR, 9, 2);
+    generate(FWN_SCALAR, 1, sound);
     for (int i = 0; i < THREADS; i++) CHECK(!pthread_create(&threads[i], NULL, work, NULL));
     for (int i = 0; i < THREADS; i++) CHECK(!pthread_join(threads[i], NULL));
     CHECK(!fwn_stream_info(met, 0, &info) && runs && info.step == (uint64_t)runs * SAMPLES);
