@@ -118,6 +118,8 @@ class Generator:
     temperature  1: as trained; lower: more predictable; 0: always the most probable code
     top_k        draw among the k most probable codes only; None: all
     isa          instruction set; None: $FASTWAVENET_ISA or the best.  Results do not depend on it
+    threads      2: with a second thread, if a short measurement finds that faster; the property
+                 `threads` tells.  Results do not depend on it
 
     One call at a time: a second one from another thread raises BusyError.
     """
@@ -132,6 +134,7 @@ class Generator:
         temperature: float = 1.0,
         top_k: int | None = None,
         isa: str | None = None,
+        threads: int = 1,
     ):
         if not isinstance(model, Model):
             raise TypeError(f"model must be a fastwavenet.Model, not {type(model).__name__}")
@@ -142,7 +145,8 @@ class Generator:
         self.temperature = temperature
         self.top_k = top_k
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
-        self._rows = _engine.Stream(model._network, self.isa, rows, threads=1)
+        self._threads = _whole("threads", threads, 1, 2)
+        self._rows = _engine.Stream(model._network, self.isa, rows, self._threads)
         self._chunk = min(MAX_CHUNK, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
         self.reset(seed)
 
@@ -164,6 +168,11 @@ class Generator:
     def top_k(self, value: int | None) -> None:
         levels = self.model.spec.levels
         self._top_k = None if value is None else _whole("top_k", value, 1, levels)
+
+    @property
+    def threads(self) -> int:
+        """How many threads generate.  2 if so many were asked for and are faster than one."""
+        return self._rows.threads()
 
     @property
     def seed(self) -> int:
@@ -283,6 +292,7 @@ class Generator:
             temperature=self.temperature,
             top_k=self.top_k,
             isa=self.isa,
+            threads=self._threads,
         )
         twin.set_state(self.get_state())
         return twin
@@ -377,6 +387,7 @@ def generate(
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
     isa: str | None = None,
+    threads: int = 1,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
@@ -394,6 +405,7 @@ def generate(
         temperature=temperature,
         top_k=top_k,
         isa=isa,
+        threads=threads,
     )
     if prime is not None:
         gen.prime(prime)

@@ -58,6 +58,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("--plot", type=Path, metavar="PNG", help="picture of waveform and spectrogram")
     add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")
+    option(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="2: with a second thread, if that is faster; changes the speed only (%(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,6 +110,7 @@ def _generate(
         temperature=arguments.temperature,
         top_k=arguments.top_k,
         isa=arguments.isa,
+        threads=arguments.threads,
     )
     if arguments.prime is not None:
         voices.prime(read_audio(arguments.prime, model.sample_rate, arguments.convert)[0])
