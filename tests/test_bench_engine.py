@@ -109,7 +109,7 @@ def test_two_cores_are_timed_in_each_precision_and_given_back():
         ("tiny", p) for p in PRECISIONS
     ]
     for row in found:
-        assert len(row["rates"]) == 3 and min(row["rates"].values()) > 0
+        assert len(row["rates"]) == 4 and min(row["rates"].values()) > 0
 
 
 # ---- latency -----------------------------------------------------------------------------------

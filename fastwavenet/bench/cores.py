@@ -68,6 +68,7 @@ def _rates(
     ):
         ways: dict[str, tuple[int, Work]] = {  # voices, and what generates them
             "1 voice": (1, Generator(model, seed=0).generate),
+            "1 voice, 2 threads": (1, Generator(model, seed=0, threads=2).generate),
             "a voice in each of 2 threads": (2, in_threads),
             "a voice in each of 2 processes": (2, in_processes),
         }
