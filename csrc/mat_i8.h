@@ -169,62 +169,97 @@ FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn
  * of at least so many rows, and where more than FWN_AHEAD come at once. */
 #define FWN_AWAKE 4
 
-/* Turns the sums of a tile's rows, from `sums` on, into y; k0: the first of the block's inputs. */
-FWN_INLINE void tile_out(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n, uint32_t k0,
-                         const int32_t *sums, size_t rows, const int panels, const int gated)
+/* A piece of a product: the sums of some rows, panels and inputs. */
+typedef struct {
+    size_t row, n, rows; /* the first row and output; how many rows */
+    uint32_t k;          /* the first input */
+} tile_piece;
+
+/* Turns the sums of a piece's rows into y = sum * scale + (from + bias), either if there is one. */
+FWN_INLINE void tile_out(float *y, size_t stride, const int32_t *sums, size_t rows,
+                         const int32_t *fix, const float *scale, const float *unit, fwn_rows from,
+                         const float *bias, const int panels, const int gated)
 {
-    const int32_t *fix = m->fix + n + (size_t)(k0 / (gated ? FWN_EXACT_GATED : FWN_EXACT)) * m->of;
-    for (size_t r = 0; r < rows; r++, sums += gated ? 64 : 128)
+    const size_t units = gated ? 16 : 1, step = panels * (gated ? 16 : 32);
+    vi first[4]; /* loaded once: what y points to might be any of this */
+    vf worth[4], plus[4];
+    EACH(j, panels) first[j] = vi_load(fix + 16 * j);
+    EACH(j, panels) worth[j] = vf_load(scale + 16 * j);
+    EACH(j, panels) plus[j] = bias ? vf_load(bias + 16 * j) : vf_set(0.0f);
+    for (size_t r = 0; r < rows; r++, sums += step, unit += units, y += stride) {
+        const vf u = gated ? vf_load(unit) : vf_set(*unit);
         EACH(j, panels) {
-            float *out = y + r * m->of + n + 16 * j;
-            vi sum = vi_add(vi_load(sums + 16 * j), vi_load(fix + 16 * j));
-            if (!gated) sum = vi_add(sum, vi_shl(vi_load(sums + 64 + 16 * j), 8));
-            const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
-                                    gated ? vf_load(x.scale + 16 * r) : vf_set(x.scale[r]));
-            const vf from = k0 ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
-            vf_store(out, vf_fma(vi_to_float(sum), scale, from));
+            vi sum = vi_add(vi_load(sums + 16 * j), first[j]);
+            if (!gated) sum = vi_add(sum, vi_shl(vi_load(sums + 16 * (panels + j)), 8));
+            vf before = plus[j];
+            if (from.at) before = vf_load(from.at + r * from.stride + 16 * j);
+            if (from.at && bias) before = vf_add(before, plus[j]);
+            vf_store(y + 16 * j, vf_fma(vi_to_float(sum), vf_mul(worth[j], u), before));
         }
+    }
 }
 
-/* y[rows][n] for few rows (one tile of bytes) or `many` (two), `panels` panels. */
-FWN_INLINE void mul_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start, size_t n,
-                          const int many, const int panels, const int gated)
+/* The same, of the piece at `at`, for each of the ways to begin. */
+FWN_INLINE void piece_out(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, tile_piece at,
+                          const int32_t *sums, const int panels, const int gated)
+{
+    const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
+    const int32_t *fix = m->fix + (size_t)(at.k / block) * m->of + at.n;
+    const float *unit = x.scale + at.row * (gated ? 16 : 1), *scale = m->scale + at.n;
+    const float *bias = at.k || !m->bias ? NULL : m->bias + at.n;
+    fwn_rows from = at.k ? (fwn_rows){y, m->of} : start;
+    if (from.at) from.at += at.row * from.stride + at.n;
+    y += at.row * m->of + at.n;
+    if (!from.at)
+        tile_out(y, m->of, sums, at.rows, fix, scale, unit, FWN_NO_START, bias, panels, gated);
+    else if (!bias)
+        tile_out(y, m->of, sums, at.rows, fix, scale, unit, from, NULL, panels, gated);
+    else
+        tile_out(y, m->of, sums, at.rows, fix, scale, unit, from, bias, panels, gated);
+}
+
+/* Rows times outputs n to `end`, at once `panels` panels and a tile of rows (8, or 16 of a gate's),
+ * or two if `tall`.  Tiles multiply while the sums of the piece before are turned into floats. */
+FWN_INLINE void mul_pieces(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
+                           size_t n, size_t end, const int tall, const int panels, const int gated)
 {
     const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
     const size_t stride = gated ? x.stride : x.stride / 2, panel = (size_t)m->k * 16;
-    int32_t sums[32 * 64] __attribute__((aligned(64)));
-    for (uint32_t k = 0; k < m->k; k += block) {
-        const char *from = x.at + k, *w = (const char *)m->w + n * m->k + (size_t)k * 16;
-        const uint32_t count = m->k - k < block ? m->k - k : block;
-        if (many) tiles_2x2(sums, from, stride, w, panel, count);
-        else if (panels == 4) tiles_1x4(sums, from, stride, w, panel, count);
-        else tiles_1x1(sums, from, stride, w, count);
-        tile_out(y, m, x, start, n, k, sums, rows, panels, gated);
-    }
+    const size_t most = (gated ? 16 : 8) * (tall ? 2 : 1);
+    int32_t sums[2][1024] __attribute__((aligned(64)));
+    tile_piece last = {0, 0, 0, 0}, at;
+    int turn = 0;
+    for (at.row = 0; at.row < rows; at.row += most)
+        for (at.n = n; at.n < end; at.n += 16 * panels)
+            for (at.k = 0; at.k < m->k; at.k += block) {
+                const char *from = x.at + at.row * x.stride + at.k;
+                const char *w = (const char *)m->w + at.n * m->k + (size_t)at.k * 16;
+                const uint32_t width = m->k - at.k < block ? m->k - at.k : block;
+                if (tall) tiles_2x2(sums[turn], from, stride, w, panel, width);
+                else if (panels == 4) tiles_1x4(sums[turn], from, stride, w, panel, width);
+                else tiles_1x1(sums[turn], from, stride, w, width);
+                if (last.rows) piece_out(y, m, x, start, last, sums[!turn], panels, gated);
+                at.rows = rows - at.row < most ? rows - at.row : most;
+                last = at;
+                turn = !turn;
+            }
+    if (last.rows) piece_out(y, m, x, start, last, sums[!turn], panels, gated);
 }
 
 /* Tiles read whole: what stands behind the rows and behind k inputs (zeros) is there to be read. */
-FWN_INLINE void mul_by_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start, const int gated)
+FWN_INLINE void mul_by_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
+                             const int gated)
 {
-    const size_t tile = gated ? 16 : 8;
-    while (rows) {
-        const int many = rows > tile;
-        const size_t done = !many ? rows : rows < 2 * tile ? rows : 2 * tile;
-        size_t n = 0;
-        if (many) for (; n + 32 <= m->n; n += 32) mul_tiles(y, m, x, done, start, n, 1, 2, gated);
-        else for (; n + 64 <= m->n; n += 64) mul_tiles(y, m, x, done, start, n, 0, 4, gated);
-        for (; n < m->n; n += 16) {
-            const size_t first = done < tile ? done : tile;
-            mul_tiles(y, m, x, first, start, n, 0, 1, gated);
-            if (done > tile)
-                mul_tiles(y + tile * m->of, m, act_from(x, tile, gated ? 16 : 1), done - tile,
-                          rows_from(start, tile), n, 0, 1, gated);
-        }
-        y += done * m->of;
-        x = act_from(x, done, gated ? 16 : 1);
-        start = rows_from(start, done);
-        rows -= done;
-    }
+    const size_t tile = gated ? 16 : 8, over = rows % (2 * tile);
+    const size_t tall = over > tile ? rows : rows - over; /* these rows by two tiles at once */
+    const size_t n2 = m->n / 32 * 32, n4 = m->n / 64 * 64;
+    mul_pieces(y, m, x, tall, start, 0, n2, 1, 2, gated);
+    mul_pieces(y, m, x, tall, start, n2, m->n, 0, 1, gated);
+    y += tall * m->of;
+    x = act_from(x, tall, gated ? 16 : 1);
+    start = rows_from(start, tall);
+    mul_pieces(y, m, x, rows - tall, start, 0, n4, 0, 4, gated);
+    mul_pieces(y, m, x, rows - tall, start, n4, m->n, 0, 1, gated);
 }
 #endif
 

@@ -41,7 +41,7 @@ static inline void tiles_1x4(int32_t *sums, const char *x, size_t stride, const 
     _tile_stored(3, sums + 48, 256);
 }
 
-/* sums [16][64], the first 16 of 64 = x [16][k] times one panel. */
+/* sums [16][16] = x [16][k] times one panel. */
 static inline void tiles_1x1(int32_t *sums, const char *x, size_t stride, const char *w, size_t k)
 {
     _tile_zero(0);
@@ -50,10 +50,10 @@ static inline void tiles_1x1(int32_t *sums, const char *x, size_t stride, const 
         _tile_loadd(5, w, 64);
         _tile_dpbusd(0, 4, 5);
     }
-    _tile_stored(0, sums, 256);
+    _tile_stored(0, sums, 64);
 }
 
-/* sums [32][64], the first 32 of 64 = x [32][k] times two panels: of many rows the fastest. */
+/* sums [32][32] = x [32][k] times two panels: of many rows the fastest. */
 static inline void tiles_2x2(int32_t *sums, const char *x, size_t stride, const char *w, size_t panel, size_t k)
 {
     const char *lower = x + 16 * stride;
@@ -71,10 +71,10 @@ static inline void tiles_2x2(int32_t *sums, const char *x, size_t stride, const 
         _tile_dpbusd(2, 5, 6);
         _tile_dpbusd(3, 5, 7);
     }
-    _tile_stored(0, sums, 256);
-    _tile_stored(1, sums + 16, 256);
-    _tile_stored(2, sums + 16 * 64, 256);
-    _tile_stored(3, sums + 16 * 64 + 16, 256);
+    _tile_stored(0, sums, 128);
+    _tile_stored(1, sums + 16, 128);
+    _tile_stored(2, sums + 16 * 32, 128);
+    _tile_stored(3, sums + 16 * 32 + 16, 128);
 }
 
 #endif
