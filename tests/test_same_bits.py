@@ -130,6 +130,27 @@ def test_one_prime_for_all_rows_is_given_to_each(isa):
     assert for_all.get_state() == for_each.get_state()
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        small_spec(skip=48, head=32),  # one vector and two past whole cache lines
+        small_spec(dilation_channels=32, dilations=(1, 2)),  # two layers' gates in one line
+        small_spec(residual=520, skip=530, head=17),  # two blocks of sums
+    ],
+    ids=["skip_and_head_differ", "gates_share_a_line", "long_sums"],
+)
+@pytest.mark.parametrize("batch", [3, 4, 9, 17, 33])
+def test_int8_reads_nothing_that_stands_beside_its_rows(spec, batch):
+    """Tiles of bytes are read 64 at a time, whatever the sizes are."""
+    model = fw.Model(spec, weights_of(spec), "int8")
+    drawn = {
+        isa: fw.Generator(model, isa=isa, seed=5, batch=batch).generate(20)
+        for isa in fw.available_isas()
+    }
+    for isa, audio in drawn.items():
+        assert np.array_equal(audio, drawn["scalar"]), isa
+
+
 # ---- priming and scoring are stepping ----------------------------------------------------------
 
 

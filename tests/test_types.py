@@ -15,7 +15,12 @@ PACKAGE = Path(fastwavenet.__file__).parent
 SPEC = small_spec()
 CONSTRUCTORS = {
     "Network": lambda: {"spec": SPEC, "weights": weights_of(SPEC), "precision": "float32"},
-    "Stream": lambda: {"network": model_of(SPEC)._network, "isa": "scalar", "rows": 1, "threads": 1},
+    "Stream": lambda: {
+        "network": model_of(SPEC)._network,
+        "isa": "scalar",
+        "rows": 1,
+        "threads": 1,
+    },
     "MuLaw": lambda: {"levels": 16},
 }
 
