@@ -83,24 +83,27 @@ static result run(fwn_stream *s, uint32_t levels, uint32_t n, uint32_t chunk, co
     return r;
 }
 
-/* Calls test(isa, which) for every instruction set and network. */
-static void everywhere(void (*test)(int isa, size_t which))
+/* Calls test(isa, precision, which) often enough for each two of them to meet. */
+static void everywhere(void (*test)(int isa, int precision, size_t which))
 {
     int isas[FWN_ISAS];
     const int count = fwn_isa_list(isas, FWN_ISAS);
     for (int i = 0; i < count; i++)
-        for (size_t which = 0; which < COUNT(NETWORKS); which++) test(isas[i], which);
+        for (int precision = 0; precision < FWN_PRECISIONS; precision++)
+            for (size_t which = 0; which < COUNT(NETWORKS); which++)
+                if (count < 3 || ((size_t)i + (size_t)precision + which) % 3 == 0)
+                    test(isas[i], precision, which);
 }
 
-enum { STEPS = 140 }; /* more than two blocks */
+enum { STEPS = 140, FEWER = 70 }; /* more than two blocks, more than one */
 
 /* ---- the same bits ----------------------------------------------------------------------------- */
 
-static void check_chunks(int isa, size_t which)
+static void check_chunks(int isa, int precision, size_t which)
 {
     static const uint32_t chunks[] = {1, 17, 65};
     const uint32_t levels = NETWORKS[which].sizes[0];
-    fwn_model *model = random_model(which, FWN_FLOAT32);
+    fwn_model *model = random_model(which, precision);
     fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
     result whole = run(stream, levels, STEPS, STEPS, NULL);
     fwn_stream_destroy(stream);
@@ -117,10 +120,10 @@ static void check_chunks(int isa, size_t which)
 
 static void chunks_drawn_or_forced_equal_one_shot_on_every_isa(void) { everywhere(check_chunks); }
 
-static void check_rows(int isa, size_t which)
+static void check_rows(int isa, int precision, size_t which)
 {
     const uint32_t levels = NETWORKS[which].sizes[0], rows = 5, n = 40;
-    fwn_model *model = random_model(which, FWN_FLOAT32);
+    fwn_model *model = random_model(which, precision);
     fwn_stream *batch = stream_of(model, isa, rows);
     result all = new_result((size_t)rows * n, levels);
     const fwn_io io = io_of(&all, n);
@@ -143,10 +146,10 @@ static void check_rows(int isa, size_t which)
 
 static void rows_of_a_batch_equal_single_streams(void) { everywhere(check_rows); }
 
-static void check_resets(int isa, size_t which)
+static void check_resets(int isa, int precision, size_t which)
 {
     const uint32_t levels = NETWORKS[which].sizes[0];
-    fwn_model *model = random_model(which, FWN_FLOAT32);
+    fwn_model *model = random_model(which, precision);
     fwn_stream *fresh = stream_of(model, isa, 1), *used = stream_of(model, isa, 2);
     result expected = run(fresh, levels, 30, 30, NULL), both = new_result(60, levels);
     const fwn_io io = io_of(&both, 30), few = {.n = 3, .temperature = 1.0f};
@@ -190,7 +193,7 @@ static void any_output_may_be_left_out(void)
 
 /* ---- conditioning ------------------------------------------------------------------------------ */
 
-static void check_cond(int isa, size_t which)
+static void check_cond(int isa, int precision, size_t which)
 {
     const uint32_t *sizes = NETWORKS[which].sizes, levels = sizes[0], rows = 3, n = 20, hop = 4;
     const size_t width = (size_t)rows * sizes[6] * 2 * sizes[2], frames = 3; /* too few: the last one stays */
@@ -200,7 +203,7 @@ static void check_cond(int isa, size_t which)
         const size_t at = i / hop < frames ? i / hop : frames - 1;
         memcpy(step + i * width, frame + at * width, width * sizeof(float));
     }
-    fwn_model *model = random_model(which, FWN_FLOAT32);
+    fwn_model *model = random_model(which, precision);
     fwn_stream *by_frame = stream_of(model, isa, rows), *by_step = stream_of(model, isa, rows);
     result a = new_result((size_t)rows * n, levels), b = new_result((size_t)rows * n, levels);
     fwn_io io = io_of(&a, n);
@@ -308,10 +311,10 @@ static int in_state(fwn_stream *stream, const state *expected)
     return equal;
 }
 
-static void check_states(int isa, size_t which)
+static void check_states(int isa, int precision, size_t which)
 {
     const uint32_t levels = NETWORKS[which].sizes[0];
-    fwn_model *model = random_model(which, FWN_FLOAT32);
+    fwn_model *model = random_model(which, precision);
     fwn_stream *here = stream_of(model, isa, 1), *there = stream_of(model, FWN_SCALAR, 3);
     for (uint32_t n = 1; n < 40; n += 16) {
         result before = run(here, levels, n, n, NULL), after = new_result(3 * n, levels);
@@ -338,7 +341,7 @@ static void a_state_continues_in_any_row_and_isa(void) { everywhere(check_states
 static void damaged_states_are_refused_and_change_nothing(void)
 {
     for (size_t which = 0; which < COUNT(NETWORKS); which++) {
-        fwn_model *model = random_model(which, FWN_FLOAT32);
+        fwn_model *model = random_model(which, (int)(which % FWN_PRECISIONS));
         fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
         result r = run(stream, NETWORKS[which].sizes[0], 30, 30, NULL);
         state saved = state_of(stream, 0), damaged = state_of(stream, 0);
@@ -381,13 +384,18 @@ static void a_state_needs_its_whole_size_and_any_alignment(void)
 
 /* ---- errors ------------------------------------------------------------------------------------ */
 
-static int created(const fwn_spec *spec, const network *net, size_t count)
+static int created_in(int precision, const fwn_spec *spec, const network *net, size_t count)
 {
     fwn_model *model = NULL;
-    const int error = fwn_model_create(spec, net->tensors, count, FWN_FLOAT32, &model);
+    const int error = fwn_model_create(spec, net->tensors, count, precision, &model);
     CHECK(!error == (model != NULL));
     fwn_model_destroy(model);
     return error;
+}
+
+static int created(const fwn_spec *spec, const network *net, size_t count)
+{
+    return created_in(FWN_FLOAT32, spec, net, count);
 }
 
 static void specs_out_of_bounds_are_refused(void)
@@ -587,14 +595,14 @@ static void the_first_sample_is_given_once_and_before_the_first_step(void)
     fwn_model_destroy(model);
 }
 
-static void check_overflow(int isa, size_t which)
+static void check_overflow(int isa, int precision, size_t which)
 {
     network *net = random_network(which);
     float *weight = values_of(net, "head.output.weight");
     for (uint32_t i = 0; i < net->spec.levels * net->spec.head; i++) weight[i] *= 1e38f;
     float *hidden = values_of(net, which == 2 ? "head.hidden.weight" : "head.hidden.bias");
     for (uint32_t i = 0; i < net->spec.head; i++) hidden[i] = 1e6f;
-    fwn_model *model = model_of(net, FWN_FLOAT32);
+    fwn_model *model = model_of(net, precision);
     fwn_stream *stream = stream_of(model, isa, 2);
     result r = new_result(2 * STEPS, net->spec.levels);
     const fwn_io io = io_of(&r, STEPS);
@@ -761,13 +769,14 @@ static void the_modes_of_these_tests_change_what_the_host_computes(void)
 }
 
 /* A model made, and steps drawn and forced, in this mode of the host. */
-static result run_in_mode(const network *net, int isa, uint64_t mode, const uint16_t *forced)
+static result run_in_mode(const network *net, int isa, int precision, uint64_t mode,
+                          const uint16_t *forced)
 {
     set_host_mode(mode);
-    fwn_model *model = model_of(net, FWN_FLOAT32);
+    fwn_model *model = model_of(net, precision);
     CHECK(host_mode() == mode);
     fwn_stream *stream = stream_of(model, isa, 1);
-    result r = run(stream, net->spec.levels, STEPS, STEPS, forced);
+    result r = run(stream, net->spec.levels, FEWER, FEWER, forced);
     CHECK(host_mode() == mode);
     set_host_mode(0);
     fwn_stream_destroy(stream);
@@ -775,12 +784,12 @@ static result run_in_mode(const network *net, int isa, uint64_t mode, const uint
     return r;
 }
 
-static void check_modes(int isa, size_t which)
+static void check_modes(int isa, int precision, size_t which)
 {
     network *net = random_network(which);
-    result expected = run_in_mode(net, isa, 0, NULL);
+    result expected = run_in_mode(net, isa, precision, 0, NULL);
     for (size_t i = 0; i < 2 * COUNT(MODES); i++) {
-        result r = run_in_mode(net, isa, MODES[i / 2], i % 2 ? expected.codes : NULL);
+        result r = run_in_mode(net, isa, precision, MODES[i / 2], i % 2 ? expected.codes : NULL);
         CHECK(same(&r, &expected));
         free_result(&r);
     }
@@ -842,17 +851,17 @@ static void the_hosts_float_mode_is_given_back_after_an_error(void)
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
-static void check_allocations(int isa, size_t which)
+static void check_allocations(int isa, int precision, size_t which)
 {
     const uint32_t levels = NETWORKS[which].sizes[0];
-    fwn_model *model = random_model(which, FWN_FLOAT32);
+    fwn_model *model = random_model(which, precision);
     long before = allocations;
     fwn_stream *stream = stream_of(model, isa, 3);
     CHECK(allocations > before); /* the counter sees the engine */
-    result r = new_result(3 * STEPS, levels);
+    result r = new_result(3 * FEWER, levels);
     state saved = state_of(stream, 0);
     before = allocations;
-    const fwn_io io = io_of(&r, STEPS);
+    const fwn_io io = io_of(&r, FEWER);
     fwn_io forced = io;
     forced.forced = r.codes;
     CHECK(!fwn_run(stream, &io) && !fwn_run(stream, &forced));
@@ -887,7 +896,7 @@ static void check_out_of_memory(int (*create)(const void *), const void *from)
 static int create_model(const void *net)
 {
     const network *from = net;
-    return created(&from->spec, from, from->count);
+    return created_in(FWN_INT8, &from->spec, from, from->count);
 }
 
 static int create_stream(const void *model)
@@ -921,7 +930,7 @@ static void out_of_memory_is_an_error_and_leaks_nothing(void)
 {
     const uint32_t levels = 300;
     network *net = random_network(1);
-    fwn_model *model = model_of(net, FWN_FLOAT32);
+    fwn_model *model = model_of(net, FWN_INT8);
     check_out_of_memory(create_model, net);
     check_out_of_memory(create_stream, model);
     check_out_of_memory(create_stream_of_two_threads, model);
@@ -933,7 +942,7 @@ static void out_of_memory_is_an_error_and_leaks_nothing(void)
 static void without_a_second_thread_there_is_one(void)
 {
     const uint32_t levels = NETWORKS[1].sizes[0];
-    fwn_model *model = random_model(1);
+    fwn_model *model = random_model(1, FWN_INT8);
     fwn_stream *alone = stream_of(model, FWN_SCALAR, 1), *both;
     no_threads = 1;
     CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 2, &both) == FWN_OK);
@@ -950,10 +959,10 @@ static void without_a_second_thread_there_is_one(void)
     fwn_model_destroy(model);
 }
 
-static void check_two_threads(int isa, size_t which)
+static void check_two_threads(int isa, int precision, size_t which)
 {
     const uint32_t levels = NETWORKS[which].sizes[0];
-    fwn_model *model = random_model(which);
+    fwn_model *model = random_model(which, precision);
     fwn_stream *alone = stream_of(model, FWN_SCALAR, 1), *both;
     result expected = run(alone, levels, STEPS, STEPS, NULL);
     CHECK(fwn_stream_create(model, isa, 1, 2, &both) == FWN_OK);
@@ -976,12 +985,19 @@ static void models_tell_their_sizes_and_differ_in_fingerprint(void)
 {
     network *net = random_network(0);
     fwn_model *a = model_of(net, FWN_FLOAT32), *b = model_of(net, FWN_FLOAT32), *c;
+    fwn_model *smaller[] = {model_of(net, FWN_BFLOAT16), model_of(net, FWN_INT8)};
     fwn_info of_a, of_b, of_c;
     net->values[net->used - 1] += 1.0f;
     c = model_of(net, FWN_FLOAT32);
     CHECK(!fwn_model_info(a, &of_a) && !fwn_model_info(b, &of_b) && !fwn_model_info(c, &of_c));
     CHECK(of_a.fingerprint == of_b.fingerprint && of_a.fingerprint != of_c.fingerprint);
     CHECK(of_a.arena_bytes >= of_a.step_bytes && of_a.step_bytes > 0);
+    for (size_t i = 0; i < COUNT(smaller); i++, of_b = of_c) {
+        CHECK(!fwn_model_info(smaller[i], &of_c));
+        CHECK(of_c.fingerprint != of_a.fingerprint && of_c.fingerprint != of_b.fingerprint);
+        CHECK(of_c.step_bytes < of_b.step_bytes && of_c.step_bytes > 0);
+        fwn_model_destroy(smaller[i]);
+    }
     fwn_model_destroy(a);
     fwn_model_destroy(b);
     fwn_model_destroy(c);
