@@ -96,7 +96,7 @@ const char *fwn_strerror(int error)
     case FWN_OK: return "no error";
     case FWN_NO_MEMORY: return "out of memory";
     case FWN_BAD_SPEC: return "a size of the network is outside its bounds";
-    case FWN_BAD_TENSOR: return "a tensor is missing, extra or misshapen";
+    case FWN_BAD_TENSOR: return "a tensor is missing, extra, misshapen or not finite";
     case FWN_BAD_ARGUMENT: return "an argument is outside its range";
     case FWN_BAD_CODE: return "a code is not below the number of levels";
     case FWN_BAD_AUDIO: return "the audio holds NaN or infinity";

@@ -20,7 +20,7 @@ typedef enum {
     FWN_OK = 0,
     FWN_NO_MEMORY = -1,
     FWN_BAD_SPEC = -2,      /* a size of the network outside its bounds */
-    FWN_BAD_TENSOR = -3,    /* missing, extra or misshapen tensor */
+    FWN_BAD_TENSOR = -3,    /* missing, extra, misshapen or not finite */
     FWN_BAD_ARGUMENT = -4,
     FWN_BAD_CODE = -5,      /* a code that is not below `levels` */
     FWN_BAD_AUDIO = -6,     /* NaN or infinity where audio was expected */

@@ -339,6 +339,26 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
     m->Qp = fwn_pad(spec->levels);
 }
 
+static size_t values(const fwn_tensor *t)
+{
+    size_t n = 1;
+    for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
+    return n;
+}
+
+/* Neither NaN nor infinity, which the smaller number formats would turn into numbers. */
+static int is_finite(const fwn_tensor *t)
+{
+    const size_t n = values(t);
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, t->data + i, sizeof bits);
+        bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !bad;
+}
+
 /* The same for the same tensors in any order. */
 static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *tensors, size_t count)
 {
@@ -350,10 +370,8 @@ static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *
     for (size_t i = 0; i < count; i++) {
         const fwn_tensor *t = &tensors[i];
         uint64_t name = 0;
-        size_t n = 1;
         for (const char *c = t->name; *c; c++) name = name * 31 + (unsigned char)*c;
-        for (uint32_t j = 0; j < t->rank; j++) n *= t->shape[j];
-        h += fwn_hash(name, t->data, n);
+        h += fwn_hash(name, t->data, values(t));
     }
     return h;
 }
@@ -370,6 +388,8 @@ FWN_IN_OUR_MODE static int build(fwn_model *m, const fwn_spec *spec, const fwn_t
     plan(m, spec, &head);
     pack_model(m, &weights, &apart, &src);
     if (src.error) return src.error;
+    for (size_t i = 0; i < count; i++)
+        if (!is_finite(&tensors[i])) return FWN_BAD_TENSOR;
     m->arena_bytes = weights.used + apart.used;
     m->arena = fwn_arena_memory(m->arena_bytes);
     if (!m->arena) return FWN_NO_MEMORY;

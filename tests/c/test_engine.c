@@ -469,6 +469,25 @@ static void a_tensor_of_another_name_or_shape_is_refused(void)
     free_network(net);
 }
 
+static void weights_that_are_not_finite_are_refused_in_every_precision(void)
+{
+    static const uint32_t wrong[] = {0x7F800000, 0xFF800000, 0x7F800001, 0x7FFFFFFF, 0xFFC00000};
+    network *net = random_network(0);
+    for (size_t i = 0; i < net->count; i++) {
+        const size_t end = i + 1 < net->count ? (size_t)(net->tensors[i + 1].data - net->values) : net->used;
+        float *const edges[] = {(float *)net->tensors[i].data, net->values + end - 1};
+        for (size_t j = 0; j < 2 * COUNT(wrong); j++) {
+            const float kept = *edges[j % 2];
+            memcpy(edges[j % 2], &wrong[j / 2], sizeof kept);
+            for (int precision = 0; precision < FWN_PRECISIONS; precision++)
+                CHECK(created_in(precision, &net->spec, net, net->count) == FWN_BAD_TENSOR);
+            *edges[j % 2] = kept;
+        }
+    }
+    CHECK(created(&net->spec, net, net->count) == FWN_OK);
+    free_network(net);
+}
+
 static void only_biases_may_be_missing(void)
 {
     network *net = random_network(0);
@@ -1023,6 +1042,7 @@ static const struct {
     TEST(specs_out_of_bounds_are_refused),
     TEST(kernels_and_dilations_out_of_bounds_are_refused),
     TEST(a_tensor_of_another_name_or_shape_is_refused),
+    TEST(weights_that_are_not_finite_are_refused_in_every_precision),
     TEST(only_biases_may_be_missing),
     TEST(tensors_may_come_in_any_order),
     TEST(bad_arguments_are_refused),
