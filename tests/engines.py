@@ -138,8 +138,8 @@ def _libm() -> ctypes.CDLL:
 SPEC = small_spec(levels=32)
 
 
-def generator(spec: WaveNetSpec = SPEC, **arguments) -> fw.Generator:
-    return fw.Generator(model_of(spec), **{"seed": 5} | arguments)
+def generator(spec: WaveNetSpec = SPEC, *, precision: str = "float32", **arguments) -> fw.Generator:
+    return fw.Generator(model_of(spec, precision=precision), **{"seed": 5} | arguments)
 
 
 def dice(logits) -> fw.Model:

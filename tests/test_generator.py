@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import PRECISIONS
 from engines import SPEC, dice, generator, model_of, run, weights_of
 from networks import every_network, random_codes, small_spec
 
@@ -70,10 +71,14 @@ def test_position_counts_steps_since_reset():
 
 
 @every_network
+@pytest.mark.each_pair
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (0.5, None), (3.0, 7)])
-def test_draws_are_those_of_the_reference_from_the_engines_logits(spec, temperature, top_k):
+def test_draws_are_those_of_the_reference_from_the_engines_logits(
+    spec, temperature, top_k, precision
+):
     n, seed, stream, top_k = 150, 2**40 + 3, 7, top_k and min(top_k, spec.levels)
-    gen = generator(spec, seed=seed, stream=stream, temperature=temperature, top_k=top_k)
+    voice = {"seed": seed, "stream": stream, "temperature": temperature, "top_k": top_k}
+    gen = generator(spec, precision=precision, **voice)
     steps = run(gen, n)
     near_edge = 0
     for step, (code, logits) in enumerate(zip(steps.codes[0], steps.logits[0], strict=True)):
@@ -210,19 +215,24 @@ def test_a_generator_keeps_its_model_alive():
     assert np.array_equal(audio[0], generator().generate(100))
 
 
-def test_two_interleaved_generators_do_not_disturb_each_other():
-    a, b = generator(seed=1), generator(seed=2, temperature=0.5)
+@pytest.mark.parametrize("other", PRECISIONS)
+def test_two_interleaved_generators_do_not_disturb_each_other(precision, other):
+    def both():
+        yield generator(precision=precision, seed=1)
+        yield generator(precision=other, seed=2, temperature=0.5)
+
+    a, b = both()
     mixed = [(a.generate(n), b.generate(n)) for n in (1, 5, 16, 40)]
-    for side, gen in enumerate((generator(seed=1), generator(seed=2, temperature=0.5))):
+    for side, gen in enumerate(both()):
         assert np.array_equal(np.concatenate([pair[side] for pair in mixed]), gen.generate(62))
 
 
 # ---- threads and processes ---------------------------------------------------------------------
 
 
-def test_eight_threads_with_their_own_generators_equal_one_after_the_other():
+def test_eight_threads_with_their_own_generators_equal_one_after_the_other(precision):
     def voice(i: int) -> bytes:
-        gen = generator(seed=i)
+        gen = generator(precision=precision, seed=i)
         return b"".join(gen.generate(n).tobytes() for n in (500, 1, 3000))
 
     found = {}

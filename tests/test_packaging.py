@@ -234,13 +234,15 @@ import numpy as np
 import fastwavenet as fw
 
 assert math.nextafter(0, 1) * 1.0 != 0 and np.float32(1e-40) * np.float32(1) != 0
-model = fw.load(sys.argv[1])
+models = [fw.load(sys.argv[1], precision) for precision in ("float32", "bfloat16", "int8")]
 for isa in fw.available_isas():
-    gen = fw.Generator(model, seed=7, batch=2, temperature=0.8, top_k=50, isa=isa)
-    audio = gen.generate(int(sys.argv[2]))
     codes = fw.mu_law_encode(np.linspace(-1, 1, 4001), isa=isa)
-    parts = [audio, fw.outputs(model, audio[0], isa=isa), fw.score(model, audio[0], isa=isa),
-             codes, fw.mu_law_decode(codes, isa=isa), np.array(gen.get_state())]
+    parts = [codes, fw.mu_law_decode(codes, isa=isa)]
+    for model in models:
+        gen = fw.Generator(model, seed=7, batch=2, temperature=0.8, top_k=50, isa=isa)
+        audio = gen.generate(int(sys.argv[2]))
+        parts += [audio, fw.outputs(model, audio[0], isa=isa), fw.score(model, audio[0], isa=isa)]
+        parts += [np.array(gen.get_state())]
     print(isa, hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
 """
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import ROOT, run
+from c_build import ROOT, WARN, run
 from engines import weights_of
 from networks import NETWORKS
 from test_examples import dump
@@ -23,18 +23,19 @@ def program(compile_engine, tmp_path_factory) -> Path:
     if sys.platform != "linux" or not shutil.which("gcc"):
         pytest.skip("this machine has no Linux with gcc")
     source = ROOT / "tests" / "c" / "no_system_call.c"
-    options = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
-    objects = compile_engine("gcc", "-DFWN_LINGER=2000000000").values()
-    run("gcc", *options, f"-I{ROOT / 'csrc'}", source, *objects, "-lm", "-pthread",
-        "-o", folder / "program")  # fmt: skip
+    options = ["-std=gnu11", "-O3", *WARN, "-Wno-unused-function", f"-I{ROOT / 'csrc'}"]
+    awake = folder / "pool.o"
+    run("gcc", *options, "-DFWN_LINGER=2000000000", "-c", ROOT / "csrc" / "pool.c", "-o", awake)
+    objects = compile_engine("gcc") | {"pool": awake}
+    run("gcc", *options, source, *objects.values(), "-lm", "-pthread", "-o", folder / "program")
     return folder / "program"
 
 
 def without_system_calls(
-    program: Path, folder: Path, name: str, isa: str, threads: int, *control: str
+    program: Path, folder: Path, name: str, precision: str, isa: str, threads: int, *control: str
 ) -> int:
     spec = NETWORKS[name]
-    (folder / "model.dump").write_bytes(dump(spec, weights_of(spec)))
+    (folder / "model.dump").write_bytes(dump(spec, weights_of(spec), precision))
     command = [program, folder / "model.dump", isa, str(threads), *control]
     code = subprocess.run(command, timeout=60).returncode
     if code == 77:
@@ -44,12 +45,14 @@ def without_system_calls(
 
 @pytest.mark.parametrize("name", ["kernels_mixed", "wider_than_a_vector", "dilations_around_16"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_step_makes_no_system_call(program, tmp_path, name, isa, threads):
-    assert without_system_calls(program, tmp_path, name, isa, threads) == 0
+@pytest.mark.each_pair
+def test_a_step_makes_no_system_call(program, tmp_path, name, precision, isa, threads):
+    assert without_system_calls(program, tmp_path, name, precision, isa, threads) == 0
 
 
 def test_a_system_call_would_be_noticed(program, tmp_path):
-    code = without_system_calls(program, tmp_path, "kernels_mixed", "scalar", 1, "control")
+    case = ("kernels_mixed", "float32", "scalar", 1, "control")
+    code = without_system_calls(program, tmp_path, *case)
     assert code == -signal.SIGSYS
 
 

@@ -28,15 +28,20 @@ import fastwavenet as fw
 # for FWN_AHEAD steps at once: lengths around both.
 LENGTHS = (1, 2, 7, 15, 16, 17, 33, 63, 64, 65, 129)
 
+each_pair = pytest.mark.each_pair
 
-def generator(spec, isa: str, **arguments) -> fw.Generator:
-    return fw.Generator(model_of(spec), isa=isa, **{"seed": 5} | arguments)
+
+def generator(spec, isa: str, precision: str, **arguments) -> fw.Generator:
+    model = model_of(spec, precision=precision)
+    return fw.Generator(model, isa=isa, **{"seed": 5} | arguments)
 
 
 @functools.cache
-def one_shot(spec, n: int, temperature: float = 1.0, top_k: int | None = None) -> Steps:
+def one_shot(
+    spec, n: int, precision: str, temperature: float = 1.0, top_k: int | None = None
+) -> Steps:
     """n samples drawn in one call by the portable code."""
-    gen = generator(spec, "scalar", temperature=temperature, top_k=top_k)
+    gen = generator(spec, "scalar", precision, temperature=temperature, top_k=top_k)
     return run(gen, n)
 
 
@@ -45,43 +50,53 @@ def one_shot(spec, n: int, temperature: float = 1.0, top_k: int | None = None) -
 
 @every_network
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (0.6, 5), (0.0, None)])
-def test_every_instruction_set_draws_the_same_bits(spec, isa, temperature, top_k):
+def test_every_instruction_set_draws_the_same_bits(spec, isa, precision, temperature, top_k):
     n, top_k = spec.receptive_field + 70, top_k and min(top_k, spec.levels)
-    gen = generator(spec, isa, temperature=temperature, top_k=top_k)
+    gen = generator(spec, isa, precision, temperature=temperature, top_k=top_k)
     found = run(gen, n)
-    assert found.bits() == one_shot(spec, n, temperature, top_k).bits()
+    assert found.bits() == one_shot(spec, n, precision, temperature, top_k).bits()
     if temperature:
         assert len(np.unique(found.codes)) > 1
 
 
-def test_the_bits_are_those_of_every_other_machine(isa):
-    """Another digest means that models sound different in this version than in the last."""
+# Another digest means that models sound different in this version than in the last.
+DIGESTS = {
+    "float32": "da6a196f128853f5",
+    "bfloat16": "96d1d880795a1616",
+    "int8": "6f4690d7f8fe1fd8",
+}
+
+
+def test_the_bits_are_those_of_every_other_machine(isa, precision):
     digest = hashlib.sha256()
     for name in ("kernels_mixed", "wider_than_a_vector", "dilations_around_16"):
-        for bits in run(generator(NETWORKS[name], isa), 150).bits():
+        for bits in run(generator(NETWORKS[name], isa, precision), 150).bits():
             digest.update(bits)
-    assert digest.hexdigest()[:16] == "da6a196f128853f5"
+    assert digest.hexdigest()[:16] == DIGESTS[precision]
 
 
 @every_network
 @pytest.mark.parametrize("chunk", [1, 2, 7, 64, "field - 1", "field", "field + 1"])
-def test_chunks_join_to_one_shot(spec, isa, chunk):
+@each_pair
+def test_chunks_join_to_one_shot(spec, isa, chunk, precision):
     n = spec.receptive_field + 70
     if isinstance(chunk, str):
         chunk = eval(chunk, {"field": spec.receptive_field})
-    found = run_in_chunks(generator(spec, isa), n, chunk, cond=cond_of(spec, n))
-    assert found.bits() == one_shot(spec, n).bits()
+    found = run_in_chunks(generator(spec, isa, precision), n, chunk, cond=cond_of(spec, n))
+    assert found.bits() == one_shot(spec, n, precision).bits()
 
 
 @pytest.mark.parametrize("temperature", [0, 0.7, 1])
-def test_generate_and_stream_and_chunks_give_the_same_audio(isa, temperature):
+@each_pair
+def test_generate_and_stream_and_chunks_give_the_same_audio(isa, temperature, precision):
     spec, n = small_spec(levels=256), 4196
+    model = model_of(spec, precision=precision)
     arguments = {"seed": 9, "temperature": temperature, "isa": isa}
-    audio = fw.generate(model_of(spec), n_samples=n, **arguments)
-    assert np.array_equal(audio, fw.Generator(model_of(spec), **arguments).generate(n))
-    blocks = fw.Generator(model_of(spec), **arguments).stream(chunk=300, n_samples=n)
+    audio = fw.generate(model, n_samples=n, **arguments)
+    assert np.array_equal(audio, fw.Generator(model, **arguments).generate(n))
+    blocks = fw.Generator(model, **arguments).stream(chunk=300, n_samples=n)
     assert np.array_equal(audio, np.concatenate(list(blocks)))
-    seconds = fw.generate(model_of(spec), seconds=n / spec.sample_rate, **arguments)
+    seconds = fw.generate(model, seconds=n / spec.sample_rate, **arguments)
     assert np.array_equal(audio, seconds)
 
 
@@ -91,40 +106,41 @@ BATCHED = ("kernel_2", "first_kernel_3", "dilations_around_16", "conditioned", "
 
 
 @functools.cache
-def single_rows(spec, rows: int, n: int) -> list[list[bytes]]:
+def single_rows(spec, rows: int, n: int, precision: str) -> list[list[bytes]]:
     cond = random_cond(spec, n * rows, 4).reshape(n, rows, spec.layers, -1)
-    singles = [generator(spec, "scalar", stream=100 + row) for row in range(rows)]
+    singles = [generator(spec, "scalar", precision, stream=100 + row) for row in range(rows)]
     given = [cond[:, row] if spec.conditioning else None for row in range(rows)]
     return [run(gen, n, cond=c).bits() for gen, c in zip(singles, given, strict=True)]
 
 
 @pytest.mark.parametrize("name", BATCHED)
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 17, 64, 65])
-def test_row_i_of_a_batch_is_a_single_generator_with_stream_plus_i(name, rows, isa):
+@each_pair
+def test_row_i_of_a_batch_is_a_single_generator_with_stream_plus_i(name, rows, isa, precision):
     spec, n = NETWORKS[name], 40
     cond = random_cond(spec, n * 65, 4).reshape(n, 65, spec.layers, -1)[:, :rows]
-    gen = generator(spec, isa, batch=rows, stream=100)
+    gen = generator(spec, isa, precision, batch=rows, stream=100)
     found = run(gen, n, cond=np.ascontiguousarray(cond) if spec.conditioning else None)
-    assert [found.row(i).bits() for i in range(rows)] == single_rows(spec, 65, n)[:rows]
+    assert [found.row(i).bits() for i in range(rows)] == single_rows(spec, 65, n, precision)[:rows]
 
 
 @pytest.mark.parametrize("rows", [2, 3, 64])
-def test_rows_of_a_batch_are_primed_and_continue_like_single_generators(rows, isa):
+def test_rows_of_a_batch_are_primed_and_continue_like_single_generators(rows, isa, precision):
     spec = NETWORKS["dilations_around_16"]
     samples = random_codes(spec, rows * 100, 6).reshape(rows, 100)
-    batch = generator(spec, isa, batch=rows)
+    batch = generator(spec, isa, precision, batch=rows)
     batch.prime(samples)
     found = run(batch, 50)
     for row in (0, 1, rows - 1):
-        single = generator(spec, "scalar", stream=row)
+        single = generator(spec, "scalar", precision, stream=row)
         single.prime(samples[row])
         assert run(single, 50).bits() == found.row(row).bits()
 
 
-def test_one_prime_for_all_rows_is_given_to_each(isa):
+def test_one_prime_for_all_rows_is_given_to_each(isa, precision):
     spec = NETWORKS["kernel_3"]
     samples = random_codes(spec, 30, 6)
-    for_all, for_each = (generator(spec, isa, batch=3) for _ in range(2))
+    for_all, for_each = (generator(spec, isa, precision, batch=3) for _ in range(2))
     for_all.prime(samples)
     for_each.prime(np.stack([samples] * 3))
     assert for_all.get_state() == for_each.get_state()
@@ -156,9 +172,10 @@ def test_int8_reads_nothing_that_stands_beside_its_rows(spec, batch):
 
 @every_network
 @pytest.mark.parametrize("n", [1, 2, 64, 65, 66, 200])
-def test_priming_in_a_block_is_priming_step_by_step(spec, isa, n):
+@each_pair
+def test_priming_in_a_block_is_priming_step_by_step(spec, isa, n, precision):
     samples, cond = random_codes(spec, n, 6), cond_of(spec, n)
-    block, steps = generator(spec, isa), generator(spec, "scalar")
+    block, steps = generator(spec, isa, precision), generator(spec, "scalar", precision)
     block.prime(samples, cond=cond)
     for t in range(n):  # the very first sample is no step: it has no cond
         steps.prime(samples[t : t + 1], cond=None if cond is None else cond[max(t - 1, 0) :])
@@ -167,12 +184,13 @@ def test_priming_in_a_block_is_priming_step_by_step(spec, isa, n):
 
 
 @every_network
-def test_prime_a_then_b_is_prime_a_plus_b_also_after_generating(spec, isa):
+@each_pair
+def test_prime_a_then_b_is_prime_a_plus_b_also_after_generating(spec, isa, precision):
     a, b = random_codes(spec, 30, 6), random_codes(spec, 45, 7)
     cond = cond_of(spec, 75)
     cond_b = None if cond is None else cond[30:]
     for before in (0, 1, 20):
-        twice, once = generator(spec, isa), generator(spec, isa)
+        twice, once = generator(spec, isa, precision), generator(spec, isa, precision)
         for gen in (twice, once):
             run(gen, before, cond=cond)
         begin = before == 0  # a fresh generator is given its first sample without a step
@@ -185,23 +203,26 @@ def test_prime_a_then_b_is_prime_a_plus_b_also_after_generating(spec, isa):
 
 
 @every_network
-def test_scoring_in_a_block_is_scoring_step_by_step(spec, isa):
+@each_pair
+def test_scoring_in_a_block_is_scoring_step_by_step(spec, isa, precision):
     n = spec.receptive_field + 70
     codes, cond = random_codes(spec, n, 6), cond_of(spec, n)
-    gen = generator(spec, "scalar")
+    gen = generator(spec, "scalar", precision)
     gen._rows.begin(0, int(codes[0]))
     steps = run_in_chunks(gen, n - 1, 1, forced=codes[1:], cond=cond)
     given = None if cond is None else cond[:-1]
-    assert np.array_equal(fw.score(model_of(spec), codes, cond=given, isa=isa), -steps.logp[0])
-    logits = fw.outputs(model_of(spec), codes, cond=cond, isa=isa)
+    model = model_of(spec, precision=precision)
+    assert np.array_equal(fw.score(model, codes, cond=given, isa=isa), -steps.logp[0])
+    logits = fw.outputs(model, codes, cond=cond, isa=isa)
     assert np.array_equal(logits[:-1], steps.logits[0])
 
 
 @every_network
-def test_samples_that_are_forced_are_scored_as_when_they_were_drawn(spec, isa):
+@each_pair
+def test_samples_that_are_forced_are_scored_as_when_they_were_drawn(spec, isa, precision):
     n = spec.receptive_field + 70
-    drawn = one_shot(spec, n)
-    forced = run(generator(spec, isa), n, forced=drawn.codes)
+    drawn = one_shot(spec, n, precision)
+    forced = run(generator(spec, isa, precision), n, forced=drawn.codes)
     assert forced.bits() == drawn.bits()
 
 
@@ -223,9 +244,9 @@ def plan(seed: int) -> list[tuple[int, bool]]:
 
 
 @functools.cache
-def mixture(spec, rows: int, seed: int) -> tuple[list[bytes], bytes]:
+def mixture(spec, rows: int, seed: int, precision: str) -> tuple[list[bytes], bytes]:
     """`plan` step by step in portable code, and the state it ends in."""
-    gen = generator(spec, "scalar", batch=rows)
+    gen = generator(spec, "scalar", precision, batch=rows)
     samples = random_codes(spec, rows * MIXED, seed).reshape(rows, MIXED)
     cond, parts, t = cond_of(spec, MIXED), [], 0
     for n, forced in plan(seed):
@@ -239,10 +260,13 @@ def mixture(spec, rows: int, seed: int) -> tuple[list[bytes], bytes]:
 @pytest.mark.parametrize("name", [*BATCHED, "kernels_mixed", "one_layer"])
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_any_mixture_of_calls_and_states_gives_the_bits_of_single_steps(name, rows, seed, isa):
+@each_pair
+def test_any_mixture_of_calls_and_states_gives_the_bits_of_single_steps(
+    name, rows, seed, isa, precision
+):
     spec = NETWORKS[name]
     samples = random_codes(spec, rows * MIXED, seed).reshape(rows, MIXED)
-    gen, spare = generator(spec, isa, batch=rows), generator(spec, isa, batch=rows)
+    gen, spare = (generator(spec, isa, precision, batch=rows) for _ in range(2))
     cond, parts, t = cond_of(spec, MIXED), [], 0
     for call, (n, forced) in enumerate(plan(seed)):
         now = slice(t, t + n)
@@ -252,18 +276,19 @@ def test_any_mixture_of_calls_and_states_gives_the_bits_of_single_steps(name, ro
         if call % 3 == 2:  # the spare one is somewhere else in its own rings
             spare.set_state(gen.get_state())
             gen, spare = spare, gen
-    bits, state = mixture(spec, rows, seed)
+    bits, state = mixture(spec, rows, seed, precision)
     assert joined(parts).bits() == bits
     assert gen.get_state() == state
 
 
 @pytest.mark.parametrize("name", ["kernel_3", "dilations_around_16"])
 @pytest.mark.parametrize("rows", [1, 2, 21, 22, 65])
-def test_lengths_around_the_engines_blocks_change_nothing(name, rows, isa):
+@each_pair
+def test_lengths_around_the_engines_blocks_change_nothing(name, rows, isa, precision):
     spec = NETWORKS[name]
     n = sum(LENGTHS)
     samples = random_codes(spec, rows * n, 8).reshape(rows, n)
-    block, pieces = generator(spec, isa, batch=rows), generator(spec, isa, batch=rows)
+    block, pieces = (generator(spec, isa, precision, batch=rows) for _ in range(2))
     run(block, n, forced=samples)
     for start, end in itertools.pairwise(np.cumsum((0, *LENGTHS))):
         run(pieces, end - start, forced=samples[:, start:end])
@@ -274,40 +299,46 @@ def test_lengths_around_the_engines_blocks_change_nothing(name, rows, isa):
 
 
 @every_network
-def test_a_state_continues_exactly_on_another_instruction_set(spec, isa, another_isa):
+@each_pair
+def test_a_state_continues_exactly_on_another_instruction_set(spec, isa, another_isa, precision):
     n = spec.receptive_field + 70
     cond = cond_of(spec, n)
     first, then = (None, None) if cond is None else (cond[:37], cond[37:])
-    here = generator(spec, isa)
+    here = generator(spec, isa, precision)
     start = run(here, 37, cond=first)
-    elsewhere = generator(spec, another_isa, seed=77, stream=3)
+    elsewhere = generator(spec, another_isa, precision, seed=77, stream=3)
     run(elsewhere, 11, cond=cond)
-    elsewhere.set_state(here.get_state())
-    assert joined([start, run(elsewhere, n - 37, cond=then)]).bits() == one_shot(spec, n).bits()
+    state = here.get_state()
+    elsewhere.set_state(state)
+    assert elsewhere.get_state() == state
+    found = joined([start, run(elsewhere, n - 37, cond=then)])
+    assert found.bits() == one_shot(spec, n, precision).bits()
 
 
 @pytest.mark.parametrize("name", BATCHED)
-def test_the_state_of_a_row_loads_into_a_single_generator(name, isa):
+@each_pair
+def test_the_state_of_a_row_loads_into_a_single_generator(name, isa, precision):
     spec, rows = NETWORKS[name], 5
-    batch = generator(spec, isa, batch=rows, stream=9)
+    batch = generator(spec, isa, precision, batch=rows, stream=9)
     run(batch, 50)
     state = batch.get_state()
     size = len(state) // rows
     after = run(batch, 50)
     for row in range(rows):
-        single = generator(spec, isa)
+        single = generator(spec, isa, precision)
         single.set_state(state[row * size : (row + 1) * size])
         assert run(single, 50).bits() == after.row(row).bits()
 
 
 @pytest.mark.parametrize("name", BATCHED)
-def test_a_reset_generator_is_a_new_one(name, isa):
+@each_pair
+def test_a_reset_generator_is_a_new_one(name, isa, precision):
     spec = NETWORKS[name]
-    gen = generator(spec, isa, batch=3, seed=1)
+    gen = generator(spec, isa, precision, batch=3, seed=1)
     for n in (1, 17, 70):
         run(gen, n)
         gen.reset(5)
-        fresh = generator(spec, isa, batch=3)
+        fresh = generator(spec, isa, precision, batch=3)
         assert gen.get_state() == fresh.get_state()
         assert run(gen, 40).bits() == run(fresh, 40).bits()
 
@@ -328,46 +359,51 @@ def test_the_hosts_float_mode_is_what_the_test_says(mode):
 
 @every_float_mode
 @pytest.mark.parametrize("name", ["kernel_3", "levels_300", "no_bias"])
-def test_the_hosts_float_mode_changes_no_sample_and_is_given_back(name, mode, isa):
+@each_pair
+def test_the_hosts_float_mode_changes_no_sample_and_is_given_back(name, mode, isa, precision):
     spec, n = NETWORKS[name], 120
-    gen = generator(spec, isa)
+    gen = generator(spec, isa, precision)
     with host_float_mode(mode):
         found = run(gen, n)
         assert float_mode() == mode
-    assert found.bits() == one_shot(spec, n).bits()
+    assert found.bits() == one_shot(spec, n, precision).bits()
 
 
-def test_the_hosts_float_mode_is_given_back_after_an_error(isa):
-    gen = fw.Generator(changed_model(small_spec(), head_output_weight=3e38), seed=1, isa=isa)
+def test_the_hosts_float_mode_is_given_back_after_an_error(isa, precision):
+    model = changed_model(small_spec(), precision, head_output_weight=3e38)
+    gen = fw.Generator(model, seed=1, isa=isa)
     with host_float_mode(MODES["round_up_no_denormals"]):
         with pytest.raises(fw.NotFiniteError):
             run(gen, 10)
         assert float_mode() == MODES["round_up_no_denormals"]
 
 
-def test_denormals_are_kept_whatever_the_host_does_with_them(isa):
-    """The first layer yields denormals, the second makes them large again."""
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_denormals_are_kept_whatever_the_host_does_with_them(isa, precision):
+    """The first layer yields denormals, the second makes them large again (nothing to int8)."""
     spec = small_spec(dilations=(1,), first_kernel=1, bias=False)
     weights = dict(weights_of(spec))
     weights["first.weight"] = weights["first.weight"] * np.float32(3e-39)
     weights["layers.0.dilated.weight"] = weights["layers.0.dilated.weight"] * np.float32(1e38)
-    silent = fw.Model(spec, weights | {"first.weight": np.zeros_like(weights["first.weight"])})
+    model = fw.Model(spec, weights, precision)
+    silence = {"first.weight": np.zeros_like(weights["first.weight"])}
+    silent = fw.Model(spec, weights | silence, precision)
     codes = random_codes(spec, 50, 2)
-    expected = fw.outputs(fw.Model(spec, weights), codes, isa="scalar")
+    expected = fw.outputs(model, codes, isa="scalar")
     assert np.abs(expected - fw.outputs(silent, codes)).max() > 0.1
-    model = fw.Model(spec, weights)
     with host_float_mode(MODES["no_denormals"]):
         found = fw.outputs(model, codes, isa=isa)
     assert found.tobytes() == expected.tobytes()
 
 
 @every_float_mode
-def test_a_model_made_in_any_float_mode_is_the_same(mode):
+def test_a_model_made_in_any_float_mode_is_the_same(mode, precision):
     spec = small_spec(skip=32, dilations=(1, 2, 4, 8, 16, 32))
     codes, weights = random_codes(spec, 50, 2), weights_of(spec)
     with host_float_mode(mode):
-        model = fw.Model(spec, weights)
-    assert np.array_equal(fw.outputs(model, codes), fw.outputs(model_of(spec), codes))
+        model = fw.Model(spec, weights, precision)
+    expected = fw.outputs(model_of(spec, precision=precision), codes)
+    assert np.array_equal(fw.outputs(model, codes), expected)
 
 
 @every_float_mode

@@ -26,13 +26,13 @@ static const fwn_tensor TENSORS[] = {
 };
 enum { COUNT = sizeof TENSORS / sizeof *TENSORS };
 
-static fwn_model *model;
+static fwn_model *models[FWN_PRECISIONS];
 static fwn_mulaw *codec;
 static fwn_stream *met;
-static float sound[SAMPLES]; /* of seed 7, made before there are threads */
+static float sounds[FWN_PRECISIONS][SAMPLES]; /* of seed 7, made before there are threads */
 static atomic_int runs;      /* of the stream where all meet */
 
-static fwn_model *make_model(void)
+static fwn_model *make_model(int precision)
 {
     static float weights[SIZE];
     const uint32_t two = 2;
@@ -44,23 +44,23 @@ static fwn_model *make_model(void)
     for (int i = 0; i < COUNT; i++) tensors[i].data = weights;
     for (int i = 0; i < SIZE; i++) weights[i] = (float)(i * 7919 % 257) / 257.0f - 0.5f;
     fwn_model *made;
-    CHECK(!fwn_model_create(&spec, tensors, COUNT, FWN_FLOAT32, &made));
+    CHECK(!fwn_model_create(&spec, tensors, COUNT, precision, &made));
     return made;
 }
 
-static fwn_stream *new_stream(int isa, uint64_t seed, uint32_t threads)
+static fwn_stream *new_stream(int precision, int isa, uint64_t seed, uint32_t threads)
 {
     fwn_stream *stream;
-    CHECK(!fwn_stream_create(model, isa, 1, threads, &stream));
+    CHECK(!fwn_stream_create(models[precision], isa, 1, threads, &stream));
     CHECK(!fwn_stream_set_threads(stream, threads) && fwn_stream_threads(stream) == threads);
     CHECK(!fwn_stream_reset(stream, 0, seed, 0));
     return stream;
 }
 
-static void generate(int isa, uint32_t threads, float *audio)
+static void generate(int precision, int isa, uint32_t threads, float *audio)
 {
     const fwn_io io = {.n = SAMPLES, .temperature = 1.0f, .audio = audio};
-    fwn_stream *own = new_stream(isa, 7, threads);
+    fwn_stream *own = new_stream(precision, isa, 7, threads);
     CHECK(!fwn_run(own, &io));
     fwn_stream_destroy(own);
 }
@@ -84,11 +84,12 @@ static void *work(void *unused)
     size_t bad;
     for (int round = 0; round < ROUNDS; round++) {
         const int isa = isas[round % count];
-        generate(isa, 1 + round % 2, audio);
-        CHECK(!memcmp(audio, sound, sizeof sound));
+        const float *sound = sounds[round % FWN_PRECISIONS];
+        generate(round % FWN_PRECISIONS, isa, 1 + round % 2, audio);
+        CHECK(!memcmp(audio, sound, sizeof audio));
         CHECK(!fwn_mulaw_encode_f32(codec, isa, audio, SAMPLES, codes, &bad));
         CHECK(!fwn_mulaw_decode_f32(codec, isa, codes, SAMPLES, audio, &bad));
-        CHECK(!memcmp(audio, sound, sizeof sound));
+        CHECK(!memcmp(audio, sound, sizeof audio));
         meet();
     }
     return unused;
@@ -98,15 +99,17 @@ int main(void)
 {
     pthread_t threads[THREADS];
     fwn_row_info info;
-    model = make_model();
+    for (int p = 0; p < FWN_PRECISIONS; p++) {
+        models[p] = make_model(p);
+        generate(p, FWN_SCALAR, 1, sounds[p]);
+    }
     CHECK(!fwn_mulaw_create(LEVELS, &codec));
-    met = new_stream(FWN_SCALAR, 9, 2);
-    generate(FWN_SCALAR, 1, sound);
+    met = new_stream(FWN_INT8, FWN_SCALAR, 9, 2);
     for (int i = 0; i < THREADS; i++) CHECK(!pthread_create(&threads[i], NULL, work, NULL));
     for (int i = 0; i < THREADS; i++) CHECK(!pthread_join(threads[i], NULL));
     CHECK(!fwn_stream_info(met, 0, &info) && runs && info.step == (uint64_t)runs * SAMPLES);
     fwn_stream_destroy(met);
     fwn_mulaw_destroy(codec);
-    fwn_model_destroy(model);
+    for (int p = 0; p < FWN_PRECISIONS; p++) fwn_model_destroy(models[p]);
     return 0;
 }
