@@ -1,6 +1,8 @@
 """What the engine is compared with is right: the PyTorch generators, and the benchmark's peers."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +183,26 @@ def test_what_openvino_does_not_offer_makes_its_row_say_so(monkeypatch):
     monkeypatch.setitem(OPTIONS, "NO_SUCH_OPTION", "1")
     with pytest.raises(NotAvailable, match="NO_SUCH_OPTION"):
         OpenVinoQueue(spec, random_weights(spec, seed=27))
+
+
+SIGNAL_AFTER_OPENVINO = """
+import signal, sys
+sys.path.insert(0, sys.argv[1])
+from networks import NETWORKS, random_weights
+from fastwavenet.bench.openvino_peer import OpenVinoInt8, OpenVinoQueue
+spec = NETWORKS["one_layer"]
+first, second = (peer(spec, random_weights(spec, seed=0)) for peer in (OpenVinoQueue, OpenVinoInt8))
+del first, second
+signal.signal(signal.SIGINT, lambda *_: print("got it"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_a_signal_ends_nothing_once_openvino_peers_are_gone():
+    """In a process of its own: a kernel that finds no stack for a signal ends the process."""
+    command = [sys.executable, "-c", SIGNAL_AFTER_OPENVINO, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("got it\n", 0), done.stderr
 
 
 @every_tuned_peer

@@ -39,7 +39,7 @@ class OpenVinoQueue(OneStep):
     """
 
     def _compiled(self) -> Callable[[], object]:
-        core, (capability, hint) = openvino.Core(), FORMATS[self.precision]
+        core, (capability, hint) = _core(), FORMATS[self.precision]
         if capability not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise NotAvailable(f"OpenVINO does not compute in {self.precision} on this CPU")
         with available():
@@ -119,6 +119,14 @@ class OpenVinoInt8(OpenVinoQueue):
         codes = np.rint(w.T / np.maximum(scale, TINY)).astype(np.int8)  # (out, in)
         widened = ops.multiply(ops.convert(ops.constant(codes), np.float32), ops.constant(scale))
         return ops.matmul(x, widened, False, True)
+
+
+@functools.cache
+def _core() -> openvino.Core:
+    """The only one: of two, each gives the thread a stack for signals to run on, and the first to
+    go leaves the thread with memory that is gone (2026.4); the next Ctrl-C would end the process.
+    """
+    return openvino.Core()
 
 
 def _layers(node: Node, layers: int) -> list[Node]:
