@@ -95,12 +95,13 @@ static void mul_past(float *y, const fwn_stream *s, uint32_t l, uint32_t n)
 }
 
 /* Computes them ahead for at least n samples, from `clock` on: past taps are known `dilation` samples
- * before they are needed, and many rows cost little more than one.  Layers take turns at it. */
+ * before they are needed, and many rows cost little more than one.  All layers do it at the same
+ * sample: tiles take their time to wake up. */
 static void look_ahead(fwn_stream *s, uint32_t l, uint64_t clock, uint32_t n)
 {
     fwn_past *past = &s->past[l];
     if (past->ready >= n) return;
-    const uint32_t until = past->ahead - (uint32_t)((clock + l) % past->ahead);
+    const uint32_t until = past->ahead - (uint32_t)(clock % past->ahead);
     past->ready = until < n ? past->ahead : until;
     past->used = 0;
     mul_past(past->part, s, l, past->ready);

@@ -166,7 +166,7 @@ FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn
 
 #ifdef FWN_HAS_TILES
 /* Tiles that rest for a microsecond take a quarter of one to wake up: they are worth it for batches
- * of at least so many rows, and where more than FWN_AHEAD come at once. */
+ * of at least so many rows, and where FWN_AHEAD come at once. */
 #define FWN_AWAKE 4
 
 /* A piece of a product: the sums of some rows, panels and inputs. */
@@ -267,7 +267,7 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
 {
 #ifdef FWN_HAS_TILES
     const int padded = m->k % 64 == 0 || m->gated != 1; /* not with another gate's outputs */
-    if (padded && (rows > FWN_AHEAD || x.batch >= FWN_AWAKE)) {
+    if (padded && (rows >= FWN_AHEAD || x.batch >= FWN_AWAKE)) {
         if (m->gated) mul_by_tiles(y, m, x, rows, start, 1);
         else mul_by_tiles(y, m, x, rows, start, 0);
         return;

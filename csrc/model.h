@@ -110,7 +110,7 @@ struct fwn_stream {
     uint32_t block; /* samples in a block, at most; n below is the block in hand */
     fwn_row *row;   /* [B] */
     fwn_past *past; /* [L] */
-    uint64_t clock; /* samples fed since creation: staggers the layers' work ahead */
+    uint64_t clock; /* samples fed since creation: when the layers work ahead */
     uint32_t *in;   /* [B][first_kernel - 1 + block] codes fed in this block */
     float *x;       /* [block * B][Rp] residual stream; rows are (time, stream), stream fastest */
     float *h;       /* [block * B][2Dp] before the gate */
