@@ -1,7 +1,7 @@
-"""What users call: Model, Generator, generate, score, outputs.
+"""What users call: Model, Generator, generate.
 
 The network itself is csrc/flow.h; here arguments are checked, cut into chunks and handed over.
-In `prime`, `score` and `outputs` integer arrays are codes and float arrays are audio; int16 may be
+In `prime`, as in listening.py, integer arrays are codes and float arrays are audio; int16 may be
 either, and is refused.
 """
 
@@ -410,66 +410,6 @@ def generate(
     if prime is not None:
         gen.prime(prime)
     return gen.generate(n, cond=cond, hop=hop, progress=progress)
-
-
-def score(
-    model: Model,
-    samples: npt.ArrayLike,
-    *,
-    cond: npt.ArrayLike | None = None,
-    hop: int = 1,
-    isa: str | None = None,
-    progress: Progress | None = None,
-) -> np.ndarray:
-    """How surprising each sample after the first is to the model: float32 (n - 1,), in nats.
-
-    samples: (n,), codes or audio.  Row t is -ln p(sample t + 1 | samples up to t); ln(levels) is
-    what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.  progress: likewise.
-    """
-    gen, codes = _listener(model, samples, isa)
-    steps = max(codes.shape[1] - 1, 0)
-    rows = gen._cond(cond, steps, hop)
-    logp = np.empty((1, steps), np.float32)
-    for start, n in gen._chunks(steps, hop):
-        end = start + n
-        gen._run(start, n, rows, hop, forced=codes[:, start + 1 : end + 1], logp=logp[:, start:end])
-        if progress is not None:
-            progress(end, steps)
-    return -logp[0]
-
-
-def outputs(
-    model: Model,
-    samples: npt.ArrayLike,
-    *,
-    cond: npt.ArrayLike | None = None,
-    hop: int = 1,
-    isa: str | None = None,
-) -> np.ndarray:
-    """The network's logits, float32 (n, levels); row t predicts sample t + 1.
-
-    samples: (n,), codes or audio.  cond: as in `Generator.generate`, n steps.
-    """
-    gen, codes = _listener(model, samples, isa)
-    steps = codes.shape[1]
-    rows = gen._cond(cond, steps, hop)
-    following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
-    logits = np.empty((1, steps, model.spec.levels), np.float32)
-    for start, n in gen._chunks(steps, hop):
-        now = slice(start, start + n)
-        gen._run(start, n, rows, hop, forced=following[:, now], logits=logits[:, now])
-    return logits[0]
-
-
-def _listener(
-    model: Model, samples: npt.ArrayLike, isa: str | None
-) -> tuple[Generator, np.ndarray]:
-    """A generator about to be fed the first of the samples, and their codes, uint16 (1, n)."""
-    gen = Generator(model, seed=0, isa=isa)
-    codes = np.ascontiguousarray(gen._codes(samples))
-    if codes.shape[1]:
-        gen._rows.begin(0, int(codes[0, 0]))
-    return gen, codes
 
 
 def _to_codes(samples: npt.ArrayLike, levels: int, isa: str) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import modelfile
-from .engine import Model, Progress, score
+from .engine import Model, Progress
+from .listening import score
 from .spec import PRECISIONS, WaveNetSpec
 
 

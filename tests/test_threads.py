@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engines import cond_of, joined, model_of, run_in_chunks
+from engines import SPEC, changed_model, cond_of, joined, model_of, run_in_chunks
 from engines import run as steps
 from networks import NETWORKS, random_codes, small_spec
 
 import fastwavenet as fw
+from fastwavenet.listening import _cuts
 
 # Small networks, where one thread is faster, and some whose products both threads share.
 SHARED = {
@@ -111,6 +112,62 @@ def test_more_inputs_than_an_integer_sums_exactly_are_shared_too(precision):
     assert steps(both, 3).bits() == steps(alone, 3).bits()
 
 
+# ---- scoring in parts --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*NAMES, "first_kernel_3", "first_kernel_1"])
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_a_recording_scored_in_parts_gets_the_same_bits(name, threads, precision):
+    spec = SPECS[name]
+    model = model_of(spec, precision=precision)
+    for n in (0, 1, 2, spec.receptive_field + 2, 2 * spec.receptive_field + 3, 1000):
+        codes, cond = random_codes(spec, n, 6), cond_of(spec, max(n - 1, 0))
+        found = fw.score(model, codes, cond=cond, threads=threads)
+        assert found.tobytes() == fw.score(model, codes, cond=cond).tobytes()
+
+
+@pytest.mark.parametrize("hop", [1, 7, 100, 1000])
+@pytest.mark.parametrize("frames", [1, 1000])
+def test_parts_of_a_conditioned_recording_begin_with_a_frame(hop, frames):
+    spec = SPECS["conditioned"]
+    codes, cond = random_codes(spec, 1000, 6), cond_of(spec, frames)
+    alone = fw.score(model_of(spec), codes, cond=cond, hop=hop)
+    found = fw.score(model_of(spec), codes, cond=cond, hop=hop, threads=4)
+    assert found.tobytes() == alone.tobytes()
+
+
+def test_a_long_recording_is_scored_in_as_many_parts_as_threads():
+    field = SPEC.receptive_field
+    assert _cuts(model_of(SPEC), 1000, 1, 4) == [0, 250, 500, 750, 1000]
+    assert _cuts(model_of(SPEC), 1000, 100, 3) == [0, 300, 600, 1000]
+    assert _cuts(model_of(SPEC), 2 * field + 1, 1, 4) == [0, 2 * field + 1]
+    assert _cuts(model_of(SPEC), 2 * field + 2, 1, 4) == [0, field + 1, 2 * field + 2]
+
+
+def test_parts_report_their_progress_together():
+    calls, codes = [], random_codes(SPEC, 50_000, 1)
+    nats = fw.score(model_of(SPEC), codes, threads=3, progress=lambda *call: calls.append(call))
+    assert [done for done, _ in calls] == sorted({done for done, _ in calls})
+    assert calls[-1] == (len(nats), len(nats))
+
+
+def test_what_progress_or_a_part_raises_ends_all_parts():
+    def stop(done, total):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fw.score(model_of(SPEC), random_codes(SPEC, 50_000, 1), threads=3, progress=stop)
+    overflowing = changed_model(small_spec(), head_output_weight=3e38)
+    with pytest.raises(fw.NotFiniteError):
+        fw.score(overflowing, random_codes(small_spec(), 5000, 1), threads=3)
+
+
+@pytest.mark.parametrize("threads", [0, 1025, -1, True, 1.0, None])
+def test_a_recording_is_scored_by_a_number_of_threads(threads):
+    with pytest.raises((ValueError, TypeError), match="threads must be"):
+        fw.score(model_of(SPEC), [1, 2, 3], threads=threads)
+
+
 # ---- the second thread -------------------------------------------------------------------------
 
 
@@ -198,6 +255,13 @@ def test_the_command_line_generates_the_same_with_two_threads(voice, tmp_path, r
         line = ("generate", voice, "-o", files[-1], "--samples", 99, "--seed", 3)
         assert run(*line, "--threads", threads)[0] == 0
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_the_command_line_scores_the_same_with_any_number_of_threads(voice, tmp_path, run):
+    run("generate", voice, "-o", tmp_path / "x.wav", "--samples", 999, "--seed", 3)
+    alone = run("score", voice, tmp_path / "x.wav", "--json")
+    assert run("score", voice, tmp_path / "x.wav", "--json", "--threads", 5) == alone
+    assert alone[0] == 0
 
 
 def test_the_command_line_refuses_other_numbers_of_threads(voice, tmp_path, refused):

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..engine import Generator, Model, score
+from ..engine import Generator, Model
+from ..listening import score
 from .contenders import PRECISIONS
 from .measure import Refused, measure
 from .networks import NETWORKS, random_weights

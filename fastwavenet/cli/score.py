@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine import Model, load, score
+from ..engine import Model, load
+from ..listening import score
 from .arguments import add_command, add_precision
 from .recordings import read_recordings
 from .report import Report
@@ -38,6 +39,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("--convert", action="store_true", help="mix down and resample what needs it")
     add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")
+    option(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="score parts of a recording on N cores; changes the speed only (%(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,7 +75,13 @@ def _score_source(
     scored = []
     for file, audio in read_recordings(source, model.sample_rate, arguments.convert, report):
         with report.progress(model.sample_rate, f"{file.name} ") as progress:
-            nats = score(model, audio, isa=arguments.isa, progress=progress)
+            nats = score(
+                model,
+                audio,
+                isa=arguments.isa,
+                threads=arguments.threads,
+                progress=progress,
+            )
         scored.append(Scored(file, len(nats), float(nats.mean(dtype="float64"))))
         report.line(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {file}")
     return scored

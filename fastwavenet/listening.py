@@ -1,0 +1,133 @@
+"""What a model makes of known samples: score, outputs."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+
+import numpy as np
+import numpy.typing as npt
+
+from .engine import LOOK_SECONDS, Generator, Model, Progress, _whole
+
+MAX_THREADS = 1024
+
+# Steps start to end of a recording, and a function to be told how many more steps are done.
+Part = Callable[[int, int, Callable[[int], None]], None]
+
+
+def score(
+    model: Model,
+    samples: npt.ArrayLike,
+    *,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
+    isa: str | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """How surprising each sample after the first is to the model: float32 (n - 1,), in nats.
+
+    samples: (n,), codes or audio.  Row t is -ln p(sample t + 1 | samples up to t); ln(levels) is
+    what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.  progress: likewise.
+    threads: at most so many score parts of the recording at the same time.  The result does not
+    depend on them.
+    """
+    gen, codes = _listener(model, samples, isa)
+    steps = max(codes.shape[1] - 1, 0)
+    rows = gen._cond(cond, steps, hop)
+    frame = 1 if rows is None or len(rows) == 1 else hop  # parts begin with a frame
+    logp = np.empty((1, steps), np.float32)
+
+    def part(start: int, end: int, tell: Callable[[int], None]) -> None:
+        """First it hears what came before, as far back as the model reaches."""
+        begin = max(0, start - model.spec.receptive_field + 1) // frame * frame
+        gen = Generator(model, seed=0, isa=isa)
+        gen._rows.begin(0, int(codes[0, begin]))
+        for first, last, known in ((begin, start, False), (start, end, True)):
+            for at, n in gen._chunks(last - first, hop):
+                now, following = slice(first + at, first + at + n), first + at + 1
+                out = {"logp": logp[:, now]} if known else {}
+                gen._run(now.start, n, rows, hop, forced=codes[:, following : following + n], **out)
+                tell(n if known else 0)
+
+    cuts = _cuts(model, steps, frame, _whole("threads", threads, 1, MAX_THREADS))
+    if steps:
+        _in_parts(part, cuts, progress)
+    return -logp[0]
+
+
+def outputs(
+    model: Model,
+    samples: npt.ArrayLike,
+    *,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
+    isa: str | None = None,
+) -> np.ndarray:
+    """The network's logits, float32 (n, levels); row t predicts sample t + 1.
+
+    samples: (n,), codes or audio.  cond: as in `Generator.generate`, n steps.
+    """
+    gen, codes = _listener(model, samples, isa)
+    steps = codes.shape[1]
+    rows = gen._cond(cond, steps, hop)
+    following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
+    logits = np.empty((1, steps, model.spec.levels), np.float32)
+    for start, n in gen._chunks(steps, hop):
+        now = slice(start, start + n)
+        gen._run(start, n, rows, hop, forced=following[:, now], logits=logits[:, now])
+    return logits[0]
+
+
+def _listener(
+    model: Model, samples: npt.ArrayLike, isa: str | None
+) -> tuple[Generator, np.ndarray]:
+    """A generator about to be fed the first of the samples, and their codes, uint16 (1, n)."""
+    gen = Generator(model, seed=0, isa=isa)
+    codes = np.ascontiguousarray(gen._codes(samples))
+    if codes.shape[1]:
+        gen._rows.begin(0, int(codes[0, 0]))
+    return gen, codes
+
+
+def _cuts(model: Model, steps: int, frame: int, threads: int) -> list[int]:
+    """Where parts begin, and the end: each scores at least as much as it may have to hear first."""
+    parts = min(threads, max(1, steps // (model.spec.receptive_field + frame)))
+    return [steps * i // parts // frame * frame for i in range(parts)] + [steps]
+
+
+def _in_parts(part: Part, cuts: list[int], progress: Progress | None) -> None:
+    """Calls part(cuts[i], cuts[i + 1], tell) for all i, at the same time if there are several."""
+    done, said, lock, stop = 0, 0, threading.Lock(), threading.Event()
+
+    def tell(steps: int) -> None:
+        nonlocal done
+        if stop.is_set():
+            raise CancelledError
+        with lock:
+            done += steps
+        if len(cuts) == 2:
+            report()
+
+    def report() -> None:
+        nonlocal said
+        if progress is not None and done > said:
+            said = done
+            progress(said, cuts[-1])
+
+    if len(cuts) == 2:
+        part(cuts[0], cuts[1], tell)
+        return
+    with ThreadPoolExecutor(len(cuts) - 1) as pool:
+        try:
+            futures = [pool.submit(part, *ends, tell) for ends in itertools.pairwise(cuts)]
+            for future in futures:
+                while not future.done():
+                    wait([future], LOOK_SECONDS)
+                    report()
+                future.result()
+        finally:
+            stop.set()
