@@ -183,6 +183,14 @@ static void hear(fwn_share *mine)
     if (looks > mine->waited) mine->waited = looks;
 }
 
+/* All layers' z to s->skip, the thread's outputs. */
+static void mul_skip(fwn_stream *s, const fwn_share *mine, size_t rows)
+{
+    float *y = s->skip + mine->skip.from;
+    if (rows == 1 && s->clock % 2) mat_mul_back(y, &mine->skip, s->z, FWN_NO_START);
+    else mat_mul(y, &mine->skip, s->z, rows, FWN_NO_START);
+}
+
 /* Hidden layer and logits, when all skip products are there. */
 static void head(fwn_stream *s, fwn_share *mine, size_t rows)
 {
@@ -213,7 +221,7 @@ static void help(fwn_stream *s)
         if (s->n == 1) look_ahead(s, l, s->clock + 1, 1);
     }
     if (follows) sums_end(s->skip + skip->from, skip, s->sums, s->z);
-    else mat_mul(s->skip + skip->from, skip, s->z, rows, FWN_NO_START);
+    else mul_skip(s, mine, rows);
     head(s, mine, rows);
     say(mine);
 }
@@ -261,7 +269,7 @@ static int block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
             mat_mul(s->x, &layer->residual, gated(s, l), rows, (fwn_rows){s->x, m->Rp});
     }
     if (judged) {
-        mat_mul(s->skip + lead->skip.from, &lead->skip, s->z, rows, FWN_NO_START);
+        mul_skip(s, lead, rows);
         head(s, lead, rows);
         hear(lead);
     }

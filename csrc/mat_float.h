@@ -27,7 +27,7 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
 
 /* One row, inputs k to `until`, `panels` panels: all four partial sums at once, to have enough sums in
  * flight. */
-FWN_INLINE void add_row(vf p[FWN_PARTS][2], const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
+FWN_INLINE void add_row(vf p[FWN_PARTS][FWN_ROW_PANELS], const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
                         size_t n, const int panels)
 {
     for (; k < until; k += FWN_PARTS)
@@ -41,7 +41,7 @@ FWN_INLINE void add_row(vf p[FWN_PARTS][2], const fwn_mat *m, const float *x, ui
 FWN_INLINE void mul_row(float *y, const fwn_mat *m, fwn_act row, fwn_rows start, size_t n,
                         const int panels)
 {
-    vf p[FWN_PARTS][2];
+    vf p[FWN_PARTS][FWN_ROW_PANELS];
     EACH(i, FWN_PARTS)
         EACH(j, panels) p[i][j] = vf_set(0.0f);
     add_row(p, m, (const float *)row.at, 0, m->k, n, panels);
@@ -96,9 +96,21 @@ FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, f
 static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
 {
     size_t n = 0;
+    for (; rows == 1 && n + 16 * FWN_ROW_PANELS <= m->n; n += 16 * FWN_ROW_PANELS)
+        mul_row(y, m, x, start, n, FWN_ROW_PANELS);
     for (; n + 16 * FWN_PANELS <= m->n; n += 16 * FWN_PANELS)
         mul_panels(y, m, x, rows, start, n, FWN_PANELS);
     if (n < m->n) mul_panels(y, m, x, rows, start, n, 1);
+}
+
+/* The same for one row, last outputs first: of a matrix that is read to and fro, the cache still has what
+ * comes next. */
+static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
+{
+    size_t n = m->n;
+    for (; n % (16 * FWN_ROW_PANELS); n -= 16) mul_row(y, m, row, start, n - 16, 1);
+    for (; n; n -= 16 * FWN_ROW_PANELS)
+        mul_row(y, m, row, start, n - 16 * FWN_ROW_PANELS, FWN_ROW_PANELS);
 }
 
 /* The same for one row whose inputs come in one part after the other: `sums` [n / 16][4][16] are
@@ -108,7 +120,7 @@ static void sums_begin(float *sums, const fwn_mat *m) { memset(sums, 0, m->n * F
 FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
                            size_t n, const int panels)
 {
-    vf p[FWN_PARTS][2];
+    vf p[FWN_PARTS][FWN_ROW_PANELS];
     EACH(i, FWN_PARTS)
         EACH(j, panels) p[i][j] = vf_load(sums + (n + 16 * j) * FWN_PARTS + 16 * i);
     add_row(p, m, x, k, until, n, panels);
@@ -120,9 +132,9 @@ static void sums_add(float *sums, const fwn_mat *m, fwn_act row, uint32_t k, uin
 {
     const float *x = (const float *)row.at;
     size_t n = 0;
-    for (; n + 16 * FWN_PANELS <= m->n; n += 16 * FWN_PANELS)
-        add_panels(sums, m, x, k, until, n, FWN_PANELS);
-    if (n < m->n) add_panels(sums, m, x, k, until, n, 1);
+    for (; n + 16 * FWN_ROW_PANELS <= m->n; n += 16 * FWN_ROW_PANELS)
+        add_panels(sums, m, x, k, until, n, FWN_ROW_PANELS);
+    for (; n < m->n; n += 16) add_panels(sums, m, x, k, until, n, 1);
 }
 
 static void sums_end(float *y, const fwn_mat *m, const float *sums, fwn_act row)

@@ -277,6 +277,12 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
     else mul_rows(y, m, x, rows, start, 0);
 }
 
+/* For one row.  Reading to and fro as for floats would gain nothing: most of it fits the cache. */
+static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
+{
+    mat_mul(y, m, row, 1, start);
+}
+
 /* The same for one row of a gate's outputs, at most FWN_EXACT_GATED, that come in one part after the
  * other: `sums` [n] are begun, inputs k to `until` are added, and y is what mat_mul makes of it. */
 static void sums_begin(float *sums, const fwn_mat *m) { memcpy(sums, m->fix, m->n * sizeof *m->fix); }

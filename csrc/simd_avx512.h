@@ -6,8 +6,9 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#define FWN_PANELS 2    /* panels of 16 outputs worked on at once ... */
-#define FWN_TILE_ROWS 8 /* ... and rows, where there are many: what fits the registers */
+#define FWN_ROW_PANELS 4 /* panels of 16 outputs worked on at once for one row, ... */
+#define FWN_PANELS 2     /* ... and for many: panels ... */
+#define FWN_TILE_ROWS 8  /* ... and rows: what fits the registers */
 #define FWN_INT8_PANELS 4 /* for int8: panels for one row; panels and rows for many */
 #define FWN_INT8_TILE 2
 #define FWN_INT8_ROWS 4

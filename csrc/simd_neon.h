@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /* Of 32 registers the sums of a tile take 16, the weights 4; two panels would leave none. */
-#define FWN_PANELS 1    /* panels of 16 outputs worked on at once ... */
-#define FWN_TILE_ROWS 4 /* ... and rows, where there are many: what fits the registers */
+#define FWN_ROW_PANELS 1 /* panels of 16 outputs worked on at once for one row, ... */
+#define FWN_PANELS 1     /* ... and for many: panels ... */
+#define FWN_TILE_ROWS 4  /* ... and rows: what fits the registers */
 #define FWN_INT8_PANELS 1 /* for int8: panels for one row; panels and rows for many */
 #define FWN_INT8_TILE 1
 #define FWN_INT8_ROWS 2
