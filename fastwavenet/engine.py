@@ -230,9 +230,10 @@ class Generator:
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32)
         for start, m in self._chunks(n, hop):
-            chunk = np.empty((self._rows.rows, m), np.float32)
+            chunk = audio if m == n else np.empty((self._rows.rows, m), np.float32)
             self._run(start, m, rows, hop, audio=chunk)
-            audio[:, start : start + m] = chunk
+            if m < n:
+                audio[:, start : start + m] = chunk
             if progress is not None:
                 progress(start + m, n)
         return audio[0] if self.batch is None else audio
@@ -449,7 +450,8 @@ def _temperature(value: float) -> float:
 
 
 def _whole(name: str, value: int, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    whole = type(value) is int or isinstance(value, (int, np.integer))  # first what is usual, fast
+    if isinstance(value, bool) or not whole:
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     if not low <= value <= high:
         raise ValueError(f"{name} must be from {low} to {high}, not {value}")
