@@ -1,6 +1,5 @@
 """What the engine is compared with is right: the PyTorch generators, and the benchmark's peers."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -184,14 +183,6 @@ def test_what_openvino_does_not_offer_makes_its_row_say_so(monkeypatch):
     monkeypatch.setitem(OPTIONS, "NO_SUCH_OPTION", "1")
     with pytest.raises(NotAvailable, match="NO_SUCH_OPTION"):
         OpenVinoQueue(spec, random_weights(spec, seed=27))
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
-@every_tuned_peer
-def test_a_peer_leaves_the_thread_on_the_cpus_that_it_had(peer):
-    allowed, spec = os.sched_getaffinity(0), NETWORKS["one_layer"]
-    check_rows(peer, spec, batch=1, n=5)
-    assert os.sched_getaffinity(0) == allowed
 
 
 SIGNAL_AFTER_OPENVINO = """

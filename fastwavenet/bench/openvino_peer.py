@@ -17,7 +17,6 @@ OPTIONS = {
     "PERFORMANCE_HINT": "LATENCY",
     "NUM_STREAMS": "1",
     "INFERENCE_NUM_THREADS": 1,
-    "ENABLE_CPU_PINNING": False,  # of the calling thread, which would stay pinned
     # Its own loops for chains of products are slower here than its library's, and for one thread
     # it crashes on making them (2026.4) if something follows the last product.
     "SNIPPETS_MODE": "DISABLE",
