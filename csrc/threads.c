@@ -19,7 +19,9 @@ static double seconds(void)
 
 static double weights(const fwn_mat *mat) { return (double)mat->k * mat->n; }
 
-/* So many outputs of the skip product are the leader's that both threads read as many weights. */
+/* Outputs [0, n) of the skip product are the leader's: so many that both threads read as many weights, where
+ * there are as many.  n is a multiple of 16 from 0 to Sp: with long kernels the past taps, which are the
+ * helper's, may outweigh all else, and the leader has the whole product. */
 static uint32_t leaders_skip(const fwn_stream *s)
 {
     const fwn_model *m = s->model;
@@ -30,8 +32,8 @@ static uint32_t leaders_skip(const fwn_stream *s)
         chain += weights(&layer->tap[0]) + weights(&layer->residual);
         past += weights(&layer->tap[0]) * (layer->taps - 1) / s->past[l].ahead;
     }
-    const double part = (skip + past - chain) / (2 * skip);
-    return part > 0 ? (uint32_t)(part * m->Sp) / 16 * 16 : 0;
+    const double part = fmin(fmax((skip + past - chain) / (2 * skip), 0), 1);
+    return (uint32_t)(part * m->Sp) / 16 * 16;
 }
 
 /* The leader's outputs are the first ones. */

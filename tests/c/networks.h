@@ -47,10 +47,12 @@ typedef struct {
 } network;
 
 /* {levels, residual, dilation channels, skip, head, first kernel, layers}, kernels, dilations */
-static const struct {
+typedef struct {
     uint32_t sizes[7], kernels[4], dilations[4];
     int bias;
-} NETWORKS[] = {
+} shape;
+
+static const shape NETWORKS[] = {
     {{16, 4, 3, 6, 5, 2, 3}, {2, 2, 2}, {1, 2, 4}, 1},
     {{256, 17, 3, 33, 16, 1, 4}, {3, 3, 3, 3}, {1, 5, 16, 17}, 1},
     {{300, 1, 1, 1, 1, 3, 1}, {4}, {9}, 0},
@@ -82,15 +84,24 @@ static inline void add_conv(network *net, const char *name, uint32_t outs, uint3
     if (bias) add(net, full, outs, 0, 0, 0.3f);
 }
 
-static inline network *random_network(size_t which)
+static inline size_t numbers_of(const shape *of)
+{
+    const uint32_t *n = of->sizes;
+    size_t numbers = (size_t)(n[5] * n[0] + 1) * n[1] + (size_t)n[4] * (n[3] + n[0] + 1) + n[0];
+    for (uint32_t l = 0; l < n[6]; l++)
+        numbers += (size_t)n[2] * (2 * of->kernels[l] * n[1] + 2 + n[1] + n[3]) + n[1] + n[3];
+    return numbers;
+}
+
+static inline network *network_of(const shape *of)
 {
     network *net = calloc(1, sizeof *net);
-    const uint32_t *n = NETWORKS[which].sizes;
-    const int bias = NETWORKS[which].bias;
+    const uint32_t *n = of->sizes;
+    const int bias = of->bias;
     char name[32];
-    net->values = calloc(100000, sizeof(float));
-    memcpy(net->kernels, NETWORKS[which].kernels, sizeof net->kernels);
-    memcpy(net->dilations, NETWORKS[which].dilations, sizeof net->dilations);
+    net->values = calloc(numbers_of(of), sizeof(float));
+    memcpy(net->kernels, of->kernels, sizeof net->kernels);
+    memcpy(net->dilations, of->dilations, sizeof net->dilations);
     net->spec = (fwn_spec){n[0], n[1], n[2], n[3], n[4], n[5], n[6], net->kernels, net->dilations, n[0] / 2};
     add(net, "first.weight", n[5], n[0], n[1], 1.0f);
     if (bias) add(net, "first.bias", n[1], 0, 0, 0.3f);
@@ -106,6 +117,8 @@ static inline network *random_network(size_t which)
     add_conv(net, "head.output", n[0], n[4], 1, bias);
     return net;
 }
+
+static inline network *random_network(size_t which) { return network_of(&NETWORKS[which]); }
 
 static inline void free_network(network *net)
 {

@@ -4,6 +4,7 @@
  * seen by the sanitizer. */
 #include <errno.h>
 #include <pthread.h>
+#include "model.h"
 #include "networks.h"
 #ifdef __x86_64__
 #include <xmmintrin.h>
@@ -1000,6 +1001,70 @@ static void check_two_threads(int isa, int precision, size_t which)
 
 static void two_threads_compute_the_bits_of_one(void) { everywhere(check_two_threads); }
 
+/* Of the first three the past taps, which are the helper's, outweigh all else: the leader was once given more
+ * outputs of the skip product than there are. */
+static shape shape_to_share(uint32_t i)
+{
+    static const shape known[] = {
+        {{32, 32, 32, 16, 16, 2, 1}, {3}, {1}, 1},
+        {{32, 32, 32, 32, 16, 2, 1}, {3}, {1}, 1},
+        {{32, 48, 48, 16, 16, 2, 1}, {5}, {1}, 1},
+    };
+    if (i < COUNT(known)) return known[i];
+    shape s = {{2 + below(40), 1 + below(40), 1 + below(40), 1 + below(40), 1 + below(40), 1, 1 + below(3)},
+               {0}, {0}, below(2)};
+    for (uint32_t l = 0; l < s.sizes[6]; l++) {
+        s.kernels[l] = 2 + below(5);
+        s.dilations[l] = 1 + below(20);
+    }
+    return s;
+}
+
+static int covers(const fwn_mat *a, const fwn_mat *b, const fwn_mat *whole)
+{
+    return a->from == 0 && b->from == a->n && a->n % 16 == 0 && a->n <= whole->n && a->n + b->n == whole->n;
+}
+
+static result run_rows(fwn_stream *s, uint32_t levels, uint32_t rows, uint32_t n)
+{
+    result r = new_result((size_t)rows * n, levels);
+    const fwn_io io = io_of(&r, n);
+    for (uint32_t row = 0; row < rows; row++) CHECK(!fwn_stream_reset(s, row, 7, row));
+    CHECK(!fwn_run(s, &io));
+    return r;
+}
+
+static void check_share(const fwn_model *model, uint32_t rows)
+{
+    const uint32_t levels = model->spec.levels;
+    fwn_stream *alone = stream_of(model, FWN_SCALAR, rows), *both;
+    CHECK(!fwn_stream_create(model, FWN_SCALAR, rows, 2, &both));
+    const fwn_share *lead = &both->part[0], *help = &both->part[1];
+    CHECK(covers(&lead->skip, &help->skip, &model->skip));
+    CHECK(covers(&lead->hidden, &help->hidden, &model->hidden));
+    CHECK(covers(&lead->output, &help->output, &model->output));
+    CHECK(!fwn_stream_set_threads(both, 2));
+    result expected = run_rows(alone, levels, rows, 5), found = run_rows(both, levels, rows, 5);
+    CHECK(same(&found, &expected));
+    free_result(&expected);
+    free_result(&found);
+    fwn_stream_destroy(alone);
+    fwn_stream_destroy(both);
+}
+
+static void two_threads_share_all_outputs_of_every_product(void)
+{
+    for (uint32_t i = 0; i < 9; i++) {
+        const shape of = shape_to_share(i);
+        network *net = network_of(&of);
+        fwn_model *model = model_of(net, (int)(i % FWN_PRECISIONS));
+        check_share(model, 1);
+        check_share(model, 2 + below(15));
+        fwn_model_destroy(model);
+        free_network(net);
+    }
+}
+
 static void models_tell_their_sizes_and_differ_in_fingerprint(void)
 {
     network *net = random_network(0);
@@ -1061,6 +1126,7 @@ static const struct {
     TEST(out_of_memory_is_an_error_and_leaks_nothing),
     TEST(without_a_second_thread_there_is_one),
     TEST(two_threads_compute_the_bits_of_one),
+    TEST(two_threads_share_all_outputs_of_every_product),
     TEST(models_tell_their_sizes_and_differ_in_fingerprint),
 };
 
