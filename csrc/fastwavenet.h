@@ -116,8 +116,9 @@ typedef struct {
     uint32_t n;             /* steps */
     const uint16_t *forced; /* [B][n], or NULL: draw */
     const float *cond;      /* [cond_rows][B][L][2D], added before the gate; or NULL */
-    uint32_t cond_rows;     /* step i uses row min(i / hop, cond_rows - 1) */
-    uint32_t hop;
+    uint32_t cond_rows;     /* step i uses row min((cond_step + i) / hop, cond_rows - 1) */
+    uint64_t cond_step;     /* steps that the rows of cond begin before this run: a run may begin anywhere */
+    uint64_t hop;           /* steps that a row holds for; cond_step + n must not overflow */
     float temperature; /* 0: the most probable code, else 0.001 to 1000 */
     uint32_t top_k;    /* draw among the k most probable; 0: among all */
     uint16_t *codes;   /* [B][n] or NULL: the samples taken or drawn ... */

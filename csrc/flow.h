@@ -132,10 +132,10 @@ static void condition(fwn_stream *s, const fwn_io *io, uint32_t l, uint32_t done
     const size_t layers = s->model->spec.layers;
     float *h = s->h;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t at = (done + i) / io->hop;
+        uint64_t at = (io->cond_step + done + i) / io->hop;
         if (at >= io->cond_rows) at = io->cond_rows - 1;
         for (uint32_t b = 0; b < s->rows; b++, h += 2 * dp) {
-            const float *c = io->cond + (((size_t)at * s->rows + b) * layers + l) * 2 * d;
+            const float *c = io->cond + ((at * s->rows + b) * layers + l) * 2 * d;
             for (uint32_t k = 0; k < d; k++) h[k] += c[k];
             for (uint32_t k = 0; k < d; k++) h[dp + k] += c[d + k];
         }

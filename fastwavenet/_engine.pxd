@@ -81,7 +81,8 @@ cdef extern from "fastwavenet.h" nogil:
         const uint16_t *forced
         const float *cond
         uint32_t cond_rows
-        uint32_t hop
+        uint64_t cond_step
+        uint64_t hop
         float temperature
         uint32_t top_k
         uint16_t *codes

@@ -47,6 +47,7 @@ class Stream:
         forced: npt.NDArray[np.uint16] | None = None,
         cond: npt.NDArray[np.float32] | None = None,
         hop: int = 1,
+        cond_step: int = 0,
         temperature: float = 1.0,
         top_k: int = 0,
         codes: npt.NDArray[np.uint16] | None = None,

@@ -205,10 +205,13 @@ cdef class Stream:
         return {"seed": info.seed, "step": info.step, "id": info.id, "begun": bool(info.begun)}
 
     def run(self, uint32_t n, *, const uint16_t[:, ::1] forced=None,
-            const float[:, :, :, ::1] cond=None, uint32_t hop=1, float temperature=1.0,
-            uint32_t top_k=0, uint16_t[:, ::1] codes=None, float[:, ::1] audio=None,
-            float[:, ::1] logp=None, float[:, :, ::1] logits=None):
-        """n steps of every row; arrays of shape (rows, n), cond (cond rows, rows, layers, 2D)."""
+            const float[:, :, :, ::1] cond=None, uint64_t hop=1, uint64_t cond_step=0,
+            float temperature=1.0, uint32_t top_k=0, uint16_t[:, ::1] codes=None,
+            float[:, ::1] audio=None, float[:, ::1] logp=None, float[:, :, ::1] logits=None):
+        """n steps of every row; arrays of shape (rows, n), cond (cond rows, rows, layers, 2D).
+
+        Step i uses cond row (cond_step + i) // hop, or the last one.
+        """
         cdef fwn_io io
         cdef int code
         if n == 0:
@@ -216,6 +219,7 @@ cdef class Stream:
         memset(&io, 0, sizeof(io))
         io.n = n
         io.hop = hop
+        io.cond_step = cond_step
         io.temperature = temperature
         io.top_k = top_k
         if forced is not None:

@@ -25,7 +25,7 @@ from .spec import WaveNetSpec
 
 LOOK_SECONDS = 0.02  # between two looks at Ctrl-C, about
 FIRST_MACS = 2**21  # before the first look, when nothing is known about the machine's speed
-MAX_CHUNK = 2**14  # steps
+MAX_PIECE = 2**14  # steps
 MAX_SAMPLES = 2**40
 
 Progress = Callable[[int, int], object]
@@ -147,7 +147,7 @@ class Generator:
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
         self._threads = _whole("threads", threads, 1, 2)
         self._rows = _engine.Stream(model._network, self.isa, rows, self._threads)
-        self._chunk = min(MAX_CHUNK, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
+        self._piece = min(MAX_PIECE, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
         self.reset(seed)
 
     @property
@@ -206,9 +206,9 @@ class Generator:
         if begin:
             for row in range(self._rows.rows):
                 self._rows.begin(row, int(codes[row, 0]))
-        for start, n in self._chunks(steps, hop):
-            chunk = codes[:, start + begin : start + begin + n]
-            self._run(start, n, rows, hop, forced=np.ascontiguousarray(chunk))
+        for start, n in self._pieces(steps):
+            piece = codes[:, start + begin : start + begin + n]
+            self._run(start, n, rows, hop, forced=np.ascontiguousarray(piece, np.uint16))
 
     def generate(
         self,
@@ -229,11 +229,11 @@ class Generator:
         _whole("n", n, 0, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32)
-        for start, m in self._chunks(n, hop):
-            chunk = audio if m == n else np.empty((self._rows.rows, m), np.float32)
-            self._run(start, m, rows, hop, audio=chunk)
+        for start, m in self._pieces(n):
+            piece = audio if m == n else np.empty((self._rows.rows, m), np.float32)
+            self._run(start, m, rows, hop, audio=piece)
             if m < n:
-                audio[:, start : start + m] = chunk
+                audio[:, start : start + m] = piece
             if progress is not None:
                 progress(start + m, n)
         return audio[0] if self.batch is None else audio
@@ -302,13 +302,12 @@ class Generator:
         self, start: int, n: int, cond: np.ndarray | None, hop: int, **arrays: np.ndarray | None
     ) -> None:
         """n steps, `start` steps into a call; arrays as in _engine.Stream.run."""
-        if cond is not None:
-            cond = cond[min(start // hop, len(cond) - 1) :]
         began = time.perf_counter()
         self._rows.run(
             n,
             cond=cond,
-            hop=min(hop, 2**32 - 1),
+            hop=hop,
+            cond_step=start,
             temperature=self.temperature,
             top_k=self.top_k or 0,
             **arrays,
@@ -316,27 +315,25 @@ class Generator:
         self._pace(n, time.perf_counter() - began)
 
     def _pace(self, steps: int, seconds: float) -> None:
-        """Chooses the next chunk from how long this one took."""
+        """Chooses the length of the next piece from the time that this one took."""
         if seconds > 2 * LOOK_SECONDS:
-            self._chunk = max(1, int(steps * LOOK_SECONDS / seconds))
-        elif seconds < LOOK_SECONDS / 2 and steps == self._chunk:
-            self._chunk = min(2 * steps, MAX_CHUNK)
+            self._piece = max(1, int(steps * LOOK_SECONDS / seconds))
+        elif seconds < LOOK_SECONDS / 2 and steps == self._piece:
+            self._piece = min(2 * steps, MAX_PIECE)
 
-    def _chunks(self, n: int, hop: int) -> Iterator[tuple[int, int]]:
-        """(start, length) of the calls for n steps: each begins with a frame or lies within one.
+    def _pieces(self, n: int) -> Iterator[tuple[int, int]]:
+        """(start, length) of the pieces of a call for n steps; no result depends on them.
 
-        Between two of them Python looks at Ctrl-C, so they are made to last LOOK_SECONDS each.
+        Between two pieces Python handles Ctrl-C, so they are made to last LOOK_SECONDS each.
         """
         start = 0
         while start < n:
-            end = min(start + self._chunk, n)
-            if end < n or hop > self._chunk:
-                end = min(end, max(end // hop, start // hop + 1) * hop)
-            yield start, end - start
-            start = end
+            length = min(self._piece, n - start)
+            yield start, length
+            start += length
 
     def _codes(self, samples: npt.ArrayLike) -> np.ndarray:
-        """uint16 (rows, n)"""
+        """Codes (rows, n), of any integer type."""
         codes = _to_codes(samples, self.model.spec.levels, self.isa)
         rows = self._rows.rows
         allowed = codes.ndim == 1 or (self.batch is not None and codes.shape[:-1] == (rows,))
@@ -414,17 +411,15 @@ def generate(
 
 
 def _to_codes(samples: npt.ArrayLike, levels: int, isa: str) -> np.ndarray:
-    """uint16 codes of the same shape as the samples."""
+    """Codes of the same shape as the samples, of any integer type."""
     samples = np.asarray(samples)
     if samples.dtype == np.int16:
         raise TypeError(
             "samples of int16 may be audio or codes: divide audio by 32768, make codes uint8"
         )
     if np.issubdtype(samples.dtype, np.floating):
-        codes = mu_law_encode(samples, levels, isa=isa)
-    else:
-        codes = check_codes(samples, levels).reshape(samples.shape)
-    return codes.astype(np.uint16)
+        return mu_law_encode(samples, levels, isa=isa)
+    return check_codes(samples, levels).reshape(samples.shape)
 
 
 def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:

@@ -38,25 +38,25 @@ def score(
     gen, codes = _listener(model, samples, isa)
     steps = max(codes.shape[1] - 1, 0)
     rows = gen._cond(cond, steps, hop)
-    frame = 1 if rows is None or len(rows) == 1 else hop  # parts begin with a frame
     logp = np.empty((1, steps), np.float32)
 
     def part(start: int, end: int, tell: Callable[[int], None]) -> None:
         """First it hears what came before, as far back as the model reaches."""
-        begin = max(0, start - model.spec.receptive_field + 1) // frame * frame
+        begin = max(0, start - model.spec.receptive_field + 1)
         gen = Generator(model, seed=0, isa=isa)
         gen._rows.begin(0, int(codes[0, begin]))
         for first, last, known in ((begin, start, False), (start, end, True)):
-            for at, n in gen._chunks(last - first, hop):
+            for at, n in gen._pieces(last - first):
                 now, following = slice(first + at, first + at + n), first + at + 1
+                forced = codes[:, following : following + n].astype(np.uint16)
                 out = {"logp": logp[:, now]} if known else {}
-                gen._run(now.start, n, rows, hop, forced=codes[:, following : following + n], **out)
+                gen._run(now.start, n, rows, hop, forced=forced, **out)
                 tell(n if known else 0)
 
-    cuts = _cuts(model, steps, frame, _whole("threads", threads, 1, MAX_THREADS))
+    cuts = _cuts(model, steps, _whole("threads", threads, 1, MAX_THREADS))
     if steps:
         _in_parts(part, cuts, progress)
-    return -logp[0]
+    return np.negative(logp[0], out=logp[0])
 
 
 def outputs(
@@ -76,27 +76,28 @@ def outputs(
     rows = gen._cond(cond, steps, hop)
     following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
     logits = np.empty((1, steps, model.spec.levels), np.float32)
-    for start, n in gen._chunks(steps, hop):
+    for start, n in gen._pieces(steps):
         now = slice(start, start + n)
-        gen._run(start, n, rows, hop, forced=following[:, now], logits=logits[:, now])
+        forced = following[:, now].astype(np.uint16)
+        gen._run(start, n, rows, hop, forced=forced, logits=logits[:, now])
     return logits[0]
 
 
 def _listener(
     model: Model, samples: npt.ArrayLike, isa: str | None
 ) -> tuple[Generator, np.ndarray]:
-    """A generator about to be fed the first of the samples, and their codes, uint16 (1, n)."""
+    """A generator about to be fed the first of the samples, and their codes, (1, n)."""
     gen = Generator(model, seed=0, isa=isa)
-    codes = np.ascontiguousarray(gen._codes(samples))
+    codes = gen._codes(samples)
     if codes.shape[1]:
         gen._rows.begin(0, int(codes[0, 0]))
     return gen, codes
 
 
-def _cuts(model: Model, steps: int, frame: int, threads: int) -> list[int]:
-    """Where parts begin, and the end: each scores at least as much as it may have to hear first."""
-    parts = min(threads, max(1, steps // (model.spec.receptive_field + frame)))
-    return [steps * i // parts // frame * frame for i in range(parts)] + [steps]
+def _cuts(model: Model, steps: int, threads: int) -> list[int]:
+    """Where parts begin, and the end: each scores at least as much as it is primed with first."""
+    parts = min(threads, max(1, steps // model.spec.receptive_field))
+    return [steps * i // parts for i in range(parts)] + [steps]
 
 
 def _in_parts(part: Part, cuts: list[int], progress: Progress | None) -> None:

@@ -364,18 +364,18 @@ def test_what_progress_raises_ends_the_call():
     ("steps", "seconds", "following"),
     [(100, 0.2, 10), (100, 0.02, 100), (100, 0.005, 200), (1, 5.0, 1), (100, 0.0, 200)],
 )
-def test_the_next_look_at_ctrl_c_comes_when_the_speed_of_this_chunk_says(steps, seconds, following):
+def test_the_length_of_a_piece_follows_the_speed_of_the_one_before(steps, seconds, following):
     gen = generator()
-    gen._chunk = steps
+    gen._piece = steps
     gen._pace(steps, seconds)
-    assert gen._chunk == following
+    assert gen._piece == following
 
 
-def test_a_short_call_says_nothing_about_longer_ones():
+def test_a_short_call_does_not_change_the_length_of_pieces():
     gen = generator()
-    gen._chunk = 100
+    gen._piece = 100
     gen._pace(7, 0.0)
-    assert gen._chunk == 100
+    assert gen._piece == 100
 
 
 @pytest.fixture

@@ -295,6 +295,42 @@ def test_lengths_around_the_engines_blocks_change_nothing(name, rows, isa, preci
     assert block.get_state() == pieces.get_state()
 
 
+@pytest.fixture(params=[1, 2, 3])
+def random_pieces(request, monkeypatch):
+    """The engine is called with a random number of steps at every piece of every call."""
+    rng = np.random.default_rng(request.param)
+
+    def pieces(gen, n):
+        start = 0
+        while start < n:
+            length = min(int(rng.integers(1, 100)), n - start)
+            yield start, length
+            start += length
+
+    monkeypatch.setattr(fw.Generator, "_pieces", pieces)
+
+
+@pytest.mark.parametrize("hop", [1, 2, 7, 80, 200, 2**40])
+def test_a_call_may_be_cut_into_any_pieces_also_within_a_frame(hop, precision, random_pieces):
+    spec, n = NETWORKS["conditioned_kernel_3_no_bias"], 184
+    codes, frames = random_codes(spec, n, 2), random_cond(spec, -(-n // hop), 4)
+    steps = frames[np.arange(n) // hop]
+    model = model_of(spec, precision=precision)
+    gen, expected = fw.Generator(model, seed=5), fw.Generator(model, seed=5)
+    for g in (gen, expected):
+        g.prime(codes[:1], cond=frames[:1])
+    gen.prime(codes, cond=frames, hop=hop)
+    audio = gen.generate(n, cond=frames, hop=hop)
+    for t in range(n):
+        expected.prime(codes[t : t + 1], cond=steps[t : t + 1])
+    assert [*audio] == [expected.generate(1, cond=steps[t : t + 1])[0] for t in range(n)]
+    assert gen.get_state() == expected.get_state()
+    for listen in (fw.score, fw.outputs):
+        known = np.append(codes, 0) if listen is fw.score else codes
+        found = listen(model, known, cond=frames, hop=hop)
+        assert found.tobytes() == listen(model, known, cond=steps, hop=1).tobytes()
+
+
 # ---- states ------------------------------------------------------------------------------------
 
 

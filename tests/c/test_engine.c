@@ -312,6 +312,31 @@ static int in_state(fwn_stream *stream, const state *expected)
     return equal;
 }
 
+static void check_frames_in_pieces(int isa, int precision, size_t which)
+{
+    const uint32_t *sizes = NETWORKS[which].sizes, n = 20, frames = 3, hop = 7;
+    const size_t width = (size_t)sizes[6] * 2 * sizes[2];
+    float *cond = malloc(frames * width * sizeof(float));
+    for (size_t i = 0; i < frames * width; i++) cond[i] = random_float();
+    fwn_model *model = random_model(which, precision);
+    fwn_stream *whole = stream_of(model, isa, 1), *pieces = stream_of(model, isa, 1);
+    fwn_io io = {.n = n, .temperature = 1.0f, .cond = cond, .cond_rows = frames, .hop = hop};
+    CHECK(fwn_run(whole, &io) == FWN_OK);
+    for (io.n = 3; io.cond_step < n; io.cond_step += io.n) {
+        if (n - io.cond_step < io.n) io.n = (uint32_t)(n - io.cond_step);
+        CHECK(fwn_run(pieces, &io) == FWN_OK);
+    }
+    state expected = state_of(whole, 0);
+    CHECK(in_state(pieces, &expected));
+    free(expected.bytes);
+    fwn_stream_destroy(whole);
+    fwn_stream_destroy(pieces);
+    fwn_model_destroy(model);
+    free(cond);
+}
+
+static void a_run_may_begin_anywhere_in_a_frame(void) { everywhere(check_frames_in_pieces); }
+
 static void check_states(int isa, int precision, size_t which)
 {
     const uint32_t levels = NETWORKS[which].sizes[0];
@@ -585,10 +610,11 @@ static void bad_runs_are_refused_and_change_nothing(void)
     const fwn_io ios[] = {
         {.n = 1, .temperature = 1.0f, .cond = cond, .cond_rows = 0, .hop = 1},
         {.n = 1, .temperature = 1.0f, .cond = cond, .cond_rows = 1, .hop = 0},
+        {.n = 2, .temperature = 1.0f, .cond = cond, .cond_rows = 1, .hop = 1, .cond_step = UINT64_MAX - 1},
         {.n = 3, .temperature = 1.0f, .forced = bad_code},
         {.n = 0, .temperature = 1.0f},
     };
-    const int expected[] = {FWN_BAD_ARGUMENT, FWN_BAD_ARGUMENT, FWN_BAD_CODE, FWN_OK};
+    const int expected[] = {FWN_BAD_ARGUMENT, FWN_BAD_ARGUMENT, FWN_BAD_ARGUMENT, FWN_BAD_CODE, FWN_OK};
     for (size_t i = 0; i < COUNT(ios); i++) CHECK(fwn_run(stream, &ios[i]) == expected[i]);
     CHECK(in_state(stream, &before));
     free(before.bytes);
@@ -1098,6 +1124,7 @@ static const struct {
     TEST(a_row_that_is_reset_alone_starts_afresh),
     TEST(any_output_may_be_left_out),
     TEST(a_row_of_cond_holds_for_hop_steps_and_the_last_for_ever),
+    TEST(a_run_may_begin_anywhere_in_a_frame),
     TEST(the_seeds_of_these_tests_have_the_extreme_random_numbers),
     TEST(the_extreme_random_numbers_draw_possible_codes),
     TEST(a_random_number_on_an_edge_draws_the_code_above_it),
