@@ -105,6 +105,7 @@ const char *fwn_strerror(int error)
     case FWN_BUSY: return "the generator is already in use by another call";
     case FWN_STARTED: return "the first sample can only be given before the first step";
     case FWN_NOT_FINITE: return "the network's outputs overflowed: its weights are too large";
+    case FWN_FORKED: return "the process forked while the generator was in a call: reset it, or load a state";
     default: return "unknown error";
     }
 }

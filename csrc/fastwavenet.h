@@ -28,7 +28,8 @@ typedef enum {
     FWN_BAD_ISA = -8,       /* unknown, or not supported by this CPU and operating system */
     FWN_BUSY = -9,          /* the stream is in use by another call */
     FWN_STARTED = -10,      /* fwn_stream_begin after the first step */
-    FWN_NOT_FINITE = -11    /* the network's outputs overflowed; the stream must be reset */
+    FWN_NOT_FINITE = -11,   /* the network's outputs overflowed; the stream must be reset */
+    FWN_FORKED = -12        /* the process forked during a call: the row must be reset or loaded */
 } fwn_error;
 const char *fwn_strerror(int error);
 
@@ -102,6 +103,11 @@ int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t i
 /* Replaces the start code of a fresh row by a known first sample. */
 int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code);
 
+/* In a child process, for a stream that a thread of the parent was using at the fork, before any other
+ * call: that thread does not exist here, so the stream is free, and every row is torn: until it is reset
+ * or loaded, runs and saving it give FWN_FORKED. */
+int fwn_stream_forked(fwn_stream *stream);
+
 /* Never FWN_BUSY: another thread may be running the stream meanwhile. */
 typedef struct {
     uint64_t seed, step; /* steps since reset, forced or drawn */
@@ -129,8 +135,10 @@ typedef struct {
 int fwn_run(fwn_stream *stream, const fwn_io *io);
 
 /* One row's state as bytes, the same for every ISA and position: save with bytes == NULL writes
- * the size needed; load checks everything before it changes anything. */
+ * the size needed; load checks everything before it changes anything.  check is FWN_OK for what load
+ * takes, and then fills `out`, if not NULL, with what fwn_stream_info gives after loading. */
 int fwn_state_save(fwn_stream *stream, uint32_t row, void *bytes, size_t *size);
+int fwn_state_check(const fwn_stream *stream, const void *bytes, size_t size, fwn_row_info *out);
 int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size);
 
 /* ---- mu-law ----------------------------------------------------------------------------------- */

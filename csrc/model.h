@@ -79,6 +79,7 @@ typedef struct {
     _Atomic uint32_t id;         /* random stream */
     _Atomic uint32_t begun;      /* a first sample was given, or a step taken */
     uint32_t next;               /* the code that is fed next */
+    uint32_t torn;               /* the process forked while another thread changed it */
     uint32_t *history;           /* [first_kernel - 1] codes fed before, oldest first; Q: none */
 } fwn_row; /* atomic is what fwn_stream_info reads, perhaps while another thread runs the stream */
 

@@ -148,6 +148,8 @@ void fwn_stream_destroy(fwn_stream *s)
 static int check_io(const fwn_stream *s, const fwn_io *io)
 {
     const uint32_t levels = s->model->spec.levels;
+    for (uint32_t b = 0; b < s->rows; b++)
+        if (s->row[b].torn) return FWN_FORKED;
     if (!(io->temperature == 0.0f || (io->temperature >= 1e-3f && io->temperature <= 1e3f)))
         return FWN_BAD_ARGUMENT;
     if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n)) return FWN_BAD_ARGUMENT;
@@ -220,6 +222,7 @@ int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
     r->id = id;
     r->step = 0;
     r->begun = 0;
+    r->torn = 0;
     r->next = m->spec.start_code;
     for (uint32_t i = 0; i + 1 < m->spec.first_kernel; i++) r->history[i] = m->spec.levels;
     memset(s->x, 0, m->Rp * sizeof *s->x);
@@ -235,9 +238,22 @@ int fwn_stream_begin(fwn_stream *s, uint32_t row, uint32_t code)
     if (!s || row >= s->rows) return FWN_BAD_ARGUMENT;
     if (code >= s->model->spec.levels) return FWN_BAD_CODE;
     if (enter(s)) return FWN_BUSY;
+    if (s->row[row].torn) return leave(s, FWN_FORKED);
     if (s->row[row].begun) return leave(s, FWN_STARTED);
     s->row[row].next = code;
     s->row[row].begun = 1;
+    return leave(s, FWN_OK);
+}
+
+/* A write position may have been caught between two values: any will do, since all of the past is to be
+ * written again. */
+int fwn_stream_forked(fwn_stream *s)
+{
+    if (!s) return FWN_BAD_ARGUMENT;
+    for (uint32_t l = 0; l < s->model->spec.layers; l++) s->past[l].head = 0;
+    forget_ahead(s);
+    for (uint32_t b = 0; b < s->rows; b++) s->row[b].torn = 1;
+    s->threads = 1;
     return leave(s, FWN_OK);
 }
 
@@ -301,6 +317,7 @@ int fwn_state_save(fwn_stream *s, uint32_t row, void *bytes, size_t *size)
     if (given < needed) return FWN_BAD_ARGUMENT;
     if (enter(s)) return FWN_BUSY;
     const fwn_row *r = &s->row[row];
+    if (r->torn) return leave(s, FWN_FORKED);
     const state_head head = {state_magic, FWN_STATE_VERSION, m->fingerprint, r->seed, r->step,
                              r->id,       r->next,           r->begun,       0};
     char *at = bytes;
@@ -335,6 +352,15 @@ static int check_state(const fwn_stream *s, const char *at, size_t size, state_h
     return 1;
 }
 
+int fwn_state_check(const fwn_stream *s, const void *bytes, size_t size, fwn_row_info *out)
+{
+    state_head head;
+    if (!s || !bytes) return FWN_BAD_ARGUMENT;
+    if (!check_state(s, bytes, size, &head)) return FWN_BAD_STATE;
+    if (out) *out = (fwn_row_info){head.seed, head.step, head.id, head.begun};
+    return FWN_OK;
+}
+
 int fwn_state_load(fwn_stream *s, uint32_t row, const void *bytes, size_t size)
 {
     state_head head;
@@ -348,6 +374,7 @@ int fwn_state_load(fwn_stream *s, uint32_t row, const void *bytes, size_t size)
     r->id = head.id;
     r->next = head.next;
     r->begun = head.begun;
+    r->torn = 0;
     memcpy(r->history, (const char *)bytes + sizeof head, history);
     copy_past(s, row, (char *)bytes + sizeof head + history, 0);
     forget_ahead(s);

@@ -16,6 +16,7 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_BUSY
         FWN_STARTED
         FWN_NOT_FINITE
+        FWN_FORKED
     const char *fwn_strerror(int error)
 
     enum:
@@ -70,6 +71,7 @@ cdef extern from "fastwavenet.h" nogil:
     int fwn_stream_set_threads(fwn_stream *stream, uint32_t threads)
     int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id)
     int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code)
+    int fwn_stream_forked(fwn_stream *stream)
 
     ctypedef struct fwn_row_info:
         uint64_t seed, step
@@ -92,6 +94,8 @@ cdef extern from "fastwavenet.h" nogil:
     int fwn_run(fwn_stream *stream, const fwn_io *io)
 
     int fwn_state_save(fwn_stream *stream, uint32_t row, void *bytes, size_t *size)
+    int fwn_state_check(const fwn_stream *stream, const void *bytes, size_t size,
+                        fwn_row_info *out)
     int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size)
 
     ctypedef struct fwn_mulaw

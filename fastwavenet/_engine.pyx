@@ -8,6 +8,7 @@ It needs no global lock: networks and mu-law tables never change, a stream refus
 while one runs, and nothing in this module is changed after its import.
 """
 
+from _thread import allocate_lock, get_ident
 from array import array
 
 from cpython.buffer cimport (
@@ -44,7 +45,7 @@ class StateError(ValueError):
 
 
 class BusyError(RuntimeError):
-    """A generator was used by two calls at once."""
+    """A generator was used by two calls at once; the second one changed nothing."""
 
 
 cdef dict _EXCEPTIONS = {
@@ -52,6 +53,7 @@ cdef dict _EXCEPTIONS = {
     FWN_BAD_STATE: StateError,
     FWN_BUSY: BusyError,
     FWN_STARTED: RuntimeError,
+    FWN_FORKED: RuntimeError,
     FWN_NOT_FINITE: NotFiniteError,
 }
 
@@ -167,10 +169,21 @@ cdef int expect(str name, const Py_ssize_t *found, tuple shape) except -1:
     return 0
 
 
+cdef dict described(const fwn_row_info *info):
+    return {"seed": info.seed, "step": info.step, "id": info.id, "begun": bool(info.begun)}
+
+
 cdef class Stream:
-    """Rows of a network in step; see fwn_stream."""
+    """Rows of a network in step; see fwn_stream.
+
+    `with stream:` makes one use of the calls within, which another thread cannot come between: it
+    gets BusyError.  A signal's exception cannot come between taking the lock and the block.
+    """
 
     cdef fwn_stream *stream
+    cdef object __weakref__
+    cdef object lock, user
+    cdef uint64_t uses
     cdef readonly Network network
     cdef readonly uint32_t rows
 
@@ -179,6 +192,7 @@ cdef class Stream:
         cdef int number = isa_number(isa), code
         self.network = network
         self.rows = rows
+        self.lock = allocate_lock()
         with nogil:
             code = fwn_stream_create(network.model, number, rows, threads, &self.stream)
         check(code)
@@ -186,6 +200,29 @@ cdef class Stream:
     def __dealloc__(self):
         with nogil:  # it may wait for a thread to end
             fwn_stream_destroy(self.stream)
+
+    def __enter__(self):
+        if not self.lock.acquire(False):
+            check(FWN_BUSY)
+        self.uses += 1
+        self.user = get_ident()
+
+    def __exit__(self, kind, error, trace):
+        self.lock.release()
+
+    def use(self):
+        """Number of the use that goes on, from 1; 0: there is none."""
+        return self.uses if self.lock.locked() else 0
+
+    def used_here(self):
+        """Whether the use that goes on is of the calling thread."""
+        return self.lock.locked() and self.user == get_ident()
+
+    def forked(self):
+        """In a child process: ends the use that a thread of the parent was in."""
+        if self.lock.locked():
+            self.lock = allocate_lock()
+            check(fwn_stream_forked(self.stream))
 
     def threads(self):
         return fwn_stream_threads(self.stream)
@@ -202,7 +239,7 @@ cdef class Stream:
     def info(self, uint32_t row):
         cdef fwn_row_info info
         check(fwn_stream_info(self.stream, row, &info))
-        return {"seed": info.seed, "step": info.step, "id": info.id, "begun": bool(info.begun)}
+        return described(&info)
 
     def run(self, uint32_t n, *, const uint16_t[:, ::1] forced=None,
             const float[:, :, :, ::1] cond=None, uint64_t hop=1, uint64_t cond_step=0,
@@ -246,13 +283,26 @@ cdef class Stream:
             code = fwn_run(self.stream, &io)
         check(code)
 
-    def save(self, uint32_t row):
+    def state_bytes(self):
+        """The size of a saved row."""
         cdef size_t size = 0
-        check(fwn_state_save(self.stream, row, NULL, &size))
+        check(fwn_state_save(self.stream, 0, NULL, &size))
+        return size
+
+    def save(self, uint32_t row):
+        cdef size_t size = self.state_bytes()
         cdef bytearray state = bytearray(size)
         cdef unsigned char[::1] view = state
         check(fwn_state_save(self.stream, row, &view[0], &size))
         return bytes(state)
+
+    def check(self, const unsigned char[::1] state not None):
+        """What `info` gives after loading this state of a row; StateError if it is none."""
+        cdef fwn_row_info info
+        if state.shape[0] == 0:
+            check(FWN_BAD_STATE)
+        check(fwn_state_check(self.stream, &state[0], state.shape[0], &info))
+        return described(&info)
 
     def load(self, uint32_t row, const unsigned char[::1] state not None):
         if state.shape[0] == 0:

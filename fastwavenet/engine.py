@@ -11,7 +11,9 @@ import numbers
 import os
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,18 @@ MAX_PIECE = 2**14  # steps
 MAX_SAMPLES = 2**40
 
 Progress = Callable[[int, int], object]
+
+_streams: weakref.WeakSet[_engine.Stream] = weakref.WeakSet()  # of all generators
+
+
+def _after_fork() -> None:
+    """In a child process no thread of the parent goes on with its call."""
+    for stream in list(_streams):
+        stream.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Model:
@@ -121,7 +135,10 @@ class Generator:
     threads      2: with a second thread, if a short measurement finds that faster; the property
                  `threads` tells.  Results do not depend on it
 
-    One call at a time: a second one from another thread raises BusyError.
+    One call at a time: any other one, while a thread is between the first and the last sample of a
+    call, raises BusyError and changes nothing.  `seed`, `position`, `threads` and `cancel` may be
+    used at any time.  After a fork in the middle of a call the child's copy must be reset, or given
+    a state, before it goes on; until then it raises RuntimeError.
     """
 
     def __init__(
@@ -142,11 +159,13 @@ class Generator:
         self.model = model
         self.batch = batch
         self.isa = resolve_isa(isa)
-        self.temperature = temperature
-        self.top_k = top_k
+        self._temperature = _temperature(temperature)
+        self._top_k = _top_k(top_k, model.spec.levels)
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
         self._threads = _whole("threads", threads, 1, 2)
         self._rows = _engine.Stream(model._network, self.isa, rows, self._threads)
+        _streams.add(self._rows)
+        self._cancelled = 0
         self._piece = min(MAX_PIECE, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
         self.reset(seed)
 
@@ -157,7 +176,9 @@ class Generator:
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        self._temperature = _temperature(value)
+        checked = _temperature(value)
+        with self._rows:
+            self._temperature = checked
 
     @property
     def top_k(self) -> int | None:
@@ -166,8 +187,9 @@ class Generator:
 
     @top_k.setter
     def top_k(self, value: int | None) -> None:
-        levels = self.model.spec.levels
-        self._top_k = None if value is None else _whole("top_k", value, 1, levels)
+        checked = _top_k(value, self.model.spec.levels)
+        with self._rows:
+            self._top_k = checked
 
     @property
     def threads(self) -> int:
@@ -188,8 +210,9 @@ class Generator:
         if seed is None:
             seed = secrets.randbits(32)
         _whole("seed", seed, 0, 2**64 - 1)
-        for row in range(self._rows.rows):
-            self._rows.reset(row, seed, self._first_stream + row)
+        with self._rows:
+            for row in range(self._rows.rows):
+                self._rows.reset(row, seed, self._first_stream + row)
 
     def prime(
         self, samples: npt.ArrayLike, *, cond: npt.ArrayLike | None = None, hop: int = 1
@@ -200,15 +223,16 @@ class Generator:
         cond: as in `generate`; one step is taken per sample, none for a generator's very first.
         """
         codes = self._codes(samples)
-        begin = codes.shape[1] > 0 and not self._rows.info(0)["begun"]
-        steps = codes.shape[1] - begin
-        rows = self._cond(cond, steps, hop)
-        if begin:
-            for row in range(self._rows.rows):
-                self._rows.begin(row, int(codes[row, 0]))
-        for start, n in self._pieces(steps):
-            piece = codes[:, start + begin : start + begin + n]
-            self._run(start, n, rows, hop, forced=np.ascontiguousarray(piece, np.uint16))
+        with self._rows:
+            begin = codes.shape[1] > 0 and not self._rows.info(0)["begun"]
+            steps = codes.shape[1] - begin
+            rows = self._cond(cond, steps, hop)
+            if begin:
+                for row in range(self._rows.rows):
+                    self._rows.begin(row, int(codes[row, 0]))
+            for start, n in self._pieces(steps):
+                piece = codes[:, start + begin : start + begin + n]
+                self._run(start, n, rows, hop, forced=np.ascontiguousarray(piece, np.uint16))
 
     def generate(
         self,
@@ -229,13 +253,14 @@ class Generator:
         _whole("n", n, 0, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32)
-        for start, m in self._pieces(n):
-            piece = audio if m == n else np.empty((self._rows.rows, m), np.float32)
-            self._run(start, m, rows, hop, audio=piece)
-            if m < n:
-                audio[:, start : start + m] = piece
-            if progress is not None:
-                progress(start + m, n)
+        with self._rows:
+            for start, m in self._pieces(n):
+                piece = audio if m == n else np.empty((self._rows.rows, m), np.float32)
+                self._run(start, m, rows, hop, audio=piece)
+                if m < n:
+                    audio[:, start : start + m] = piece
+                if progress is not None:
+                    progress(start + m, n)
         return audio[0] if self.batch is None else audio
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[np.ndarray]:
@@ -255,7 +280,8 @@ class Generator:
 
         The bytes are the same for every instruction set and may be kept in a file.
         """
-        return b"".join(self._rows.save(row) for row in range(self._rows.rows))
+        with self._rows:
+            return b"".join([self._rows.save(row) for row in range(self._rows.rows)])
 
     def set_state(self, state: bytes) -> None:
         """Continues exactly where `get_state` was called, on any machine.
@@ -263,25 +289,30 @@ class Generator:
         Raises StateError, with the generator unchanged, for anything but a state of this model
         and batch size.
         """
-        rows = self._rows.rows
-        state = bytes(state)
-        size = len(self._rows.save(0))
+        rows, size, state = self._rows.rows, self._rows.state_bytes(), bytes(state)
         if len(state) != size * rows:
             raise _engine.StateError(
                 f"a state of this model with {rows} rows has {size * rows} bytes, not {len(state)}"
             )
-        before = self.get_state()
-        try:
-            self._load_rows(state, size)
-            if len({self._rows.info(row)["begun"] for row in range(rows)}) > 1:
-                raise _engine.StateError("some rows have begun and some have not")
-        except _engine.StateError:
-            self._load_rows(before, size)
-            raise
+        parts = [state[row * size : (row + 1) * size] for row in range(rows)]
+        if len({self._rows.check(part)["begun"] for part in parts}) > 1:
+            raise _engine.StateError("some rows have begun and some have not")
+        with self._rows:
+            for row, part in enumerate(parts):
+                self._rows.load(row, part)
 
-    def _load_rows(self, state: bytes, size: int) -> None:
-        for row in range(self._rows.rows):
-            self._rows.load(row, state[row * size : (row + 1) * size])
+    def cancel(self) -> bool:
+        """Ends the call that another thread is in, which raises concurrent.futures.CancelledError.
+
+        Returns when that call has ended, after a piece of about LOOK_SECONDS, whether there was
+        one.  What was generated until then is lost unless `progress` noted it; the generator
+        stands behind it.  In a `progress` function it does not wait.
+        """
+        use = self._rows.use()
+        self._cancelled = use
+        while use and self._rows.use() == use and not self._rows.used_here():
+            time.sleep(0.001)
+        return use > 0
 
     def clone(self) -> Generator:
         """A second generator in the same state, independent from now on."""
@@ -302,6 +333,8 @@ class Generator:
         self, start: int, n: int, cond: np.ndarray | None, hop: int, **arrays: np.ndarray | None
     ) -> None:
         """n steps, `start` steps into a call; arrays as in _engine.Stream.run."""
+        if self._cancelled and self._cancelled == self._rows.use():
+            raise CancelledError(f"cancelled after {start} steps")
         began = time.perf_counter()
         self._rows.run(
             n,
@@ -442,6 +475,10 @@ def _temperature(value: float) -> float:
             f"temperature must be 0 (always the most probable) or from 0.001 to 1000, not {value!r}"
         )
     return float(value)
+
+
+def _top_k(value: int | None, levels: int) -> int | None:
+    return None if value is None else _whole("top_k", value, 1, levels)
 
 
 def _whole(name: str, value: int, low: int, high: int) -> int:

@@ -392,6 +392,57 @@ static void damaged_states_are_refused_and_change_nothing(void)
     }
 }
 
+static void check_forked(int isa, int precision, size_t which)
+{
+    const uint32_t levels = NETWORKS[which].sizes[0], n = 30;
+    fwn_model *model = random_model(which, precision);
+    fwn_stream *alone = stream_of(model, FWN_SCALAR, 1), *torn = stream_of(model, isa, 2);
+    result expected = run(alone, levels, n, n, NULL), found = new_result(2 * n, levels);
+    const state saved = state_of(alone, 0);
+    const fwn_io io = io_of(&found, n);
+    size_t size = saved.size;
+    CHECK(fwn_run(torn, &io) == FWN_OK && fwn_stream_forked(torn) == FWN_OK);
+    CHECK(fwn_run(torn, &io) == FWN_FORKED && fwn_stream_begin(torn, 1, 0) == FWN_FORKED);
+    CHECK(fwn_state_save(torn, 0, saved.bytes, &size) == FWN_FORKED && in_state(alone, &saved));
+    CHECK(!fwn_stream_reset(torn, 0, 7, 0) && fwn_run(torn, &io) == FWN_FORKED);
+    CHECK(!fwn_state_load(torn, 1, saved.bytes, saved.size) && fwn_run(torn, &io) == FWN_OK);
+    CHECK(!memcmp(found.codes, expected.codes, n * sizeof *found.codes));
+    CHECK(in_state(torn, &saved));
+    free(saved.bytes);
+    free_result(&expected);
+    free_result(&found);
+    fwn_stream_destroy(alone);
+    fwn_stream_destroy(torn);
+    fwn_model_destroy(model);
+}
+
+static void a_stream_torn_by_a_fork_goes_on_when_all_rows_are_reset_or_loaded(void) { everywhere(check_forked); }
+
+static void a_state_can_be_checked_before_it_is_loaded(void)
+{
+    fwn_model *model = random_model(0, FWN_FLOAT32);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1), *other = stream_of(model, FWN_SCALAR, 1);
+    result r = run(stream, 16, 30, 30, NULL);
+    state saved = state_of(stream, 0), before = state_of(other, 0);
+    fwn_row_info held, loaded;
+    CHECK(!fwn_state_check(other, saved.bytes, saved.size, &held) && in_state(other, &before));
+    CHECK(!fwn_state_check(other, saved.bytes, saved.size, NULL));
+    CHECK(fwn_state_check(other, saved.bytes, saved.size - 1, &held) == FWN_BAD_STATE);
+    CHECK(fwn_state_check(NULL, saved.bytes, saved.size, &held) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_state_check(other, NULL, saved.size, &held) == FWN_BAD_ARGUMENT);
+    CHECK(!fwn_state_load(other, 0, saved.bytes, saved.size) && !fwn_stream_info(other, 0, &loaded));
+    CHECK(held.seed == loaded.seed && held.step == 30 && loaded.step == 30 && held.id == loaded.id);
+    CHECK(held.begun == 1 && loaded.begun == 1);
+    saved.bytes[8] ^= 1;
+    CHECK(fwn_state_check(other, saved.bytes, saved.size, &held) == FWN_BAD_STATE);
+    free(saved.bytes);
+    free(before.bytes);
+    free_result(&r);
+    fwn_stream_destroy(stream);
+    fwn_stream_destroy(other);
+    fwn_model_destroy(model);
+}
+
 static void a_state_needs_its_whole_size_and_any_alignment(void)
 {
     fwn_model *model = random_model(0, FWN_FLOAT32);
@@ -701,8 +752,8 @@ static void a_stream_in_use_says_busy(void)
 static void every_error_isa_and_precision_has_a_text(void)
 {
     int isas[FWN_ISAS], count = fwn_isa_list(isas, FWN_ISAS);
-    for (int error = FWN_NOT_FINITE; error <= FWN_OK; error++)
-        for (int other = FWN_NOT_FINITE - 1; other < error; other++)
+    for (int error = FWN_FORKED; error <= FWN_OK; error++)
+        for (int other = FWN_FORKED - 1; other < error; other++)
             CHECK(strcmp(fwn_strerror(error), fwn_strerror(other)));
     CHECK(!strcmp(fwn_strerror(1), fwn_strerror(-1000)));
     CHECK(count >= 1 && isas[0] == FWN_SCALAR && fwn_isa_list(NULL, 0) == count);
@@ -1130,6 +1181,8 @@ static const struct {
     TEST(a_random_number_on_an_edge_draws_the_code_above_it),
     TEST(a_state_continues_in_any_row_and_isa),
     TEST(damaged_states_are_refused_and_change_nothing),
+    TEST(a_stream_torn_by_a_fork_goes_on_when_all_rows_are_reset_or_loaded),
+    TEST(a_state_can_be_checked_before_it_is_loaded),
     TEST(a_state_needs_its_whole_size_and_any_alignment),
     TEST(specs_out_of_bounds_are_refused),
     TEST(kernels_and_dilations_out_of_bounds_are_refused),
