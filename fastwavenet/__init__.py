@@ -9,10 +9,11 @@ Training is in `fastwavenet.training`, the only part that imports torch.
 """
 
 from ._engine import BusyError, NotFiniteError, StateError
-from .engine import Generator, Model, generate, load
+from .engine import Generator, generate
 from .isa import available_isas, isa
 from .listening import outputs, score
 from .losses import measure_precision
+from .model import Model, load
 from .modelfile import ModelFormatError, record_losses
 from .mulaw import mu_law_decode, mu_law_encode
 from .spec import WaveNetSpec

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from .audio import read_audio, write_audio
-from .engine import Generator, Model, generate, load
+from .engine import Generator, generate
+from .model import Model, load
 
 CLIP = "arctic_a0009.flac"
 SECONDS, SEED, TEMPERATURE = 4.0, 7, 0.9

@@ -1,8 +1,7 @@
-"""What users call: Model, Generator, generate.
+"""What users call to generate: Generator, generate.
 
-The network itself is csrc/flow.h; here arguments are checked, cut into chunks and handed over.
-In `prime`, as in listening.py, integer arrays are codes and float arrays are audio; int16 may be
-either, and is refused.
+The network itself is csrc/flow.h; here arguments are checked, calls are cut into pieces, and each
+call is one use of the stream.
 """
 
 from __future__ import annotations
@@ -12,23 +11,24 @@ import os
 import secrets
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _engine, modelfile
-from .hugepages import huge_page_bytes
+from . import _engine
 from .isa import isa as resolve_isa
-from .mulaw import check_codes, mu_law_encode
-from .precision import resolve_precision
-from .spec import WaveNetSpec
+from .model import Model, check_model
+from .mulaw import output_array
+from .samples import check_rate, to_codes
 
 LOOK_SECONDS = 0.02  # between two looks at Ctrl-C, about
 FIRST_MACS = 2**21  # before the first look, when nothing is known about the machine's speed
 MAX_PIECE = 2**14  # steps
 MAX_SAMPLES = 2**40
+BLOCK = 256  # samples that iterating gives at a time
 
 Progress = Callable[[int, int], object]
 
@@ -45,82 +45,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class Model:
-    """A network packed for the engine.  Immutable: any number of threads may share one.
-
-    spec       WaveNetSpec
-    weights    name -> float32 array, as in `spec.tensors()`
-    precision  what to compute in: "float32", "bfloat16", "int8", or "auto", see `load`
-    losses     what "auto" decides by: precision -> nats per sample lost against float32
-
-    Raises ModelFormatError if weights or losses are not such, ValueError for another precision.
-    """
-
-    def __init__(
-        self,
-        spec: WaveNetSpec,
-        weights: Mapping[str, np.ndarray],
-        precision: str = "float32",
-        *,
-        losses: Mapping[str, float] | None = None,
-    ):
-        self._spec = spec
-        self._losses = modelfile.check_losses({} if losses is None else losses)
-        self._precision = resolve_precision(precision, self._losses)
-        checked = modelfile.check_weights(spec, weights)
-        self._network = _engine.Network(spec, checked, self._precision)
-
-    @property
-    def spec(self) -> WaveNetSpec:
-        return self._spec
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz of the audio it was trained on and generates."""
-        return self._spec.sample_rate
-
-    @property
-    def precision(self) -> str:
-        """What it computes in: "float32", "bfloat16" or "int8"."""
-        return self._precision
-
-    @property
-    def losses(self) -> dict[str, float]:
-        """Precision -> nats per sample lost against float32; empty if nothing was recorded."""
-        return dict(self._losses)
-
-    def info(self) -> dict[str, int]:
-        """arena_bytes: packed weights; huge_page_bytes: those in huge pages (Linux says it);
-        step_bytes: those read per generated sample; voice_bytes: memory of a generator of one
-        voice; fingerprint: ties a saved state to this network and precision.
-        """
-        facts = self._network.info()
-        pages = huge_page_bytes(facts.pop("arena"), facts["arena_bytes"])
-        known = {} if pages is None else {"huge_page_bytes": pages}
-        return facts | known | {"voice_bytes": self._network.stream_bytes(1)}
-
-    def __repr__(self) -> str:
-        s = self._spec
-        return (
-            f"Model({s.sample_rate} Hz, {s.layers} layers, residual {s.residual}, skip {s.skip}, "
-            f"receptive field {s.receptive_field} samples, {self.precision})"
-        )
-
-
-def load(path: str | os.PathLike, precision: str = "auto") -> Model:
-    """Reads a model file.
-
-    precision: what to compute in.  "auto" is the first of int8, bfloat16 and float32 that loses at
-    most 0.002 nats per sample, as recorded in the file (`record_losses`); float32 if nothing is.
-    It never depends on the CPU, and the samples of a precision do not either.
-
-    Raises ModelFormatError naming the file, what was expected and what was found; ValueError for
-    an unknown precision; OSError if the file cannot be read.
-    """
-    spec, weights, losses = modelfile.load(path)
-    return Model(spec, weights, precision, losses=losses)
-
-
 class Generator:
     """One voice, or `batch` voices in step, that generates samples and remembers its past.
 
@@ -134,6 +58,9 @@ class Generator:
     isa          instruction set; None: $FASTWAVENET_ISA or the best.  Results do not depend on it
     threads      2: with a second thread, if a short measurement finds that faster; the property
                  `threads` tells.  Results do not depend on it
+
+    It is an endless iterator over blocks of BLOCK samples, and a context manager, which closes it.
+    A copy or a pickle is a generator of its own in the same state.
 
     One call at a time: any other one, while a thread is between the first and the last sample of a
     call, raises BusyError and changes nothing.  `seed`, `position`, `threads` and `cancel` may be
@@ -153,12 +80,12 @@ class Generator:
         isa: str | None = None,
         threads: int = 1,
     ):
-        if not isinstance(model, Model):
-            raise TypeError(f"model must be a fastwavenet.Model, not {type(model).__name__}")
+        check_model(model)
         rows = 1 if batch is None else _whole("batch", batch, 1, 65536)
         self.model = model
         self.batch = batch
         self.isa = resolve_isa(isa)
+        self._wanted_isa = isa
         self._temperature = _temperature(temperature)
         self._top_k = _top_k(top_k, model.spec.levels)
         self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
@@ -215,13 +142,20 @@ class Generator:
                 self._rows.reset(row, seed, self._first_stream + row)
 
     def prime(
-        self, samples: npt.ArrayLike, *, cond: npt.ArrayLike | None = None, hop: int = 1
+        self,
+        samples: npt.ArrayLike,
+        *,
+        sample_rate: int | None = None,
+        cond: npt.ArrayLike | None = None,
+        hop: int = 1,
     ) -> None:
-        """Lets the generator hear samples: it continues after them.
+        """Feeds known samples to the generator, which then continues after them.
 
         samples: (n,) for all rows, or (batch, n); codes or audio at the model's sample rate.
+        sample_rate: Hz of the audio; another one than the model's is refused.
         cond: as in `generate`; one step is taken per sample, none for a generator's very first.
         """
+        check_rate(sample_rate, self.model.sample_rate)
         codes = self._codes(samples)
         with self._rows:
             begin = codes.shape[1] > 0 and not self._rows.info(0)["begun"]
@@ -240,9 +174,13 @@ class Generator:
         *,
         cond: npt.ArrayLike | None = None,
         hop: int = 1,
+        out: np.ndarray | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """The next n samples: float32 (n,), or (batch, n), in [-1, 1].
+
+        out: an array of that shape and dtype to write them to, of any strides; it is returned.
+        When the call ends early, it holds the samples made until then.
 
         cond: for models with conditioning="rows": float32 (frames, layers, 2 D), or
         (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
@@ -252,16 +190,27 @@ class Generator:
         """
         _whole("n", n, 0, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
-        audio = np.empty((self._rows.rows, n), np.float32)
+        audio = np.empty((self._rows.rows, n), np.float32) if out is None else self._out(out, n)
         with self._rows:
             for start, m in self._pieces(n):
-                piece = audio if m == n else np.empty((self._rows.rows, m), np.float32)
-                self._run(start, m, rows, hop, audio=piece)
-                if m < n:
-                    audio[:, start : start + m] = piece
+                piece = audio if m == n else audio[:, start : start + m]
+                self._generate(start, m, rows, hop, piece)
                 if progress is not None:
                     progress(start + m, n)
+        if out is not None:
+            return out
         return audio[0] if self.batch is None else audio
+
+    def _generate(
+        self, start: int, n: int, cond: np.ndarray | None, hop: int, audio: np.ndarray
+    ) -> None:
+        """n samples, `start` steps into a call, to `audio` (rows, n) of any strides."""
+        if audio.flags.carray:
+            self._run(start, n, cond, hop, audio=audio)
+        else:
+            piece = np.empty(audio.shape, np.float32)
+            self._run(start, n, cond, hop, audio=piece)
+            audio[...] = piece
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[np.ndarray]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
@@ -274,6 +223,33 @@ class Generator:
             n = chunk if left is None else min(chunk, left)
             yield self.generate(n)
             left = None if left is None else left - n
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        """The next BLOCK samples; there is always more."""
+        return self.generate(BLOCK)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends a running call, and gives back memory and the second thread; harmless if repeated.
+
+        Whatever else is called afterwards raises ValueError.
+        """
+        self.cancel()
+        self._rows = _CLOSED
+
+    def __repr__(self) -> str:
+        rows = "" if self.batch is None else f", batch {self.batch}"
+        closed = self._rows is _CLOSED
+        place = "closed" if closed else f"seed {self.seed}, position {self.position}"
+        return f"<Generator of {self.model!r}{rows}, {place}>"
 
     def get_state(self) -> bytes:
         """All that the next samples depend on, besides model, temperature and top_k.
@@ -315,19 +291,30 @@ class Generator:
         return use > 0
 
     def clone(self) -> Generator:
-        """A second generator in the same state, independent from now on."""
-        twin = Generator(
-            self.model,
-            seed=self.seed,
-            stream=self._first_stream,
-            batch=self.batch,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            isa=self.isa,
-            threads=self._threads,
-        )
-        twin.set_state(self.get_state())
-        return twin
+        """A second generator in the same state, independent from now on; also `copy.copy`."""
+        return _restored(*self._parts())
+
+    def __copy__(self) -> Generator:
+        return self.clone()
+
+    def __deepcopy__(self, memo: dict) -> Generator:
+        return self.clone()  # the model is shared, since nothing changes it
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, self._parts()
+
+    def _parts(self) -> tuple[Model, dict[str, Any], bytes]:
+        """Model, arguments and state, from which a generator can be made again."""
+        arguments = {
+            "seed": self.seed,
+            "stream": self._first_stream,
+            "batch": self.batch,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "isa": self._wanted_isa,
+            "threads": self._threads,
+        }
+        return self.model, arguments, self.get_state()
 
     def _run(
         self, start: int, n: int, cond: np.ndarray | None, hop: int, **arrays: np.ndarray | None
@@ -365,16 +352,6 @@ class Generator:
             yield start, length
             start += length
 
-    def _codes(self, samples: npt.ArrayLike) -> np.ndarray:
-        """Codes (rows, n), of any integer type."""
-        codes = _to_codes(samples, self.model.spec.levels, self.isa)
-        rows = self._rows.rows
-        allowed = codes.ndim == 1 or (self.batch is not None and codes.shape[:-1] == (rows,))
-        if not allowed:
-            expected = "(n,)" if self.batch is None else f"(n,) or ({rows}, n)"
-            raise ValueError(f"samples must have shape {expected}, not {codes.shape}")
-        return np.broadcast_to(codes, (rows, codes.shape[-1]))
-
     def _cond(self, cond: npt.ArrayLike | None, steps: int, hop: int) -> np.ndarray | None:
         """float32 (frames, rows, layers, 2 D), or None for a model without conditioning."""
         spec = self.model.spec
@@ -401,7 +378,41 @@ class Generator:
         if not np.isfinite(rows).all():
             raise ValueError("cond must be finite, but holds NaN or infinity")
         shape = (len(rows), self._rows.rows, *one_row)
-        return np.ascontiguousarray(np.broadcast_to(rows, shape))
+        return np.require(np.broadcast_to(rows, shape), None, ("C", "A"))
+
+    def _out(self, out: np.ndarray, n: int) -> np.ndarray:
+        """The caller's array as (rows, n)."""
+        shape = (n,) if self.batch is None else (self.batch, n)
+        checked = output_array(out, shape, np.dtype(np.float32))
+        return checked[None] if self.batch is None else checked
+
+    def _codes(self, samples: npt.ArrayLike) -> np.ndarray:
+        """Codes (rows, n), of any integer type."""
+        return to_codes(samples, self.model.spec.levels, self.isa, batch=self.batch)
+
+
+def _restored(model: Model, arguments: dict[str, Any], state: bytes) -> Generator:
+    gen = Generator(model, **arguments)
+    gen.set_state(state)
+    return gen
+
+
+class _Closed:
+    """In the place of a closed generator's stream."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError("this generator is closed")
+
+    def use(self) -> int:
+        return 0
+
+    def __enter__(self) -> None:
+        raise ValueError("this generator is closed")
+
+    def __exit__(self, *_error: object) -> None: ...
+
+
+_CLOSED: Any = _Closed()
 
 
 def generate(
@@ -415,19 +426,23 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     prime: npt.ArrayLike | None = None,
+    sample_rate: int | None = None,
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
     isa: str | None = None,
     threads: int = 1,
+    out: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
 
     seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of
-    the result.  cond, hop, progress: as in `Generator.generate`, for the samples generated.  The
-    rest as in `Generator`.  The same arguments give the same samples on every CPU.
+    the result.  sample_rate: Hz of that audio; another one than the model's is refused.  cond, hop,
+    out, progress: as in `Generator.generate`, for the samples generated.  The rest as in
+    `Generator`.  The same arguments give the same samples on every CPU.
     """
-    n = _length(model, seconds, n_samples)
+    n = _length(check_model(model), seconds, n_samples)
+    check_rate(sample_rate, model.sample_rate)
     gen = Generator(
         model,
         seed=seed,
@@ -439,20 +454,8 @@ def generate(
         threads=threads,
     )
     if prime is not None:
-        gen.prime(prime)
-    return gen.generate(n, cond=cond, hop=hop, progress=progress)
-
-
-def _to_codes(samples: npt.ArrayLike, levels: int, isa: str) -> np.ndarray:
-    """Codes of the same shape as the samples, of any integer type."""
-    samples = np.asarray(samples)
-    if samples.dtype == np.int16:
-        raise TypeError(
-            "samples of int16 may be audio or codes: divide audio by 32768, make codes uint8"
-        )
-    if np.issubdtype(samples.dtype, np.floating):
-        return mu_law_encode(samples, levels, isa=isa)
-    return check_codes(samples, levels).reshape(samples.shape)
+        gen.prime(prime, sample_rate=sample_rate)
+    return gen.generate(n, cond=cond, hop=hop, out=out, progress=progress)
 
 
 def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:

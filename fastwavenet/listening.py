@@ -10,7 +10,9 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 import numpy as np
 import numpy.typing as npt
 
-from .engine import LOOK_SECONDS, Generator, Model, Progress, _whole
+from .engine import LOOK_SECONDS, Generator, Progress, _whole
+from .model import Model, check_model
+from .samples import check_rate
 
 MAX_THREADS = 1024
 
@@ -22,6 +24,7 @@ def score(
     model: Model,
     samples: npt.ArrayLike,
     *,
+    sample_rate: int | None = None,
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
     isa: str | None = None,
@@ -30,12 +33,13 @@ def score(
 ) -> np.ndarray:
     """How surprising each sample after the first is to the model: float32 (n - 1,), in nats.
 
-    samples: (n,), codes or audio.  Row t is -ln p(sample t + 1 | samples up to t); ln(levels) is
+    samples: (n,), codes or audio.  sample_rate: Hz of the audio; another one than the model's is
+    refused.  Row t is -ln p(sample t + 1 | samples up to t); ln(levels) is
     what pure guessing costs.  cond: as in `Generator.generate`, n - 1 steps.  progress: likewise.
     threads: at most so many score parts of the recording at the same time.  The result does not
     depend on them.
     """
-    gen, codes = _listener(model, samples, isa)
+    gen, codes = _listener(model, samples, sample_rate, isa)
     steps = max(codes.shape[1] - 1, 0)
     rows = gen._cond(cond, steps, hop)
     logp = np.empty((1, steps), np.float32)
@@ -63,15 +67,16 @@ def outputs(
     model: Model,
     samples: npt.ArrayLike,
     *,
+    sample_rate: int | None = None,
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
     isa: str | None = None,
 ) -> np.ndarray:
     """The network's logits, float32 (n, levels); row t predicts sample t + 1.
 
-    samples: (n,), codes or audio.  cond: as in `Generator.generate`, n steps.
+    samples, sample_rate: as in `score`.  cond: as in `Generator.generate`, n steps.
     """
-    gen, codes = _listener(model, samples, isa)
+    gen, codes = _listener(model, samples, sample_rate, isa)
     steps = codes.shape[1]
     rows = gen._cond(cond, steps, hop)
     following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
@@ -84,9 +89,10 @@ def outputs(
 
 
 def _listener(
-    model: Model, samples: npt.ArrayLike, isa: str | None
+    model: Model, samples: npt.ArrayLike, sample_rate: int | None, isa: str | None
 ) -> tuple[Generator, np.ndarray]:
     """A generator about to be fed the first of the samples, and their codes, (1, n)."""
+    check_rate(sample_rate, check_model(model).sample_rate)
     gen = Generator(model, seed=0, isa=isa)
     codes = gen._codes(samples)
     if codes.shape[1]:

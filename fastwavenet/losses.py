@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import modelfile
-from .engine import Model, Progress
+from .engine import Progress
 from .listening import score
+from .model import Model
 from .spec import PRECISIONS, WaveNetSpec
 
 

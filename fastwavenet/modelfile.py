@@ -148,7 +148,7 @@ def check_weights(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> dict[
             raise ModelFormatError(f"tensor {name!r} must have shape {shape}, not {array.shape}")
         if not np.isfinite(array).all():
             raise ModelFormatError(f"tensor {name!r} must be finite, but holds NaN or infinity")
-        checked[name] = np.ascontiguousarray(array)
+        checked[name] = np.require(array, None, ("C", "A"))
     return checked
 
 

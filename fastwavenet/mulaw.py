@@ -57,7 +57,7 @@ def mu_law_encode(
     fed_as = _FED_AS.get(audio.dtype)
     if fed_as is None:
         raise TypeError(f"audio must be float32, float64 or int16, not {audio.dtype}")
-    out = _output(out, audio.shape, np.dtype(code_dtype(levels)))
+    out = output_array(out, audio.shape, np.dtype(code_dtype(levels)))
     if np.may_share_memory(audio, out):
         audio = audio.copy()
     if not _coded(functools.partial(codec.encode, isa), audio, fed_as, out):
@@ -89,7 +89,7 @@ def mu_law_decode(
         raise TypeError(f"dtype must be float32 or int16, not {dtype}")
     if codes.dtype != fed_as:  # else the engine checks them, on its way
         codes = check_codes(codes, levels).reshape(codes.shape)
-    out = _output(out, codes.shape, dtype)
+    out = output_array(out, codes.shape, dtype)
     if np.may_share_memory(codes, out):
         codes = codes.copy()
     if not _coded(functools.partial(codec.decode, isa), codes, fed_as, out):
@@ -113,10 +113,11 @@ def check_codes(codes: npt.ArrayLike, levels: int) -> np.ndarray:
         raise ValueError(
             f"codes must be from 0 to {levels - 1}: {codes[where]} at index {_shown(where)}"
         )
-    return np.ascontiguousarray(codes, narrow).reshape(-1)
+    return np.require(codes, narrow, ("C", "A")).reshape(-1)
 
 
-def _output(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def output_array(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """`out`, which must be a writable array of this shape and dtype, or a new one."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (shape, dtype):
@@ -135,14 +136,16 @@ def _coded(
 ) -> bool:
     """Codes `source`, as type `fed_as`, into `out`; says whether all of it was good.
 
-    What is not contiguous or of another type goes through small buffers, not through a copy.
+    What is not contiguous, not aligned or of another type goes through small buffers, not through
+    a copy.
     """
-    if source.dtype == fed_as and source.flags.c_contiguous and out.flags.c_contiguous:
+    ready = source.dtype == fed_as and source.flags.c_contiguous and source.flags.aligned
+    if ready and out.flags.carray:
         return code(source, out)
     parts = np.nditer(  # type: ignore[call-overload]  # whose stubs misspell "contig"
         (source, out),
         flags=("external_loop", "buffered", "grow_inner", "zerosize_ok"),
-        op_flags=(("readonly", "nbo", "contig"), ("writeonly", "contig")),
+        op_flags=(("readonly", "nbo", "contig", "aligned"), ("writeonly", "contig", "aligned")),
         op_dtypes=(fed_as, out.dtype),
         casting="same_kind",
         buffersize=8192,

@@ -116,8 +116,8 @@ def undefined(path: Path, markdown: str) -> list[str]:
 SAMPLE = """# A `title`, of 2 words
 
 [good](README.md) [good](#a-title-of-2-words) [bad](nowhere.md) ![bad](no.png) [bad](#not-here)
-[far](https://example.org/x) [`load`](fastwavenet/engine.py) [`block`](csrc/flow.h)
-[`engine.py`](fastwavenet/engine.py) [`Model.nowhere`](fastwavenet/engine.py)
+[far](https://example.org/x) [`load`](fastwavenet/model.py) [`block`](csrc/flow.h)
+[`model.py`](fastwavenet/model.py) [`Model.nowhere`](fastwavenet/model.py)
 [`fwn_run`](csrc/flow.h)
 
 <!-- not run: because it cannot be here -->
@@ -134,7 +134,7 @@ def test_the_reader_of_markdown_finds_what_is_wrong():
     path = ROOT / "CHANGELOG.md"  # where SAMPLE stands for its text
     assert broken(path, SAMPLE) == ["nowhere.md", "no.png", "#not-here"]
     assert undefined(path, SAMPLE) == [
-        "nowhere in fastwavenet/engine.py", "fwn_run in csrc/flow.h"
+        "nowhere in fastwavenet/model.py", "fwn_run in csrc/flow.h"
     ]  # fmt: skip
     assert blocks(SAMPLE) == [
         Block("python", "[no link](at-all.md)\n", 9 + 1, "because it cannot be here"),
@@ -230,6 +230,14 @@ def test_readme_embedding_and_learn_have_examples():
     assert {"README.md", "docs/embedding.md", "docs/learn.md", "docs/model-file.md"} <= {
         name_of(path) for path in WITH_EXAMPLES
     }
+
+
+def test_the_recipe_for_processes_runs_as_a_script(workshop):
+    recipes = (b.text for b in blocks((ROOT / "docs/embedding.md").read_text()))
+    (recipe,) = (text for text in recipes if text.startswith("# pool.py"))
+    Path("pool.py").write_text(recipe)
+    done = subprocess.run([sys.executable, "pool.py"], capture_output=True, text=True, timeout=100)
+    assert done.stdout == "4 voices\n", done.stderr
 
 
 @every_document

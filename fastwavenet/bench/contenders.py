@@ -6,8 +6,8 @@ import importlib
 from dataclasses import dataclass, field
 
 from .. import _engine
-from ..engine import Model
 from ..isa import isa
+from ..model import Model
 from ..spec import WaveNetSpec
 from .engine_peer import Engine
 from .peer import NotAvailable, Peer, Weights

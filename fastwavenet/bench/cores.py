@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from ..engine import Generator, Model
+from ..engine import Generator
+from ..model import Model
 from ..spec import WaveNetSpec
 from .contenders import PRECISIONS
 from .measure import measure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine import Generator, Model
+from ..engine import Generator
+from ..model import Model
 from .peer import Peer
 
 

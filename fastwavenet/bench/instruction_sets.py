@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..engine import Model
 from ..isa import available_isas
+from ..model import Model
 from .contenders import PRECISIONS
 from .engine_peer import Engine
 from .measure import Refused, measure

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..engine import Generator, Model
+from ..engine import Generator
 from ..listening import score
+from ..model import Model
 from .contenders import PRECISIONS
 from .measure import Refused, measure
 from .networks import NETWORKS, random_weights

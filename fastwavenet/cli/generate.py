@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import check_output, encode_audio, read_audio, write_audio
-from ..engine import Generator, Model, load
+from ..engine import Generator
 from ..files import check_target, is_stream
 from ..isa import isa as resolve_isa
+from ..model import Model, load
 from .arguments import add_command, add_precision
 from .report import Report
 

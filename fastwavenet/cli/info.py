@@ -10,8 +10,8 @@ from pathlib import Path
 import soundfile
 
 from .. import __version__, _engine
-from ..engine import Model, load
 from ..isa import available_isas, isa
+from ..model import Model, load
 from ..precision import describe_losses
 from ..spec import WaveNetSpec
 from .arguments import add_command

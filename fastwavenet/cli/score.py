@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine import Model, load
 from ..listening import score
+from ..model import Model, load
 from .arguments import add_command, add_precision
 from .recordings import read_recordings
 from .report import Report

@@ -1,0 +1,117 @@
+"""A network packed for the engine: Model, load."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from . import _engine, modelfile
+from .hugepages import huge_page_bytes
+from .precision import resolve_precision
+from .shown import shown
+from .spec import WaveNetSpec
+
+
+class Model:
+    """A network packed for the engine.  Immutable: any number of threads may share one.
+
+    A pickle of it holds spec, weights and precision, so that other processes can be given one.
+
+    spec       WaveNetSpec
+    weights    name -> float32 array, as in `spec.tensors()`
+    precision  what to compute in: "float32", "bfloat16", "int8", or "auto", see `load`
+    losses     what "auto" decides by: precision -> nats per sample lost against float32
+
+    Raises ModelFormatError if weights or losses are not such, ValueError for another precision.
+    """
+
+    def __init__(
+        self,
+        spec: WaveNetSpec,
+        weights: Mapping[str, np.ndarray],
+        precision: str = "float32",
+        *,
+        losses: Mapping[str, float] | None = None,
+    ):
+        self._spec = spec
+        self._losses = modelfile.check_losses({} if losses is None else losses)
+        self._precision = resolve_precision(precision, self._losses)
+        self._weights = modelfile.check_weights(spec, weights)
+        self._network = _engine.Network(spec, self._weights, self._precision)
+
+    @property
+    def spec(self) -> WaveNetSpec:
+        return self._spec
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the audio it was trained on and generates."""
+        return self._spec.sample_rate
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: "float32", "bfloat16" or "int8"."""
+        return self._precision
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Precision -> nats per sample lost against float32; empty if nothing was recorded."""
+        return dict(self._losses)
+
+    def info(self) -> dict[str, int]:
+        """arena_bytes: packed weights; huge_page_bytes: those in huge pages (Linux says it);
+        step_bytes: those read per generated sample; voice_bytes: memory of a generator of one
+        voice; fingerprint: ties a saved state to this network and precision.
+        """
+        facts = self._network.info()
+        pages = huge_page_bytes(facts.pop("arena"), facts["arena_bytes"])
+        known = {} if pages is None else {"huge_page_bytes": pages}
+        return facts | known | {"voice_bytes": self._network.stream_bytes(1)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self._spec, self._weights, self._precision, self._losses)
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: dict) -> Model:
+        return self
+
+    def __repr__(self) -> str:
+        s = self._spec
+        return (
+            f"Model({s.sample_rate} Hz, {s.layers} layers, residual {s.residual}, skip {s.skip}, "
+            f"receptive field {s.receptive_field} samples, {self.precision})"
+        )
+
+
+def check_model(model: object) -> Model:
+    """The model, or TypeError with what to do."""
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"model must be a Model, not a path: use fastwavenet.load({shown(model)})")
+    raise TypeError(f"model must be a fastwavenet.Model, not {type(model).__name__}")
+
+
+def _unpickled(
+    spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str, losses: dict[str, float]
+) -> Model:
+    return Model(spec, weights, precision, losses=losses)
+
+
+def load(path: str | os.PathLike, precision: str = "auto") -> Model:
+    """Reads a model file.
+
+    precision: what to compute in.  "auto" is the first of int8, bfloat16 and float32 that loses at
+    most 0.002 nats per sample, as recorded in the file (`record_losses`); float32 if nothing is.
+    It never depends on the CPU, and the samples of a precision do not either.
+
+    Raises ModelFormatError naming the file, what was expected and what was found; ValueError for
+    an unknown precision; OSError if the file cannot be read.
+    """
+    spec, weights, losses = modelfile.load(path)
+    return Model(spec, weights, precision, losses=losses)

@@ -1,0 +1,84 @@
+"""Arrays of samples as users give them, to codes: integers are codes, floats are audio.
+
+int16 may be either, and is refused.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+
+from .mulaw import check_codes, mu_law_encode
+from .shown import shown
+
+
+def to_codes(
+    samples: npt.ArrayLike,
+    levels: int,
+    isa: str,
+    *,
+    batch: int | None = None,
+    name: str = "samples",
+) -> np.ndarray:
+    """Codes (rows, n) of any integer type; rows is `batch`, or 1.
+
+    samples: (batch, n), or one voice for all rows: (n,), (1, n) or (n, 1).
+    Raises TypeError for an array that is neither audio nor codes, ValueError for one of another
+    shape, codes out of range or audio that is not finite.
+    """
+    codes = _coded(_array(samples, name), levels, isa)
+    rows = 1 if batch is None else batch
+    if codes.ndim == 2 and len(codes) != rows and 1 in codes.shape:
+        codes = codes.reshape(-1)
+    if codes.ndim != 1 and codes.shape[:-1] != (rows,):
+        expected = "(n,)" if batch is None else f"(n,) or ({rows}, n)"
+        raise ValueError(
+            f"{name} must have shape {expected}, not {codes.shape}: a row for each voice"
+        )
+    return np.broadcast_to(codes, (rows, codes.shape[-1]))
+
+
+def check_rate(sample_rate: int | None, expected: int) -> None:
+    """Raises ValueError if audio has another rate than the model's, TypeError if it is no number.
+
+    sample_rate: Hz of the audio given; None: not said.
+    """
+    if sample_rate is None:
+        return
+    whole = isinstance(sample_rate, (int, np.integer)) and not isinstance(sample_rate, bool)
+    if not whole:
+        raise TypeError(f"sample_rate must be a whole number of Hz, not {shown(sample_rate)}")
+    if sample_rate != expected:
+        raise ValueError(
+            f"sample_rate is {shown(sample_rate)} Hz, expected the model's {expected} Hz: resample "
+            f"first, for instance with fastwavenet.read_audio(file, {expected}, convert=True)"
+        )
+
+
+def _array(samples: npt.ArrayLike, name: str) -> np.ndarray:
+    if isinstance(samples, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"{name} must be an array of audio or codes, not {shown(samples)}: "
+            f"read the file first, with fastwavenet.read_audio"
+        )
+    array = np.asarray(samples)
+    if array.dtype == np.int16:
+        raise TypeError(
+            f"{name} of int16 may be audio or codes: divide audio by 32768, make codes uint8"
+        )
+    return array
+
+
+def _coded(array: np.ndarray, levels: int, isa: str) -> np.ndarray:
+    """Codes of the array's shape."""
+    if np.issubdtype(array.dtype, np.floating):
+        return mu_law_encode(array, levels, isa=isa)
+    try:
+        return check_codes(array, levels).reshape(array.shape)
+    except ValueError as error:
+        if array.dtype.itemsize < 4:
+            raise
+        bits = 8 * array.dtype.itemsize - 1
+        raise ValueError(f"{error}; if they are audio, divide by 2**{bits} first") from None
