@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import glob
 import os
 import secrets
+import stat
 from pathlib import Path
 
+from .shown import shown
+
 OPENED_FOLDERS = ("/dev", "/dev/fd", "/proc/self/fd")  # names there stand for what is open already
+# fsync's errors that mean a file system without it (S3 and GCS mounts, CIFS, FUSE), not lost data.
+NO_SYNC = {
+    errno.EPERM,
+    errno.EACCES,
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOTTY,
+    errno.EROFS,
+}
 
 
 def replace_atomically(path: str | os.PathLike, data: bytes) -> None:
     """Writes `data` to `path`, whose file is replaced whole or not at all.
 
-    A file keeps its permissions, a symbolic link stays and what it points to is replaced, and what
-    is no regular file (a device, a pipe, /dev/stdout) is written to.  A process that is killed may
-    leave a hidden `.NAME-*.tmp` beside the file; an error or Ctrl-C does not.
+    A file keeps its permissions where the file system allows it, and its successor never has more
+    than that.  A symbolic link stays and its target is replaced.  A device or a pipe (/dev/stdout)
+    is written to; a named pipe waits for its reader.  A process that is killed may leave a hidden
+    `.NAME-*.tmp` beside the file; an error or Ctrl-C does not.
     Raises OSError naming `path`, with any existing file intact.
     """
     check_target(path)
@@ -33,17 +49,33 @@ def replace_atomically(path: str | os.PathLike, data: bytes) -> None:
 
 def check_target(path: str | os.PathLike) -> None:
     """Raises OSError if it is known already that `path` cannot be written."""
-    target = Path(os.path.realpath(path))
+    target, name = Path(os.path.realpath(path)), shown(Path(path))
     if target.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, expected a file name")
+        raise IsADirectoryError(f"{name} is a folder, expected a file name")
     if is_stream(path):
+        _check_stream(Path(path))
         return
     if target.is_symlink():  # what realpath leaves of a loop
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {target.parent} does not exist")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise PermissionError(f"{path}: the folder {target.parent} cannot be written to")
+    _check_writable(target.parent, name)
+    if target.exists() and _belongs_to_others(target):
+        raise PermissionError(f"{name} belongs to another user: choose another name or folder")
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Raises OSError if it is known already that no files can be written in a folder `path`.
+
+    It need not exist yet, nor need those above it.
+    """
+    folder, name = Path(path), shown(Path(path))
+    if folder.is_symlink() and not folder.exists():
+        raise FileNotFoundError(f"{name} is a link to nothing: remove it, or choose another name")
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{name} is a file, expected a folder or a new name")
+    nearest = Path(os.path.realpath(folder))
+    while not nearest.exists():
+        nearest = nearest.parent
+    _check_writable(nearest, name)
 
 
 def is_stream(path: str | os.PathLike) -> bool:
@@ -54,11 +86,49 @@ def is_stream(path: str | os.PathLike) -> bool:
     return not path.is_file() or str(path.parent) in OPENED_FOLDERS
 
 
+def is_named_pipe(path: str | os.PathLike) -> bool:
+    """Whether writing to `path` waits until another program reads from it."""
+    path = Path(path)
+    return path.is_fifo() and str(path.parent) not in OPENED_FOLDERS
+
+
 def remove_leftovers(path: str | os.PathLike) -> None:
-    """Removes what killed processes left beside `path`; no other may be writing it."""
+    """Removes the temporary files of killed processes beside `path`, as far as that is allowed.
+
+    No other process may be writing `path`.
+    """
     target = Path(os.path.realpath(path))
     for temporary in target.parent.glob(_temporary(glob.escape(target.name[:32]), "*")):
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _check_writable(folder: Path, name: str) -> None:
+    """name: of the file or folder to be made in it, for the message."""
+    if not folder.exists():
+        raise FileNotFoundError(f"{name}: the folder {shown(folder)} does not exist")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{name}: {shown(folder)} is no folder, expected one")
+    if not _may(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{name}: the folder {shown(folder)} cannot be written to")
+
+
+def _check_stream(path: Path) -> None:
+    if path.is_socket():
+        raise OSError(f"{shown(path)} is a socket, expected a file name")
+    if not _may(path, os.W_OK):
+        raise PermissionError(f"{shown(path)} cannot be written to")
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _belongs_to_others(target: Path) -> bool:
+    """Whether a folder's sticky bit, as that of /tmp, keeps this user from replacing the file."""
+    folder, user = target.parent.stat(), os.geteuid()
+    return bool(folder.st_mode & stat.S_ISVTX) and user not in (
+        0, folder.st_uid, target.stat().st_uid
+    )  # fmt: skip
 
 
 def _temporary(name: str, token: str) -> str:
@@ -67,18 +137,40 @@ def _temporary(name: str, token: str) -> str:
 
 def _replace(target: Path, data: bytes) -> None:
     temporary = target.with_name(_temporary(target.name[:32], secrets.token_hex(8)))
+    mode = target.stat().st_mode & 0o777 if target.exists() else None
     try:
-        with temporary.open("xb") as file:
-            if target.exists():
-                temporary.chmod(target.stat().st_mode & 0o777)
+        with open(temporary, "xb", opener=_creating(0o666 if mode is None else mode)) as file:
+            if mode is not None:
+                _set_mode(temporary, mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         temporary.replace(target)
     except BaseException:  # Ctrl-C too
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
     _sync_folder(target.parent)
+
+
+def _creating(mode: int) -> functools.partial[int]:
+    """An opener whose files have `mode` from the start: nobody else may read a private one."""
+    return functools.partial(os.open, mode=mode)
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Gives back the bits that the umask took, where the file system allows it."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_mode & 0o777 != mode:
+            path.chmod(mode)
+
+
+def _sync(handle: int) -> None:
+    """Raises OSError if the data did not reach the disk; without fsync, the system decides when."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def _sync_folder(folder: Path) -> None:
@@ -89,3 +181,9 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _remove(temporary: Path) -> None:
+    """An error here would hide the one that matters."""
+    with contextlib.suppress(OSError):
+        temporary.unlink()

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from recordings import full_disk, mounted, nobody, public_folder
 
 from fastwavenet import files
-from fastwavenet.files import check_target, replace_atomically
+from fastwavenet.files import check_folder, check_target, replace_atomically
 
 OLD, NEW = b"old " * 9999, b"new " * 99999  # not of one length
 
@@ -66,6 +67,13 @@ def test_permissions_follow_the_umask_or_the_file_replaced(tmp_path):
         os.umask(previous)
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o600, 0o666, 0o777])
+def test_a_file_keeps_its_mode(target, mode):
+    target.chmod(mode)
+    replace_atomically(target, NEW)
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(IsADirectoryError, match=f"{tmp_path} is a folder, expected a file name"):
         replace_atomically(tmp_path, NEW)
@@ -74,6 +82,22 @@ def test_a_folder_is_refused(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="none/file: the folder .*none does not exist"):
         replace_atomically(tmp_path / "none" / "file", NEW)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(target):
+    with pytest.raises(NotADirectoryError, match="file/new: .*/file is no folder, expected one"):
+        check_target(target / "new")
+
+
+@pytest.mark.parametrize(
+    ("check", "make"), [(check_target, Path.mkdir), (check_folder, Path.touch)]
+)
+def test_a_name_is_shown_in_one_printable_line(tmp_path, check, make):
+    odd = tmp_path / "a\n\x1b[31mb"
+    make(odd)
+    with pytest.raises(OSError, match=r"/a\\n\\x1b\[31mb is a ") as caught:
+        check(odd)
+    assert str(caught.value).isprintable()
 
 
 # ---- links, devices and pipes ----------------------------------------------------------------
@@ -130,8 +154,13 @@ def test_a_pipe_is_written_through(tmp_path):
 
 
 def alone(script, *argv):
-    """A command line that runs a script with files.py alone, without the second numpy takes."""
-    load = f"import sys; sys.path.insert(0, {str(Path(files.__file__).parent)!r}); import files\n"
+    """A command line that runs a script with files.py and no numpy, which takes a second."""
+    load = (
+        "import sys, types\n"
+        "package = sys.modules['fastwavenet'] = types.ModuleType('fastwavenet')\n"
+        f"package.__path__ = [{str(Path(files.__file__).parent)!r}]\n"
+        "from fastwavenet import files\n"
+    )
     return [sys.executable, "-S", "-B", "-c", load + script, *map(str, argv)]
 
 
@@ -147,6 +176,32 @@ def test_standard_output_can_be_a_file_and_keeps_what_is_there(target):
         subprocess.run(alone(SAY), stdout=log, check=True)
         log.write(b" and more")
     assert target.read_bytes() == OLD + b"said and more"
+
+
+def test_a_pipe_with_a_name_waits_and_one_that_is_open_does_not(target, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    ours, _ = os.pipe()
+    waits = [files.is_named_pipe(path) for path in (pipe, tmp_path / "link")]
+    others = (target, tmp_path, tmp_path / "none", "/dev/null", f"/dev/fd/{ours}")
+    assert waits == [True, True]
+    assert not any(files.is_named_pipe(path) for path in others)
+
+
+def test_a_socket_is_refused_beforehand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("door")
+        with pytest.raises(OSError, match="door is a socket, expected a file name"):
+            check_target("door")
+
+
+def test_a_pipe_that_may_not_be_written_is_refused_beforehand():
+    with public_folder() as folder:
+        os.mkfifo(folder / "pipe", 0o600)
+        with nobody(), pytest.raises(PermissionError, match="pipe cannot be written to"):
+            check_target(folder / "pipe")
 
 
 def test_a_file_beside_the_devices_is_no_stream(target):
@@ -192,6 +247,46 @@ def test_a_folder_for_reading_only_is_an_error():
         assert_untouched(target)
 
 
+def test_the_file_of_another_user_in_a_sticky_folder_is_refused_beforehand():
+    with public_folder() as folder:
+        folder.chmod(0o1777)
+        (folder / "file").write_bytes(OLD)
+        with nobody():
+            with pytest.raises(PermissionError, match="file belongs to another user"):
+                check_target(folder / "file")
+            replace_atomically(folder / "own", OLD)
+            replace_atomically(folder / "own", NEW)
+            assert (folder / "own").read_bytes() == NEW
+
+
+# ---- folders ---------------------------------------------------------------------------------
+
+
+def test_a_folder_that_can_be_written_in_is_accepted_whether_it_exists_or_not(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in (".", "new", "new/and/below", "link", "link/new"):
+        check_folder(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+def test_what_is_no_folder_is_refused_beforehand(target, tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(NotADirectoryError, match="folder/file is a file, expected a folder"):
+        check_folder(target)
+    with pytest.raises(NotADirectoryError, match="file/a/b: .*/file is no folder, expected one"):
+        check_folder(target / "a" / "b")
+    with pytest.raises(FileNotFoundError, match="link is a link to nothing"):
+        check_folder(tmp_path / "link")
+
+
+def test_a_folder_for_reading_only_is_refused_beforehand():
+    with public_folder() as folder:
+        folder.chmod(0o555)
+        for path in (folder, folder / "a", folder / "a" / "b"):
+            with nobody(), pytest.raises(PermissionError, match="cannot be written to"):
+                check_folder(path)
+
+
 # ---- faults and signals at every system call -------------------------------------------------
 
 SAVE = """
@@ -206,7 +301,7 @@ except OSError as error:
 CALLS = {  # as one machine or another has them
     "write": "?write",
     "fsync": "?fsync",
-    "chmod": "?chmod,?fchmodat,?fchmodat2",
+    "chmod": "?chmod,?fchmodat,?fchmodat2",  # called for a mode that the umask would narrow
     "rename": "?rename,?renameat,?renameat2",
 }
 
@@ -223,6 +318,7 @@ def sweep(target, tmp_path):
     def with_fault(calls, fault):
         for number in range(1, 99):
             target.write_bytes(OLD)
+            target.chmod(0o666)
             inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:{fault}:when={number}"]
             traced = ["strace", "-o", log, *inject, *alone(SAVE, target)]
             code = subprocess.run(traced, capture_output=True).returncode
@@ -244,9 +340,43 @@ def test_a_failed_or_interrupted_call_leaves_a_whole_file_and_nothing_else(
         codes.append(code)
         assert list(target.parent.iterdir()) == [target]
         assert target.read_bytes() == (OLD if code == 3 else NEW if code == 0 else either(target))
-    expected = 130 if fault == "signal=SIGINT" else 3
-    # the second fsync is the folder's: if that fails, the new file is there all the same
-    assert codes == {"fsync": [expected, expected if expected == 130 else 0]}.get(call, [expected])
+    interrupted = fault == "signal=SIGINT"
+    expected = 130 if interrupted else 3
+    # A mode is not worth a file.  The second fsync is the folder's: the new file is there by then.
+    errors = {"fsync": [3, 0], "chmod": [0]}.get(call, [3])
+    assert codes == ([expected] * len(errors) if interrupted else errors)
+
+
+@pytest.mark.parametrize("fault", ["EPERM", "EACCES", "EINVAL", "ENOSYS", "EOPNOTSUPP"])
+@pytest.mark.parametrize("call", ["chmod", "fsync"])
+def test_a_file_system_without_modes_or_fsync_takes_the_file(sweep, target, call, fault):
+    for code in sweep(CALLS[call], f"error={fault}"):
+        assert code == 0
+        assert target.read_bytes() == NEW
+        assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("call", ["rename", "write"])
+def test_a_refused_rename_or_write_is_an_error_also_where_nothing_can_be_removed(
+    sweep, target, call
+):
+    calls = f"{CALLS[call]},?unlink,?unlinkat"
+    for code in sweep(calls, "error=EPERM"):
+        assert code == 3 or target.read_bytes() == NEW
+        assert target.read_bytes() == (OLD if code == 3 else NEW)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400, 0o666])
+def test_the_temporary_of_a_file_has_its_mode_from_the_start(target, tmp_path, mode):
+    if not shutil.which("strace"):
+        pytest.skip("system calls cannot be seen: strace is missing")
+    target.chmod(mode)
+    log = tmp_path / "log"
+    subprocess.run(
+        ["strace", "-o", log, "-e", "trace=openat", *alone(SAVE, target)], check=True, umask=0
+    )
+    created = re.findall(r'\.file-\w+\.tmp", [\w|]*O_CREAT[\w|]*, (0\d+)', log.read_text())
+    assert [int(found, 8) for found in created] == [mode]
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -319,3 +449,12 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     files.remove_leftovers(target)
     assert set(os.listdir(tmp_path)) == others
+
+
+def test_what_killed_processes_left_may_stay_where_it_cannot_be_removed():
+    with public_folder() as folder:
+        (folder / ".file-0123.tmp").touch()
+        folder.chmod(0o555)
+        with nobody():
+            files.remove_leftovers(folder / "file")
+        assert os.listdir(folder) == [".file-0123.tmp"]
