@@ -14,6 +14,8 @@
 /* ---- memory ------------------------------------------------------------------------------------ */
 
 #define FWN_MAX_LAYERS 512
+#define FWN_MAX_VOICE_BYTES (1u << 30)
+#define FWN_MAX_WEIGHT_BYTES (1u << 31)
 #define FWN_HUGE_PAGE ((size_t)2 << 20)
 
 void *fwn_take(fwn_arena *arena, size_t count, size_t size)
@@ -53,25 +55,54 @@ uint64_t fwn_hash(uint64_t h, const void *words, size_t count)
 
 static int between(uint32_t x, uint32_t low, uint32_t high) { return low <= x && x <= high; }
 
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t lines(uint64_t bytes) { return (bytes + FWN_ALIGN - 1) / FWN_ALIGN * FWN_ALIGN; }
+
+/* A row of inputs in the precision that needs most (fwn_act). */
+static uint64_t row_bytes(uint64_t k) { return larger(k * sizeof(float), 2 * lines(k) + sizeof(float)); }
+
+/* Bytes of the packed weights, at most: those of float32, and a bias of every skip product. */
+static uint64_t packed_bytes(const fwn_spec *s)
+{
+    const uint64_t r = fwn_pad(s->residual), d = fwn_pad(s->dilation_channels), sk = fwn_pad(s->skip),
+                   h = fwn_pad(s->head), q = fwn_pad(s->levels), layers = s->layers;
+    uint64_t numbers = (uint64_t)s->first_kernel * (s->levels + 1) * r + r;
+    for (uint32_t l = 0; l < s->layers; l++) numbers += 2 * d * (s->kernels[l] * r + 1);
+    numbers += (layers - 1) * r * (d + 1);
+    numbers += layers * sk * (d + 1) + h * (sk + 1) + q * (h + 1);
+    return sizeof(float) * numbers + 16 * FWN_ALIGN;
+}
+
+/* Bytes of a stream of one row, at most, in the precision that needs most: see lay_out in stream.c. */
+static uint64_t voice_bytes(const fwn_spec *s)
+{
+    const uint64_t r = fwn_pad(s->residual), d = fwn_pad(s->dilation_channels), sk = fwn_pad(s->skip),
+                   h = fwn_pad(s->head), q = fwn_pad(s->levels), layers = s->layers, z = layers * d;
+    uint64_t slots = 0, ahead = 0;
+    for (uint32_t l = 0; l < s->layers; l++) {
+        slots += (uint64_t)(s->kernels[l] - 1) * s->dilations[l] + FWN_BLOCK_ROWS;
+        ahead += s->dilations[l] < FWN_AHEAD ? s->dilations[l] : FWN_AHEAD;
+    }
+    uint64_t row = sizeof(float) * (r + 2 * d + sk + h + q);
+    row += larger(z * sizeof(float), lines(z) + FWN_ALIGN) + 3 * (row_bytes(sk) + row_bytes(h));
+    return slots * row_bytes(r) + ahead * 2 * d * sizeof(float) + (FWN_BLOCK_ROWS + FWN_TILE) * row +
+           (8 * layers + 64) * FWN_ALIGN;
+}
+
+/* WaveNetSpec in fastwavenet/spec.py has the same bounds. */
 static int check_spec(const fwn_spec *s)
 {
-    uint64_t field = 0, per_layer, weights;
     if (!between(s->levels, 2, 65536) || !between(s->residual, 1, 4096) ||
         !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
         !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
         !between(s->layers, 1, FWN_MAX_LAYERS) || !s->kernels || !s->dilations || s->start_code >= s->levels)
         return FWN_BAD_SPEC;
-    weights = (uint64_t)s->first_kernel * s->levels * s->residual +
-              (uint64_t)s->head * (s->skip + s->levels);
     for (uint32_t l = 0; l < s->layers; l++) {
         if (!between(s->kernels[l], 2, 32) || !between(s->dilations[l], 1, 1u << 20))
             return FWN_BAD_SPEC;
-        field += (uint64_t)(s->kernels[l] - 1) * s->dilations[l];
-        per_layer = 2ull * s->kernels[l] * s->residual + s->residual + s->skip;
-        weights += per_layer * s->dilation_channels;
     }
-    if (field > 1u << 26 || field * s->residual > 1u << 28 || weights > 1u << 29) return FWN_BAD_SPEC;
-    return FWN_OK;
+    const int fits = voice_bytes(s) <= FWN_MAX_VOICE_BYTES && packed_bytes(s) <= FWN_MAX_WEIGHT_BYTES;
+    return fits ? FWN_OK : FWN_BAD_SPEC;
 }
 
 /* The caller's tensors.  They are looked for from where the last one was found, and counted. */

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .shown import shown
+
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
 
@@ -29,10 +31,16 @@ MAX_CHANNELS = 4096
 MAX_LAYERS = 512
 MAX_KERNEL = 32
 MAX_DILATION = 2**20
-MAX_RECEPTIVE_FIELD = 2**26
-MAX_WEIGHT_BYTES = 2**31
-MAX_PAST_BYTES = 2**30
+MAX_WEIGHT_BYTES = 2**31  # as packed by the engine
+MAX_VOICE_BYTES = 2**30  # of the memory that one generated voice takes
 MAX_SAMPLE_RATE = 768_000
+
+# What the engine allocates by: csrc/model.c computes the same bounds.
+CHANNELS = 16  # channels are padded to multiples of it
+LINE = 64  # bytes that int8's rows are padded to
+BLOCK = 64  # samples that go through the layers together
+TILE = 32  # rows that may be read past the last one
+AHEAD = 16  # samples for which past taps are computed at once, at most
 
 # What the engine can compute in, exact to small: name -> bytes of a product's weight.
 PRECISIONS = {"float32": 4, "bfloat16": 2, "int8": 1}
@@ -98,7 +106,7 @@ class WaveNetSpec:
             _whole(name, getattr(self, name), 1, MAX_CHANNELS)
         _whole("first_kernel", self.first_kernel, 1, MAX_KERNEL)
         if not isinstance(self.bias, bool):
-            raise ValueError(f"bias must be true or false, not {_short(self.bias)}")
+            raise ValueError(f"bias must be true or false, not {shown(self.bias)}")
         self._set("dilations", _tuple("dilations", self.dilations, 1, MAX_DILATION))
         kernel = self.kernel
         if not isinstance(kernel, (tuple, list)):
@@ -110,18 +118,15 @@ class WaveNetSpec:
                 f"{len(self.kernel)} kernels for {len(self.dilations)} dilations"
             )
         self._check_edges()
-        if self.receptive_field > MAX_RECEPTIVE_FIELD:
+        if self.voice_bytes > MAX_VOICE_BYTES:
             raise ValueError(
-                f"the receptive field is {self.receptive_field} samples, "
-                f"more than {MAX_RECEPTIVE_FIELD}"
+                f"a voice would take {self.voice_bytes} bytes, more than {MAX_VOICE_BYTES}: "
+                f"fewer or smaller layers or dilations are needed"
             )
-        if self.past_bytes > MAX_PAST_BYTES:
+        if self.packed_bytes > MAX_WEIGHT_BYTES:
             raise ValueError(
-                f"the layers' past would take {self.past_bytes} bytes, more than {MAX_PAST_BYTES}"
-            )
-        if self.weight_bytes() > MAX_WEIGHT_BYTES:
-            raise ValueError(
-                f"the weights would take {self.weight_bytes()} bytes, more than {MAX_WEIGHT_BYTES}"
+                f"the weights would take {self.packed_bytes} bytes, more than {MAX_WEIGHT_BYTES}: "
+                f"fewer or smaller layers are needed"
             )
 
     def _set(self, name: str, value: object) -> None:
@@ -146,7 +151,7 @@ class WaveNetSpec:
             if value not in known:
                 expected = " or ".join(repr(k) for k in known)
                 raise ValueError(
-                    f"{name} {_short(value)} is not supported by this version, only {expected}"
+                    f"{name} {shown(value)} is not supported by this version, only {expected}"
                 )
 
     # ---- derived numbers -------------------------------------------------------------------
@@ -164,6 +169,37 @@ class WaveNetSpec:
     def past_bytes(self) -> int:
         """Bytes of float32 that the layers of one generated voice remember."""
         return 4 * self.residual * sum(self._past)
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of the weights as the engine packs them, at most, in the precision that needs most.
+
+        That is float32.  A model file's tensors never take more either.
+        """
+        r, d, s, h, q = self._padded
+        numbers = self.first_kernel * (self.levels + 1) * r + r
+        numbers += 2 * d * (sum(self.kernel) * r + self.layers)
+        numbers += (self.layers - 1) * r * (d + 1)
+        numbers += self.layers * s * (d + 1) + h * (s + 1) + q * (h + 1)
+        return 4 * numbers + 16 * LINE
+
+    @property
+    def voice_bytes(self) -> int:
+        """Bytes of the memory of one generated voice, at most, in the precision that needs most."""
+        r, d, s, h, q = self._padded
+        z = self.layers * d  # the outputs of all gates
+        slots = sum(self._past) + self.layers * BLOCK
+        ahead = sum(min(dilation, AHEAD) for dilation in self.dilations)
+        row = 4 * (r + 2 * d + s + h + q) + max(4 * z, _lines(z) + LINE)
+        row += 3 * (_row_bytes(s) + _row_bytes(h))  # alone, and with two threads
+        small = (8 * self.layers + 64) * LINE
+        return slots * _row_bytes(r) + ahead * 8 * d + (BLOCK + TILE) * row + small
+
+    @property
+    def _padded(self) -> list[int]:
+        """R, D, S, H and Q as multiples of CHANNELS."""
+        sizes = (self.residual, self.dilation_channels, self.skip, self.head, self.levels)
+        return [-(-size // CHANNELS) * CHANNELS for size in sizes]
 
     @property
     def _past(self) -> list[int]:
@@ -188,7 +224,7 @@ class WaveNetSpec:
         """
         if precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
-            raise ValueError(f"precision must be one of {known}, not {_short(precision)}")
+            raise ValueError(f"precision must be one of {known}, not {shown(precision)}")
         numbers = sum(math.prod(shape) for shape in self.tensors().values())
         if precision == "int8":
             numbers += 2 * self.dilation_channels * sum(self.kernel)
@@ -241,7 +277,7 @@ def _known_fields(cls: type, given: dict, what: str) -> None:
     fields = dataclasses.fields(cls)
     unknown = sorted(set(given) - {f.name for f in fields})
     if unknown:
-        raise ValueError(f"unknown {what} field {_short(unknown[0])}")
+        raise ValueError(f"unknown {what} field {shown(unknown[0])}")
     required = {f.name for f in fields if f.default is dataclasses.MISSING}
     missing = sorted(required - set(given))
     if missing:
@@ -250,19 +286,23 @@ def _known_fields(cls: type, given: dict, what: str) -> None:
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {_short(value)}")
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {shown(value)}")
 
 
 def _tuple(name: str, values: object, low: int, high: int) -> tuple[int, ...]:
     if not isinstance(values, (tuple, list)) or not 1 <= len(values) <= MAX_LAYERS:
         raise ValueError(
-            f"{name} must be a list of 1 to {MAX_LAYERS} whole numbers, not {_short(values)}"
+            f"{name} must be a list of 1 to {MAX_LAYERS} whole numbers, not {shown(values)}"
         )
     for value in values:
         _whole(f"each of {name}", value, low, high)
     return tuple(values)
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+def _row_bytes(channels: int) -> int:
+    """A row of inputs: float32, or int8's two bytes a channel and the row's scale."""
+    return max(4 * channels, 2 * _lines(channels) + 4)
+
+
+def _lines(size: int) -> int:
+    return -(-size // LINE) * LINE

@@ -1,8 +1,13 @@
+import bisect
 import dataclasses
 import json
+from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import every_network, random_codes, random_weights, small_spec, widths
 
 from fastwavenet import _engine
@@ -177,23 +182,125 @@ def test_the_start_code_is_one_of_the_codes():
             small_spec(start_code=code)
 
 
-def test_what_a_voice_remembers_is_bounded():
-    assert small_spec(residual=64, dilations=(2**20,) * 4).past_bytes == 2**30
-    with pytest.raises(ValueError, match="past would take 1090519040 bytes, more than 1073741824"):
-        small_spec(residual=65, dilations=(2**20,) * 4)
+def test_what_a_voice_takes_is_bounded():
+    spec = small_spec(residual=64, dilations=(2**20,) * 3 + (2**20 - 1024,))
+    assert 2**30 - 2**18 < spec.voice_bytes <= 2**30
+    with pytest.raises(ValueError, match=r"a voice would take \d+ bytes, more than 1073741824"):
+        small_spec(residual=64, dilations=(2**20,) * 4)
 
 
-def test_the_receptive_field_is_bounded():
-    longest = (2**20,) * 63
-    assert small_spec(dilations=(*longest, 2**20 - 1), first_kernel=1).receptive_field == 2**26
-    with pytest.raises(ValueError, match="receptive field is 67108865 samples, more than 67108864"):
-        small_spec(dilations=(*longest, 2**20), first_kernel=1)
+@pytest.mark.parametrize("residual", [1, 15, 16])
+def test_padding_counts_as_what_a_voice_takes(residual):
+    """In int8 16 channels are two lines of 64 bytes and a scale, for each of 63 x 2^20 samples."""
+    with pytest.raises(ValueError, match=r"a voice would take 872\d{7} bytes, more than"):
+        small_spec(residual=residual, dilations=(2**20,) * 63)
 
 
 def test_the_weights_are_bounded():
     small_spec(**widths(4096), dilations=(1,) * 5)  # 384 MiB a layer
     with pytest.raises(ValueError, match=r"weights would take .* bytes, more than 2147483648"):
         small_spec(**widths(4096), dilations=(1,) * 6)
+
+
+# ---- the engine's bounds ---------------------------------------------------------------------
+
+
+def admitted(fields: dict) -> bool:
+    try:
+        small_spec(**fields)
+    except ValueError:
+        return False
+    return True
+
+
+def admitted_by_the_engine(fields: dict) -> bool:
+    """It looks at the sizes before it misses the tensors."""
+    sizes = {name: getattr(small_spec(), name) for name in WaveNetSpec.__dataclass_fields__}
+    sizes |= {"layers": len(fields["dilations"])} | fields
+    answers = set()
+    for precision in PRECISIONS:
+        with pytest.raises(ValueError, match="a size of the network|a tensor is missing") as caught:
+            _engine.Network(SimpleNamespace(**sizes), {}, precision)
+        answers.add("tensor is missing" in str(caught.value))
+    (answer,) = answers
+    return answer
+
+
+def random_sizes(rng: np.random.Generator) -> dict:
+    """Of every magnitude, in bounds one by one."""
+
+    def size(high: float) -> int:
+        return int(2 ** rng.uniform(0, high))
+
+    layers, longest = size(9), rng.uniform(0, 20)
+    return {
+        **{name: size(12) for name in ("residual", "dilation_channels", "skip", "head")},
+        "levels": max(2, size(16)),
+        "first_kernel": size(5),
+        "start_code": 0,
+        "dilations": tuple(size(longest) for _ in range(layers)),
+        "kernel": tuple(max(2, size(rng.choice([1, 2, 5]))) for _ in range(layers)),
+    }
+
+
+GROWN = {  # what grows -> the same network with n of it
+    **{
+        name: lambda fields, n, name=name: fields | {name: n}
+        for name in ("residual", "dilation_channels", "skip", "head", "levels", "first_kernel")
+    },
+    "dilations": lambda fields, n: fields | {"dilations": (n, *fields["dilations"][1:])},
+    "kernel": lambda fields, n: fields | {"kernel": (n, *fields["kernel"][1:])},
+    "layers": lambda fields, n: fields | {
+        "dilations": (fields["dilations"] * n)[:n], "kernel": (fields["kernel"] * n)[:n]
+    },
+}  # fmt: skip
+MOST_OF = {"dilations": 2**20, "layers": 512} | {n: high for n, (_, high) in LOW_AND_HIGH.items()}
+
+
+@pytest.mark.parametrize("what", GROWN)
+def test_what_is_admitted_here_is_admitted_by_the_engine_and_nothing_else(what):
+    """At the last size that is admitted and the next, in networks of every magnitude."""
+    rng, bounded = np.random.default_rng(1), 0
+    for _ in range(60):
+        fields = random_sizes(rng)
+        last = bisect.bisect(
+            range(2, MOST_OF[what] + 1),
+            False,
+            key=lambda n, fields=fields: not admitted(GROWN[what](fields, n)),
+        ) + 1  # fmt: skip
+        bounded += 2 < last < MOST_OF[what]
+        for n in range(max(1, last - 1), last + 2):
+            grown = GROWN[what](fields, n)
+            assert admitted_by_the_engine(grown) == admitted(grown), grown
+    assert bounded or what == "head"  # which is small beside the bounds, whatever its size
+
+
+def network(spec: WaveNetSpec, precision: str) -> _engine.Network:
+    weights = {name: np.zeros(shape, np.float32) for name, shape in spec.tensors().items()}
+    return _engine.Network(spec, weights, precision)
+
+
+SMALL_SIZES = st.builds(
+    small_spec,
+    **{n: st.integers(1, 70) for n in ("residual", "dilation_channels", "skip", "head")},
+    levels=st.integers(2, 300),
+    first_kernel=st.integers(1, 32),
+    dilations=st.lists(st.sampled_from([1, 2, 15, 16, 17, 512, 2**16]), min_size=1, max_size=20),
+    kernel=st.integers(2, 4),
+    bias=st.booleans(),
+)
+
+
+@hypothesis.settings(max_examples=150)
+@given(SMALL_SIZES)
+def test_the_engine_allocates_what_the_bounds_count_and_not_much_less(spec):
+    found = {name: network(spec, name) for name in PRECISIONS}
+    packed = {name: net.info()["arena_bytes"] for name, net in found.items()}
+    biases_of_skip = 4 * (spec.layers - 1) * -(-spec.skip // 16) * 16  # the engine adds them up
+    assert max(packed.values()) == packed["float32"] == spec.packed_bytes - biases_of_skip
+    assert spec.weight_bytes() <= spec.packed_bytes
+    voice = max(net.stream_bytes(1) for net in found.values())
+    assert voice <= spec.voice_bytes < 2 * voice + 2**16
 
 
 # ---- bad fields ------------------------------------------------------------------------------
