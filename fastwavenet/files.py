@@ -47,6 +47,25 @@ def replace_atomically(path: str | os.PathLike, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
+def read_regular(path: str | os.PathLike) -> bytes:
+    """A regular file's bytes; a named pipe is refused at once instead of waited for.
+
+    Raises ValueError if it is a pipe or a device, OSError if it cannot be read.
+    """
+    with open(path, "rb", opener=without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{shown(Path(path))} is a pipe or a device, expected a file")
+        return file.read()
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """An opener for `open` that gets a named pipe at once, though nobody writes it.
+
+    For a regular file it makes no difference.
+    """
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def check_target(path: str | os.PathLike) -> None:
     """Raises OSError if it is known already that `path` cannot be written."""
     target, name = Path(os.path.realpath(path)), shown(Path(path))

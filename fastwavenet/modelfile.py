@@ -14,20 +14,19 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
-from .files import replace_atomically
+from .files import replace_atomically, without_waiting
+from .shown import shown
 from .spec import MAX_WEIGHT_BYTES, PRECISIONS, WaveNetSpec
 
 VERSION = 2  # of files with losses; without them it is 1, which older readers know
 MAX_HEADER_BYTES = 2**20
-MAX_RANK = 4
 METADATA_KEY = "fastwavenet"
 
 
@@ -75,33 +74,31 @@ def named_after(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except ModelFormatError as error:
-        raise ModelFormatError(f"{os.fspath(path)}: {error}") from None
+        raise ModelFormatError(f"{shown(Path(path))}: {error}") from None
 
 
 def read(path: str | os.PathLike) -> bytes:
     """A file's bytes for `parse`; raises ModelFormatError if there are too many, OSError."""
     limit = 8 + MAX_HEADER_BYTES + MAX_WEIGHT_BYTES
-    with Path(path).open("rb") as file:
+    with open(path, "rb", opener=without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise ModelFormatError("not a regular file")
+            raise ModelFormatError("not a model file: it is a pipe or a device")
         head = file.read(8)
         if len(head) == 8 and int.from_bytes(head, "little") > MAX_HEADER_BYTES:
             raise ModelFormatError("not a model file: it does not begin with a safetensors header")
         if status.st_size > limit:
             raise ModelFormatError(f"the file is larger than {limit} bytes")
-        return head + file.read(status.st_size)
+        file.seek(0)
+        return file.read(status.st_size)
 
 
 def parse(data: bytes) -> Contents:
-    """`load` of a file's bytes."""
-    about = _parse_about(_parse_header(data))
+    """`load` of a file's bytes, of which the weights are views."""
+    header = _parse_header(data)
+    about = _parse_about(header)
     spec, losses = _parse_spec(about), _parse_losses(about)
-    try:
-        entries = dict(safetensors.deserialize(data))
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise ModelFormatError(f"not a valid safetensors file: {_clip(error)}") from None
-    arrays = {name: _array(name, e) for name, e in entries.items()}
+    arrays = _parse_tensors(spec, header, memoryview(data)[_header_end(data) :])
     return Contents(spec, check_weights(spec, arrays), losses)
 
 
@@ -133,23 +130,28 @@ def with_losses(data: bytes, losses: Mapping[str, float]) -> bytes:
 
 def check_weights(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The weights in `spec.tensors()` order, C-contiguous, or ModelFormatError."""
-    expected = spec.tensors()
-    for name in weights:
-        if name not in expected:
-            raise ModelFormatError(f"unexpected tensor {_clip(name)}: the spec has none")
-    checked = {}
+    expected, checked = spec.tensors(), {}
+    _check_names(weights, expected)
     for name, shape in expected.items():
-        if name not in weights:
-            raise ModelFormatError(f"tensor {name!r} of shape {shape} is missing")
         array = np.asarray(weights[name])
         if array.dtype != np.float32:
             raise ModelFormatError(f"tensor {name!r} must be float32, not {array.dtype}")
         if array.shape != shape:
             raise ModelFormatError(f"tensor {name!r} must have shape {shape}, not {array.shape}")
-        if not np.isfinite(array).all():
+        if not (math.isfinite(array.min()) and math.isfinite(array.max())):  # NaN is both
             raise ModelFormatError(f"tensor {name!r} must be finite, but holds NaN or infinity")
         checked[name] = np.require(array, None, ("C", "A"))
     return checked
+
+
+def _check_names(names: Collection[str], expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Before anything is done for a tensor: a header has room for 14,000 of them."""
+    for name in names:
+        if name not in expected:
+            raise ModelFormatError(f"unexpected tensor {shown(name)}: the spec has none")
+    for name, shape in expected.items():
+        if name not in names:
+            raise ModelFormatError(f"tensor {name!r} of shape {shape} is missing")
 
 
 def check_losses(losses: object) -> dict[str, float]:
@@ -159,10 +161,10 @@ def check_losses(losses: object) -> dict[str, float]:
     expected = [name for name in PRECISIONS if name != "float32"]  # it is what others lose against
     for name, loss in losses.items():
         if name not in expected:
-            raise ModelFormatError(f"loss of {_clip(name)}: expected {' or '.join(expected)}")
+            raise ModelFormatError(f"loss of {shown(name)}: expected {' or '.join(expected)}")
         number = isinstance(loss, (int, float)) and not isinstance(loss, bool)
         if not number or not abs(loss) <= sys.float_info.max:  # of NaN, that is not true either
-            raise ModelFormatError(f"loss of {name} must be a finite number, not {_clip(loss)}")
+            raise ModelFormatError(f"loss of {name} must be a finite number, not {shown(loss)}")
     return {name: float(losses[name]) for name in expected if name in losses}
 
 
@@ -182,17 +184,19 @@ def _header_end(data: bytes) -> int:
 def _parse_about(header: dict) -> dict:
     """Our entry in the header, of a version that is known."""
     metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get(METADATA_KEY), str):
+    if not isinstance(metadata, dict) or METADATA_KEY not in metadata:
         raise ModelFormatError(
             f"the metadata has no {METADATA_KEY!r} entry: not a fastwavenet model"
         )
+    if not all(isinstance(text, str) for text in metadata.values()):
+        raise ModelFormatError("not a valid safetensors file: its metadata must be strings")
     about = _json(metadata[METADATA_KEY], f"{METADATA_KEY!r} metadata")
     version = about.get("version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ModelFormatError(f"version must be a whole number from 1, not {_clip(version)}")
+        raise ModelFormatError(f"version must be a whole number from 1, not {shown(version)}")
     if version > VERSION:
         raise ModelFormatError(
-            f"the file has format version {_clip(version)}; "
+            f"the file has format version {shown(version)}; "
             f"this fastwavenet reads up to {VERSION}: upgrade it"
         )
     return about
@@ -220,17 +224,45 @@ def _parse_losses(about: dict) -> dict[str, float]:
     return check_losses(about.get("loss", {})) if about["version"] > 1 else {}
 
 
-def _array(name: str, entry: dict) -> np.ndarray:
-    if entry["dtype"] != "F32":
-        raise ModelFormatError(f"tensor {_clip(name)} must be F32, not {_clip(entry['dtype'])}")
-    shape, array = entry["shape"], np.frombuffer(entry["data"], dtype="<f4")
-    if len(shape) > MAX_RANK or array.size != math.prod(shape) or array.size == 0:
-        raise ModelFormatError(f"tensor {_clip(name)} cannot have shape {_clip(shape)}")
-    array.flags.writeable = False
-    return array.reshape(shape)
+def _parse_tensors(spec: WaveNetSpec, header: dict, tensors: memoryview) -> dict[str, np.ndarray]:
+    """Read-only views of the tensors' bytes, after all names, dtypes, shapes and places."""
+    expected = spec.tensors()
+    _check_names({name: None for name in header if name != "__metadata__"}, expected)
+    places = {name: _place(name, header[name], shape) for name, shape in expected.items()}
+    at = 0
+    for begin, end in sorted(places.values()):
+        if begin != at:
+            raise ModelFormatError(
+                f"not a valid safetensors file: a tensor begins at byte {shown(begin)}, not at {at}"
+            )
+        at = end
+    if at != len(tensors):
+        raise ModelFormatError(
+            f"not a valid safetensors file: {at} bytes of tensors expected, {len(tensors)} found"
+        )
+    numbers = np.require(np.frombuffer(tensors, "<f4"), requirements="A")  # a copy if unaligned
+    numbers.flags.writeable = False
+    return {
+        name: numbers[begin // 4 : end // 4].reshape(expected[name])
+        for name, (begin, end) in places.items()
+    }
 
 
-def _clip(value: object) -> str:
-    """At most 80 characters of a foreign file's text, on one line."""
-    text = str(value)[:80]
-    return text if text.isprintable() else ascii(text)
+def _place(name: str, entry: object, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Begin and end of a tensor that is of this shape in float32."""
+    fields = entry if isinstance(entry, dict) else {}
+    dtype, sides, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if dtype != "F32":
+        raise ModelFormatError(f"tensor {name!r} must be F32, not {shown(dtype)}")
+    if not _whole(sides) or sides != list(shape):
+        found = tuple(sides) if isinstance(sides, list) else sides
+        raise ModelFormatError(f"tensor {name!r} must have shape {shape}, not {shown(found)}")
+    size = 4 * math.prod(shape)
+    if not _whole(offsets) or len(offsets) != 2 or offsets[1] - offsets[0] != size:
+        raise ModelFormatError(f"tensor {name!r} must take {size} bytes, not {shown(offsets)}")
+    return offsets[0], offsets[1]
+
+
+def _whole(numbers: object) -> TypeGuard[list[int]]:
+    """Whether they are a list of whole numbers; True is none."""
+    return isinstance(numbers, list) and all(type(number) is int for number in numbers)

@@ -20,5 +20,5 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # more digits than Python converts
         text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value"
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: MOST + 1])
     return text if len(text) <= MOST else text[: MOST - 3] + "..."
