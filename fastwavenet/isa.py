@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _engine
+from .shown import shown
 
 ENVIRONMENT = "FASTWAVENET_ISA"
 
@@ -28,4 +29,4 @@ def isa(name: str | None = None) -> str:
     if chosen in available:
         return chosen
     what = "not available on this machine" if chosen in _engine.isa_names() else "unknown"
-    raise ValueError(f"{source} {chosen!r} is {what}; available: {', '.join(available)}")
+    raise ValueError(f"{source} {shown(chosen)} is {what}; available: {', '.join(available)}")

@@ -14,14 +14,19 @@ import numpy.typing as npt
 
 from . import _engine
 from .isa import isa as resolve_isa
+from .shown import shown
 
 
-@functools.lru_cache(maxsize=16)
 def _codec(levels: int) -> _engine.MuLaw:
     whole = isinstance(levels, (int, np.integer)) and not isinstance(levels, bool)
     if not whole or not 2 <= levels <= 65536:
-        raise ValueError(f"levels must be a whole number from 2 to 65536, not {levels!r}")
-    return _engine.MuLaw(int(levels))
+        raise ValueError(f"levels must be a whole number from 2 to 65536, not {shown(levels)}")
+    return _kept_codec(int(levels))
+
+
+@functools.lru_cache(maxsize=16)
+def _kept_codec(levels: int) -> _engine.MuLaw:
+    return _engine.MuLaw(levels)
 
 
 def code_dtype(levels: int) -> type[np.unsignedinteger]:
@@ -63,7 +68,7 @@ def mu_law_encode(
     if not _coded(functools.partial(codec.encode, isa), audio, fed_as, out):
         with np.errstate(over="ignore"):
             where = _first(~np.isfinite(audio.astype(np.float32)))
-        raise ValueError(f"audio must be finite: {audio[where]} at index {_shown(where)}")
+        raise ValueError(f"audio must be finite: {audio[where]} at index {_index(where)}")
     return out
 
 
@@ -111,7 +116,7 @@ def check_codes(codes: npt.ArrayLike, levels: int) -> np.ndarray:
     if may_be_outside and (int(codes.min()) < 0 or int(codes.max()) >= levels):
         where = _first((codes < 0) | (codes >= levels))
         raise ValueError(
-            f"codes must be from 0 to {levels - 1}: {codes[where]} at index {_shown(where)}"
+            f"codes must be from 0 to {levels - 1}: {codes[where]} at index {_index(where)}"
         )
     return np.require(codes, narrow, ("C", "A")).reshape(-1)
 
@@ -158,5 +163,5 @@ def _first(true: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(np.argmax(true), true.shape))
 
 
-def _shown(index: tuple[int, ...]) -> str:
+def _index(index: tuple[int, ...]) -> str:
     return str(index[0]) if len(index) == 1 else str(index)

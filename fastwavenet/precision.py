@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .shown import shown
 from .spec import PRECISIONS
 
 AUTO = "auto"
@@ -17,11 +18,11 @@ def resolve_precision(name: str, losses: Mapping[str, float]) -> str:
     taken, float32 apart.  What comes out never depends on the CPU.
     Raises ValueError, which lists the known ones, for another name.
     """
-    if name in PRECISIONS:
+    if isinstance(name, str) and name in PRECISIONS:
         return name
     if name != AUTO:
         known = ", ".join([AUTO, *PRECISIONS])
-        raise ValueError(f"precision must be one of {known}, not {name!r}")
+        raise ValueError(f"precision must be one of {known}, not {shown(name)}")
     affordable = [p for p in PRECISIONS if p in losses and losses[p] <= AFFORDABLE]
     return affordable[-1] if affordable else "float32"
 

@@ -148,7 +148,7 @@ class WaveNetSpec:
             ("conditioning", (None, "rows")),
         ):
             value = getattr(self, name)
-            if value not in known:
+            if not any(isinstance(value, type(k)) and value == k for k in known):
                 expected = " or ".join(repr(k) for k in known)
                 raise ValueError(
                     f"{name} {shown(value)} is not supported by this version, only {expected}"
@@ -222,7 +222,7 @@ class WaveNetSpec:
         every tap of a dilated convolution, one for the skip products of all layers together.
         Raises ValueError for an unknown precision.
         """
-        if precision not in PRECISIONS:
+        if not isinstance(precision, str) or precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
             raise ValueError(f"precision must be one of {known}, not {shown(precision)}")
         numbers = sum(math.prod(shape) for shape in self.tensors().values())
@@ -275,7 +275,7 @@ class WaveNetSpec:
 
 def _known_fields(cls: type, given: dict, what: str) -> None:
     fields = dataclasses.fields(cls)
-    unknown = sorted(set(given) - {f.name for f in fields})
+    unknown = [name for name in given if name not in {f.name for f in fields}]
     if unknown:
         raise ValueError(f"unknown {what} field {shown(unknown[0])}")
     required = {f.name for f in fields if f.default is dataclasses.MISSING}
