@@ -404,6 +404,32 @@ def test_everything_can_be_made_from_the_file_of_an_earlier_run(ran, tmp_path, c
     assert "| tiny |" in (tmp_path / "README.md").read_text()
 
 
+def test_outputs_that_cannot_be_written_are_refused_before_anything_is_measured(
+    monkeypatch, tmp_path
+):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    monkeypatch.setattr(command, "take_one_core", lambda: pytest.fail("measured"))
+    (tmp_path / "README.md").write_text("no tables\n")
+    nowhere = tmp_path / "none" / "file"
+    for argv, expected in (
+        (["-o", nowhere], "none does not exist"),
+        (["--chart", nowhere], "none does not exist"),
+        (["--chart", tmp_path / "a.png", "--suite", "mu-law"], "--chart draws the suite all or"),
+        (["--readme", nowhere], "none does not exist"),
+        (["--readme", tmp_path / "README.md"], "README.md: expected one line"),
+        (["--readme", tmp_path], "is a folder, expected a file name"),
+    ):
+        with pytest.raises((ValueError, OSError), match=expected):
+            command.run(arguments(*argv))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for argv in (["--from"], ["--quick", "--readme"]):
+        with pytest.raises(ValueError, match="pipe is a pipe or a device, expected a file"):
+            command.run(arguments(*argv, tmp_path / "pipe"))
+
+
 def test_the_suite_of_mu_law_alone_times_no_network(one_core, tmp_path, capsys):
     argv = ["--suite", "mu-law", "--seconds-per-cell", SECONDS, "-o", tmp_path / "run.json"]
     assert command.run(arguments(*argv)) == 0

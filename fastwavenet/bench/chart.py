@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..plots import save_figure
+from ..shown import shown
 from .known import voices
 from .results import machine_line
 
@@ -37,7 +39,9 @@ def save_chart(path: str | os.PathLike, results: dict) -> None:
 
     cells = results["cells"]
     if not cells:
-        raise ValueError(f"{path}: expected results of generation for a chart, found none")
+        raise ValueError(
+            f"{shown(Path(path))}: expected results of generation for a chart, found none"
+        )
     batches = sorted({cell["batch"] for cell in cells})
     networks = len({cell["network"] for cell in cells})
     figure = Figure(

@@ -8,15 +8,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ..files import check_target
+from ..shown import shown
 from . import results as files
 from .chart import save_chart
 from .generation import cells
 from .networks import NETWORKS
-from .table import TABLES, text_of, text_of_cell, write_readme
+from .table import TABLES, parts_of_readme, text_of, text_of_cell, write_readme
 
 USUAL = ["C1", "C1b", "C2", "C3", "C4", "C5"]
 LARGEST = "C4x30"  # by default with the fewest voices only: it takes its time
 MOST_VOICES = 1024
+DRAWN = ("all", "generation")  # of the suites
 SUITES = ("all", "generation", "instruction-sets", "cores", "latency", "mu-law")
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -58,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises Refused, a ValueError, if the table would not mean what it says; ValueError or OSError
     for files; ImportError if torch, or matplotlib for a chart, is missing.
     """
+    _check_outputs(arguments)
     if arguments.source is None:
         results = measured(arguments, cpus=take_one_core())
     else:
@@ -72,13 +76,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Everything about the files to write that is known before the measurements."""
+    for path in (arguments.output, arguments.chart, *arguments.readme):
+        if path is not None:
+            check_target(path)
+    for readme in arguments.readme:
+        parts_of_readme(readme)
+    if arguments.chart is not None:
+        import matplotlib  # noqa: F401  a missing one is an error now
+
+        if arguments.source is None and arguments.suite not in DRAWN:
+            raise ValueError(f"--chart draws the suite {' or '.join(DRAWN)}, not {arguments.suite}")
+
+
 def measured(arguments: argparse.Namespace, cpus: Sequence[int]) -> dict:
     """Runs what the arguments ask for, and shows each table when it is ready."""
     seconds = arguments.seconds_per_cell or (0.5 if arguments.quick else 1.5)
     plan = _plan(arguments)
     results: dict = {"machine": files.machine(), "seconds_per_cell": seconds, "cells": []}
     print(files.machine_line(results), flush=True)
-    if arguments.suite in ("all", "generation"):
+    if arguments.suite in DRAWN:
         for cell in cells(plan, seconds):
             print("\n" + text_of_cell(cell), flush=True)
             results["cells"].append(cell)
@@ -155,7 +173,9 @@ def _networks(text: str) -> list[str]:
     names = text.split(",")
     unknown = [name for name in names if name not in NETWORKS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"unknown {unknown[0]!r}; known: {', '.join(NETWORKS)}")
+        raise argparse.ArgumentTypeError(
+            f"unknown {shown(unknown[0])}; known: {', '.join(NETWORKS)}"
+        )
     return list(dict.fromkeys(names))
 
 
@@ -163,7 +183,7 @@ def _batches(text: str) -> list[int]:
     numbers = [int(part) if part.isdecimal() else 0 for part in text.split(",")]
     if not all(1 <= number <= MOST_VOICES for number in numbers):
         raise argparse.ArgumentTypeError(
-            f"must be numbers of voices from 1 to {MOST_VOICES}, as in 1,8, not {text!r}"
+            f"must be numbers of voices from 1 to {MOST_VOICES}, as in 1,8, not {shown(text)}"
         )
     return sorted(set(numbers))
 
@@ -174,5 +194,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 600:
-        raise argparse.ArgumentTypeError(f"must be a number above 0 and up to 600, not {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"must be a number above 0 and up to 600, not {shown(text)}"
+        )
     return value

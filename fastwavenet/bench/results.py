@@ -9,10 +9,12 @@ from importlib import metadata
 from pathlib import Path
 
 from .. import __version__
-from ..files import replace_atomically
+from ..files import read_regular, replace_atomically
 from ..isa import available_isas
+from ..shown import shown
 
 FORMAT = {"made_by": "fastwavenet bench", "format": 2}
+EXPECTED = "expected a file of `fastwavenet bench -o`"
 
 
 def machine() -> dict:
@@ -39,13 +41,14 @@ def save(path: str | os.PathLike, results: dict) -> None:
 
 def load(path: str | os.PathLike) -> dict:
     """Raises ValueError if the file is not what `save` wrote, OSError if it cannot be read."""
+    data = read_regular(path)
     try:
-        results = json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+        results = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{shown(Path(path))}: not JSON: {EXPECTED}") from None
     found = {key: results.get(key) for key in FORMAT} if isinstance(results, dict) else None
     if found != FORMAT:
-        raise ValueError(f"{path}: expected a file of `fastwavenet bench -o`, found {found}")
+        raise ValueError(f"{shown(Path(path))}: {EXPECTED}, found {shown(found)}")
     return results
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..files import replace_atomically
+from ..files import read_regular, replace_atomically
+from ..shown import shown
 from .contenders import PRECISIONS
 from .known import voices
 from .results import machine_line
@@ -71,16 +72,27 @@ def write_readme(path: str | Path, results: dict) -> None:
     """Replaces what is between BEGIN, or BEGIN_SHORT, and END by the tables.
 
     Raises ValueError if the file has not one of the first and after it one of the last, each on a
-    line of its own.
+    line of its own; OSError if it cannot be read or written.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    before, begin, after = parts_of_readme(path)
+    tables = markdown(results, short=begin == BEGIN_SHORT)
+    replace_atomically(path, f"{before}{begin}\n\n{tables}\n\n{after}".encode())
+
+
+def parts_of_readme(path: str | Path) -> tuple[str, str, str]:
+    """The text before the tables, BEGIN or BEGIN_SHORT, and the text from END on.
+
+    Raises ValueError as `write_readme` does.
+    """
+    text = read_regular(path).decode()
     lines = "|".join(map(re.escape, (BEGIN, BEGIN_SHORT, END)))
     marks = [(m.start(), m.group()) for m in re.finditer(f"(?m)^(?:{lines})$", text)]
     if [mark == END for _, mark in marks] != [False, True]:
-        raise ValueError(f"{path}: expected one line {BEGIN!r} and after it one line {END!r}")
+        raise ValueError(
+            f"{shown(Path(path))}: expected one line {BEGIN!r} and after it one line {END!r}"
+        )
     (start, begin), (end, _) = marks
-    tables = markdown(results, short=begin == BEGIN_SHORT)
-    replace_atomically(path, f"{text[:start]}{begin}\n\n{tables}\n\n{text[end:]}".encode())
+    return text[:start], begin, text[end:]
 
 
 def markdown(results: dict, short: bool = False) -> str:
