@@ -1,10 +1,10 @@
 /* Generates sound with the C engine alone:
  *
  *     python examples/dump_model.py voice.safetensors voice.dump
- *     generate voice.dump 64000 7 0.9 > out.wav          (samples, seed, temperature)
+ *     generate voice.dump 64000 7 1 > out.wav            (samples, seed, temperature)
  *
  * docs/c-api.md says how to compile it, and explains each call.  The samples are those of
- * fastwavenet.generate(model, n_samples=64000, seed=7, temperature=0.9), on every machine. */
+ * fastwavenet.generate(model, n_samples=64000, seed=7, temperature=1), on every machine. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ DOCUMENTS = sorted(
     + [*(ROOT / "docs").glob("*.md"), *(ROOT / "bench").glob("*.md")]
 )
 RUN_IN_ORDER = {"python", "pycon"}
+VOICE = small_spec(levels=256, sample_rate=16000)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -167,8 +169,7 @@ def test_the_index_names_every_page():
 @pytest.fixture
 def workshop(tmp_path, monkeypatch) -> Path:
     """The current folder, with what the examples take for granted."""
-    voice = small_spec(levels=256, sample_rate=16000)
-    modelfile.save(tmp_path / "voice.safetensors", voice, weights_of(voice))
+    modelfile.save(tmp_path / "voice.safetensors", VOICE, weights_of(VOICE))
     hello = 0.3 * np.sin(np.arange(16000) / 20)
     soundfile.write(tmp_path / "hello.wav", hello, 16000, subtype="PCM_16")
     monkeypatch.chdir(tmp_path)
@@ -373,39 +374,71 @@ def c_api() -> list[Block]:
     return blocks((ROOT / "docs/c-api.md").read_text())
 
 
-def test_the_flags_to_build_with_are_those_of_setup(build, c_api, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def page_commands(c_api) -> str:
+    """All commands of the page, one block after the other."""
+    return "".join(block.text for block in c_api if block.language == "sh")
+
+
+SHELLS = ["sh", "bash", "zsh"]
+
+
+def in_a_shell(commands: str, folder: Path, shell: str = "sh", **variables: str) -> str:
+    """Runs them in one shell, which ends at the first error; their output."""
+    environment = os.environ | variables
+    done = subprocess.run(
+        [shell, "-ec", commands], cwd=folder, env=environment, capture_output=True, text=True,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_flags_to_build_with_are_those_of_setup(build, c_api, tmp_path, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"this machine has no {shell}")
     (tmp_path / "gcc").write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / "gcc").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "model.o").touch()  # zsh refuses *.o without one
     commands = next(b.text for b in c_api if b.language == "sh")
-    done = subprocess.run(["sh", "-ec", commands], cwd=tmp_path, capture_output=True, text=True)
-    calls = done.stdout.splitlines()
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    calls = in_a_shell(commands, tmp_path, shell, PATH=path).splitlines()
     flags = " ".join(flag for flag in build["FLAGS"] if flag != "-fvisibility=hidden")
-    assert [call.startswith(f"{flags} ") for call in calls] == [True] * len(calls)
-    objects = setup_names("x86_64")["isa_objects"]()
-    assert len(calls) == 3 + len(objects)  # the common files in two calls, and the program
-    for name, (source, own) in objects.items():
-        assert " ".join([flags, *own, "-c", f"../{source}", "-o", f"{name}.o"]) in calls
+    common = [s for s in build["extension"].sources if s.endswith(".c")]
+    objects = setup_names("x86_64")["isa_objects"]() | {Path(s).stem: (s, []) for s in common}
+    assert all(call.startswith(f"{flags} ") for call in calls)
+    assert sorted(calls[:-1]) == sorted(
+        " ".join([flags, *own, "-c", source, "-o", f"build/{name}.o"])
+        for name, (source, own) in objects.items()
+    )
 
 
 @pytest.fixture(scope="module")
-def built(build, c_api, tmp_path_factory) -> Path:
-    """A folder in which the commands of the page were run."""
+def built(build, page_commands, tmp_path_factory) -> Path:
+    """A source tree with a model, in which all commands of the page were run, in one shell."""
     folder = tmp_path_factory.mktemp("c_api")
     if "avx2" not in build["ISA_FLAGS"]:
         pytest.skip("the page's commands are those for x86-64")
-    if subprocess.run(["sh", "-c", "command -v gcc"], capture_output=True).returncode:
+    if not shutil.which("gcc"):
         pytest.skip("this machine has no gcc")
     for name in ("csrc", "examples"):
         (folder / name).symlink_to(ROOT / name)
-    commands = next(b.text for b in c_api if b.language == "sh").replace("-O3", "-O1")  # faster
-    subprocess.run(["sh", "-ec", commands], cwd=folder, check=True, timeout=300)
-    return folder / "build"
+    modelfile.save(folder / "voice.safetensors", VOICE, weights_of(VOICE))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    commands = page_commands.replace("-O3", "-O1")  # faster
+    in_a_shell(commands, folder, PATH=path, PYTHONPATH=str(ROOT))
+    return folder
 
 
-def test_the_commands_of_the_page_build_the_program(built):
-    done = subprocess.run([built / "generate"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr[:15]) == (1, "generate: usage")
+def test_the_commands_of_the_page_run_in_one_shell_and_generate_what_python_does(built):
+    audio, rate = soundfile.read(built / "out.wav", dtype="int16")
+    expected = fw.generate(
+        fw.load(built / "voice.safetensors"), n_samples=64000, seed=7, temperature=1
+    )
+    assert rate == VOICE.sample_rate
+    assert np.array_equal(audio, np.clip(np.rint(expected * 32768), -32768, 32767))
 
 
 def test_the_c_of_the_page_compiles_and_links(c_api, built, tmp_path):
@@ -415,7 +448,7 @@ def test_the_c_of_the_page_compiles_and_links(c_api, built, tmp_path):
         (tmp_path / f"{number}.c").write_text(text)
     (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
     warn = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}"]
-    objects = built.glob("*.o")
+    objects = (built / "build").glob("*.o")
     libraries = ["-lm", "-pthread"]
     command = ["gcc", *warn, *tmp_path.glob("*.c"), *objects, *libraries, "-o", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True)
