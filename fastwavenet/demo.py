@@ -13,6 +13,7 @@ import numpy as np
 
 from .audio import read_audio, write_audio
 from .engine import Generator, generate
+from .files import check_folder, check_target
 from .model import Model, load
 
 CLIP = "arctic_a0009.flac"
@@ -28,7 +29,7 @@ def run_demo(output: Path, minutes: float = 1.0) -> None:
 
     from .training import train
 
-    output.mkdir(parents=True, exist_ok=True)
+    _make_folder(output)
     run = output / "run"
     shutil.rmtree(run, ignore_errors=True)
     with resources.as_file(resources.files("fastwavenet") / "data" / CLIP) as clip:
@@ -51,6 +52,14 @@ def run_demo(output: Path, minutes: float = 1.0) -> None:
     _draw(output, original, audio, rate)
     print(f"\nIn {output}/: out.wav (listen), picture.png (look), voice.safetensors (the model)")
     print(f"Next: fastwavenet generate {output}/voice.safetensors -o more.wav --seconds 10")
+
+
+def _make_folder(output: Path) -> None:
+    """Raises OSError if it is known already that something cannot be written there."""
+    check_folder(output)
+    output.mkdir(parents=True, exist_ok=True)
+    for name in ("voice.safetensors", "out.wav", "picture.png", "table.txt"):
+        check_target(output / name)
 
 
 def speed_table(model: Model, path: Path) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..files import check_target
+from ..files import check_target, is_named_pipe
 from ..shown import shown
 from . import results as files
 from .chart import save_chart
@@ -67,6 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         results = files.load(arguments.source)
         show(results)
+    for path in (arguments.output, arguments.chart):
+        if path is not None and is_named_pipe(path):
+            print(f"{shown(path)}: waiting for a program that reads from this pipe", flush=True)
     if arguments.output is not None:
         files.save(arguments.output, results)
     if arguments.chart is not None:

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from .. import modelfile
-from ..files import check_target, replace_atomically
+from ..files import check_target, is_named_pipe, replace_atomically
 from ..losses import Comparison
 from ..precision import AUTO, describe_losses, resolve_precision
+from ..shown import shown
 from .arguments import add_command
 from .recordings import read_recordings
 from .report import Report
@@ -44,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.measure is not None:
             losses = _measure(contents, arguments, report)
             data = modelfile.with_losses(data, losses)
+    if is_named_pipe(output):
+        report.warn(f"{shown(output)}: waiting for a program that reads from this pipe")
     replace_atomically(output, data)
     precision = resolve_precision(AUTO, losses)
     report.result(

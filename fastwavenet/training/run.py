@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from .. import modelfile
-from ..files import remove_leftovers, replace_atomically
+from ..files import check_folder, check_target, remove_leftovers, replace_atomically
 from ..spec import WaveNetSpec
 from . import checkpoint
 from .checkpoint import Checkpoint, Weights
@@ -30,6 +30,13 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.latest = path / "latest.safetensors"
         self.log = path / "log.jsonl"
+
+    def check_writable(self) -> None:
+        """Raises OSError if it is known already that the run cannot be saved here."""
+        check_folder(self.path)
+        if self.path.exists():
+            for file in (self.checkpoint, self.model, self.latest, self.log):
+                check_target(file)
 
     def check_empty(self) -> None:
         """Raises FileExistsError if there is a run already."""

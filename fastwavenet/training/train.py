@@ -108,6 +108,7 @@ def train(
     ModelFormatError if its checkpoint is damaged, OSError.
     """
     folder = RunFolder(Path(output))
+    folder.check_writable()
     if not resume:
         folder.check_empty()
     started = folder.load() if resume else None
