@@ -387,6 +387,14 @@ def test_a_readme_without_its_two_lines_is_left_alone(ran, tmp_path, text):
     assert path.read_text() == text
 
 
+def test_a_readme_with_lines_of_windows_gets_its_tables(ran, tmp_path):
+    path = tmp_path / "README.md"
+    for text in (README, README.replace("\n", "\r\n")):
+        path.write_bytes(text.encode())
+        table.write_readme(path, ran)
+        assert b"| tiny |" in path.read_bytes()
+
+
 # ---- the command -------------------------------------------------------------------------------
 
 

@@ -84,7 +84,7 @@ def parts_of_readme(path: str | Path) -> tuple[str, str, str]:
 
     Raises ValueError as `write_readme` does.
     """
-    text = read_regular(path).decode()
+    text = read_regular(path).decode().replace("\r\n", "\n")
     lines = "|".join(map(re.escape, (BEGIN, BEGIN_SHORT, END)))
     marks = [(m.start(), m.group()) for m in re.finditer(f"(?m)^(?:{lines})$", text)]
     if [mark == END for _, mark in marks] != [False, True]:
