@@ -1,22 +1,29 @@
 import contextlib
 import copy
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
-import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import every_network, random_weights, small_spec, widths
+from model_files import (
+    DATA,
+    HEADER_END,
+    SPEC,
+    WEIGHTS,
+    assert_same_model,
+    header_end,
+    pack,
+    unpack,
+    with_metadata,
+)
+from networks import every_network, random_weights
 from recordings import full_disk
 
 from fastwavenet import modelfile
@@ -31,47 +38,8 @@ from fastwavenet.modelfile import (
 )
 from fastwavenet.spec import WaveNetSpec
 
-SPEC = small_spec(**widths(2), levels=4, dilations=(1, 2))
-WEIGHTS = random_weights(SPEC, 1)
-
-
-def saved(spec: WaveNetSpec, weights: dict[str, np.ndarray]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        save(f"{folder}/m.safetensors", spec, weights)
-        return Path(folder, "m.safetensors").read_bytes()
-
-
-def header_end(data: bytes) -> int:
-    return 8 + int.from_bytes(data[:8], "little")
-
-
-DATA = saved(SPEC, WEIGHTS)
-HEADER_END = header_end(DATA)
-ABOUT = '{"version": 1, "spec": %s}'
 LOSSES = {"bfloat16": -0.00003, "int8": 0.00014}
 DATA_WITH_LOSSES = with_losses(DATA, LOSSES)
-
-
-def unpack(data: bytes) -> tuple[dict, bytes]:
-    """A file's header, with the JSON inside its metadata parsed in place, and the tensors."""
-    header = json.loads(data[8 : header_end(data)])
-    header["__metadata__"]["fastwavenet"] = json.loads(header["__metadata__"]["fastwavenet"])
-    return header, data[header_end(data) :]
-
-
-def pack(header: dict, tensors: bytes) -> bytes:
-    metadata = header.get("__metadata__")
-    if isinstance(metadata, dict) and "fastwavenet" in metadata:
-        ours = json.dumps(metadata["fastwavenet"])
-        header = header | {"__metadata__": metadata | {"fastwavenet": ours}}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return len(text).to_bytes(8, "little") + text + tensors
-
-
-def with_metadata(data: bytes = DATA, **changes) -> bytes:
-    header, tensors = unpack(data)
-    header["__metadata__"]["fastwavenet"] |= changes
-    return pack(header, tensors)
 
 
 @contextlib.contextmanager
@@ -82,14 +50,6 @@ def traced_memory() -> Iterator[Callable[[], int]]:
         yield lambda: tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def assert_same_model(found, spec, weights) -> None:
-    assert found[0] == spec
-    assert list(found[1]) == list(weights)
-    for name, array in weights.items():
-        assert found[1][name].tobytes() == array.tobytes()
-        assert (found[1][name].shape, found[1][name].dtype) == (array.shape, np.float32)
 
 
 # ---- there and back --------------------------------------------------------------------------
@@ -293,92 +253,6 @@ def test_a_file_that_cannot_be_read_is_an_os_error(tmp_path):
         load(tmp_path / "nowhere.safetensors")
     with pytest.raises(IsADirectoryError):
         load(tmp_path)
-
-
-def test_a_pipe_is_refused_at_once_though_nobody_writes_it(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", "/dev/null"):
-        with pytest.raises(ModelFormatError, match=f"{path}: .* it is a pipe or a device"):
-            load(path)
-
-
-@pytest.mark.parametrize("count", [1, 14_000])
-def test_a_header_of_tensors_that_the_spec_has_not_is_refused_before_they_are_looked_at(
-    count, monkeypatch
-):
-    header, tensors = unpack(DATA)
-    extra = {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(count)}
-    looked_at, place = [], modelfile._place
-    monkeypatch.setattr(modelfile, "_place", lambda *a: looked_at.append(a[0]) or place(*a))
-    with pytest.raises(ModelFormatError, match="unexpected tensor 't0': the spec has none"):
-        parse(pack(header | extra, tensors))
-    assert looked_at == []
-    parse(DATA)
-    assert looked_at == list(WEIGHTS)
-
-
-def test_a_header_of_any_length_leaves_the_weights_aligned():
-    header, tensors = unpack(DATA)
-    for padding in range(8):
-        header["__metadata__"]["padding"] = "x" * padding
-        found = parse(pack(header, tensors))
-        assert_same_model(found, SPEC, WEIGHTS)
-        assert all(a.flags.aligned and not a.flags.writeable for a in found.weights.values())
-
-
-ODD_PLACES = {
-    "gap": lambda places: [(b + 8, e + 8) for b, e in places],
-    "first one twice": lambda places: [places[0], *places[:-1]],
-    "overlap": lambda places: [places[0], *((b - 4, e - 4) for b, e in places[1:])],
-}
-
-
-@pytest.mark.parametrize("move", ODD_PLACES.values(), ids=ODD_PLACES)
-def test_tensors_must_fill_the_file_without_gaps_or_overlaps(move):
-    header, tensors = unpack(DATA)
-    names = sorted(header.keys() - {"__metadata__"}, key=lambda n: header[n]["data_offsets"])
-    places = move([tuple(header[name]["data_offsets"]) for name in names])
-    for name, place in zip(names, places, strict=True):
-        header[name]["data_offsets"] = place
-    with pytest.raises(ModelFormatError, match="not a valid safetensors file|must take .* bytes"):
-        parse(pack(header, tensors + bytes(8)))
-
-
-LOADED = """
-import sys
-import fastwavenet as fw
-
-def peak():
-    with open("/proc/self/status") as status:
-        (line,) = [line for line in status if line.startswith("VmHWM")]
-    return 1024 * int(line.split()[1])
-
-before = peak()
-try:
-    fw.load(sys.argv[1])
-    print("loaded", end=" ")
-except fw.ModelFormatError:
-    print("refused", end=" ")
-print(peak() - before)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
-@pytest.mark.parametrize("padding", [0, 1])
-@pytest.mark.parametrize("last", [0.5, float("nan")])
-def test_loading_takes_twice_the_memory_of_the_file_at_most(tmp_path, padding, last):
-    spec = small_spec(**widths(64), levels=32768)
-    weights = {name: np.full(shape, 0.5, np.float32) for name, shape in spec.tensors().items()}
-    data = safetensors.numpy.save(weights, {"fastwavenet": ABOUT % json.dumps(spec.to_dict())})
-    header, tensors = unpack(data)
-    header["__metadata__"]["padding"] = "x" * padding
-    tensors = tensors[:-4] + np.float32(last).tobytes()
-    path = tmp_path / "m.safetensors"
-    path.write_bytes(pack(header, tensors))
-    command = [sys.executable, "-c", LOADED, str(path)]
-    outcome, grown = subprocess.check_output(command, text=True).split()
-    assert outcome == ("loaded" if last == 0.5 else "refused")
-    assert len(data) > 2**24 and int(grown) < 2 * len(data) + 2**22
 
 
 # ---- losses ----------------------------------------------------------------------------------

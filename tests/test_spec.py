@@ -291,7 +291,7 @@ SMALL_SIZES = st.builds(
 )
 
 
-@hypothesis.settings(max_examples=150)
+@hypothesis.settings(max_examples=80)
 @given(SMALL_SIZES)
 def test_the_engine_allocates_what_the_bounds_count_and_not_much_less(spec):
     found = {name: network(spec, name) for name in PRECISIONS}
