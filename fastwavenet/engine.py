@@ -23,6 +23,7 @@ from .isa import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import output_array
 from .samples import check_rate, to_codes
+from .types import Audio, Isa
 
 LOOK_SECONDS = 0.02  # between two looks at Ctrl-C, about
 FIRST_MACS = 2**21  # before the first look, when nothing is known about the machine's speed
@@ -77,7 +78,7 @@ class Generator:
         batch: int | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
-        isa: str | None = None,
+        isa: Isa | None = None,
         threads: int = 1,
     ):
         check_model(model)
@@ -174,9 +175,9 @@ class Generator:
         *,
         cond: npt.ArrayLike | None = None,
         hop: int = 1,
-        out: np.ndarray | None = None,
+        out: Audio | None = None,
         progress: Progress | None = None,
-    ) -> np.ndarray:
+    ) -> Audio:
         """The next n samples: float32 (n,), or (batch, n), in [-1, 1].
 
         out: an array of that shape and dtype to write them to, of any strides; it is returned.
@@ -201,9 +202,7 @@ class Generator:
             return out
         return audio[0] if self.batch is None else audio
 
-    def _generate(
-        self, start: int, n: int, cond: np.ndarray | None, hop: int, audio: np.ndarray
-    ) -> None:
+    def _generate(self, start: int, n: int, cond: Audio | None, hop: int, audio: Audio) -> None:
         """n samples, `start` steps into a call, to `audio` (rows, n) of any strides."""
         if audio.flags.carray:
             self._run(start, n, cond, hop, audio=audio)
@@ -212,13 +211,13 @@ class Generator:
             self._run(start, n, cond, hop, audio=piece)
             audio[...] = piece
 
-    def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[np.ndarray]:
+    def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[Audio]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
         _whole("chunk", chunk, 1, MAX_SAMPLES)
         left = None if n_samples is None else _whole("n_samples", n_samples, 0, MAX_SAMPLES)
         return self._blocks(chunk, left)
 
-    def _blocks(self, chunk: int, left: int | None) -> Iterator[np.ndarray]:
+    def _blocks(self, chunk: int, left: int | None) -> Iterator[Audio]:
         while left is None or left > 0:
             n = chunk if left is None else min(chunk, left)
             yield self.generate(n)
@@ -227,7 +226,7 @@ class Generator:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> np.ndarray:
+    def __next__(self) -> Audio:
         """The next BLOCK samples; there is always more."""
         return self.generate(BLOCK)
 
@@ -317,7 +316,7 @@ class Generator:
         return self.model, arguments, self.get_state()
 
     def _run(
-        self, start: int, n: int, cond: np.ndarray | None, hop: int, **arrays: np.ndarray | None
+        self, start: int, n: int, cond: Audio | None, hop: int, **arrays: np.ndarray | None
     ) -> None:
         """n steps, `start` steps into a call; arrays as in _engine.Stream.run."""
         if self._cancelled and self._cancelled == self._rows.use():
@@ -352,7 +351,7 @@ class Generator:
             yield start, length
             start += length
 
-    def _cond(self, cond: npt.ArrayLike | None, steps: int, hop: int) -> np.ndarray | None:
+    def _cond(self, cond: npt.ArrayLike | None, steps: int, hop: int) -> Audio | None:
         """float32 (frames, rows, layers, 2 D), or None for a model without conditioning."""
         spec = self.model.spec
         _whole("hop", hop, 1, MAX_SAMPLES)
@@ -380,7 +379,7 @@ class Generator:
         shape = (len(rows), self._rows.rows, *one_row)
         return np.require(np.broadcast_to(rows, shape), None, ("C", "A"))
 
-    def _out(self, out: np.ndarray, n: int) -> np.ndarray:
+    def _out(self, out: Audio, n: int) -> Audio:
         """The caller's array as (rows, n)."""
         shape = (n,) if self.batch is None else (self.batch, n)
         checked = output_array(out, shape, np.dtype(np.float32))
@@ -429,11 +428,11 @@ def generate(
     sample_rate: int | None = None,
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
-    isa: str | None = None,
+    isa: Isa | None = None,
     threads: int = 1,
-    out: np.ndarray | None = None,
+    out: Audio | None = None,
     progress: Progress | None = None,
-) -> np.ndarray:
+) -> Audio:
     """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
 
     seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of

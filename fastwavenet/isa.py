@@ -6,16 +6,17 @@ import os
 
 from . import _engine
 from .shown import shown
+from .types import Isa
 
 ENVIRONMENT = "FASTWAVENET_ISA"
 
 
-def available_isas() -> list[str]:
+def available_isas() -> list[Isa]:
     """The instruction sets that this CPU and operating system can run, worst to best."""
     return _engine.supported_isas()
 
 
-def isa(name: str | None = None) -> str:
+def isa(name: Isa | None = None) -> Isa:
     """The instruction set in use: `name`, else $FASTWAVENET_ISA, else the best available.
 
     Results do not depend on it, only speed does.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .engine import LOOK_SECONDS, Generator, Progress, _whole
 from .model import Model, check_model
 from .samples import check_rate
+from .types import Isa
 
 MAX_THREADS = 1024
 
@@ -27,10 +28,10 @@ def score(
     sample_rate: int | None = None,
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
-    isa: str | None = None,
+    isa: Isa | None = None,
     threads: int = 1,
     progress: Progress | None = None,
-) -> np.ndarray:
+) -> npt.NDArray[np.float32]:
     """How surprising each sample after the first is to the model: float32 (n - 1,), in nats.
 
     samples: (n,), codes or audio.  sample_rate: Hz of the audio; another one than the model's is
@@ -70,8 +71,8 @@ def outputs(
     sample_rate: int | None = None,
     cond: npt.ArrayLike | None = None,
     hop: int = 1,
-    isa: str | None = None,
-) -> np.ndarray:
+    isa: Isa | None = None,
+) -> npt.NDArray[np.float32]:
     """The network's logits, float32 (n, levels); row t predicts sample t + 1.
 
     samples, sample_rate: as in `score`.  cond: as in `Generator.generate`, n steps.
@@ -89,7 +90,7 @@ def outputs(
 
 
 def _listener(
-    model: Model, samples: npt.ArrayLike, sample_rate: int | None, isa: str | None
+    model: Model, samples: npt.ArrayLike, sample_rate: int | None, isa: Isa | None
 ) -> tuple[Generator, np.ndarray]:
     """A generator about to be fed the first of the samples, and their codes, (1, n)."""
     check_rate(sample_rate, check_model(model).sample_rate)

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _engine, modelfile
 from .hugepages import huge_page_bytes
 from .precision import resolve_precision
 from .shown import shown
 from .spec import WaveNetSpec
+from .types import AskedPrecision, Path, Precision
 
 
 class Model:
@@ -31,8 +33,8 @@ class Model:
     def __init__(
         self,
         spec: WaveNetSpec,
-        weights: Mapping[str, np.ndarray],
-        precision: str = "float32",
+        weights: Mapping[str, npt.NDArray[np.float32]],
+        precision: AskedPrecision = "float32",
         *,
         losses: Mapping[str, float] | None = None,
     ):
@@ -52,7 +54,7 @@ class Model:
         return self._spec.sample_rate
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """What it computes in: "float32", "bfloat16" or "int8"."""
         return self._precision
 
@@ -98,12 +100,15 @@ def check_model(model: object) -> Model:
 
 
 def _unpickled(
-    spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str, losses: dict[str, float]
+    spec: WaveNetSpec,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    precision: Precision,
+    losses: dict[str, float],
 ) -> Model:
     return Model(spec, weights, precision, losses=losses)
 
 
-def load(path: str | os.PathLike, precision: str = "auto") -> Model:
+def load(path: Path, precision: AskedPrecision = "auto") -> Model:
     """Reads a model file.
 
     precision: what to compute in.  "auto" is the first of int8, bfloat16 and float32 that loses at

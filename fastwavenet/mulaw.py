@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from . import _engine
 from .isa import isa as resolve_isa
 from .shown import shown
+from .types import Isa
 
 
 def _codec(levels: int) -> _engine.MuLaw:
@@ -46,10 +48,10 @@ _DECODED = (np.dtype(np.float32), np.dtype(np.int16))
 def mu_law_encode(
     audio: npt.ArrayLike,
     levels: int = 256,
-    out: np.ndarray | None = None,
+    out: npt.NDArray[np.unsignedinteger] | None = None,
     *,
-    isa: str | None = None,
-) -> np.ndarray:
+    isa: Isa | None = None,
+) -> npt.NDArray[np.unsignedinteger]:
     """Amplitudes to codes 0 .. levels - 1; amplitudes outside [-1, 1] are clipped.
 
     audio: float32 or float64 in [-1, 1], or int16; any shape, strides and byte order.
@@ -75,11 +77,11 @@ def mu_law_encode(
 def mu_law_decode(
     codes: npt.ArrayLike,
     levels: int = 256,
-    out: np.ndarray | None = None,
+    out: npt.NDArray[Any] | None = None,
     *,
     dtype: npt.DTypeLike = np.float32,
-    isa: str | None = None,
-) -> np.ndarray:
+    isa: Isa | None = None,
+) -> npt.NDArray[Any]:
     """Codes 0 .. levels - 1 to amplitudes from exactly -1 to exactly 1.
 
     codes: integers, any shape, strides and byte order.

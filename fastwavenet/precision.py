@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from .shown import shown
-from .spec import PRECISIONS
+from .spec import PRECISIONS, Precision
+from .types import AskedPrecision
 
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 AFFORDABLE = 0.002  # nats per sample: a thousandth of what a sample of speech costs
 
 
-def resolve_precision(name: str, losses: Mapping[str, float]) -> str:
+def resolve_precision(name: AskedPrecision, losses: Mapping[str, float]) -> Precision:
     """`name`, or for "auto" the smallest precision that loses at most AFFORDABLE.
 
     losses: precision -> nats per sample lost against float32.  Without one a precision is not

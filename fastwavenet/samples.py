@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from .mulaw import check_codes, mu_law_encode
 from .shown import shown
+from .types import Isa
 
 
 def to_codes(
     samples: npt.ArrayLike,
     levels: int,
-    isa: str,
+    isa: Isa,
     *,
     batch: int | None = None,
     name: str = "samples",
@@ -71,7 +72,7 @@ def _array(samples: npt.ArrayLike, name: str) -> np.ndarray:
     return array
 
 
-def _coded(array: np.ndarray, levels: int, isa: str) -> np.ndarray:
+def _coded(array: np.ndarray, levels: int, isa: Isa) -> np.ndarray:
     """Codes of the array's shape."""
     if np.issubdtype(array.dtype, np.floating):
         return mu_law_encode(array, levels, isa=isa)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from .shown import shown
 
@@ -42,8 +42,10 @@ BLOCK = 64  # samples that go through the layers together
 TILE = 32  # rows that may be read past the last one
 AHEAD = 16  # samples for which past taps are computed at once, at most
 
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
+
 # What the engine can compute in, exact to small: name -> bytes of a product's weight.
-PRECISIONS = {"float32": 4, "bfloat16": 2, "int8": 1}
+PRECISIONS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
 
 
 @dataclass(frozen=True)

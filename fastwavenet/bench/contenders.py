@@ -9,6 +9,7 @@ from .. import _engine
 from ..isa import isa
 from ..model import Model
 from ..spec import WaveNetSpec
+from ..types import Precision
 from .engine_peer import Engine
 from .peer import NotAvailable, Peer, Weights
 
@@ -54,7 +55,7 @@ class Field:
     def contenders(self) -> dict[str, Peer]:
         return {**self.peers, **self.engines}
 
-    def rivals(self, precision: str) -> list[str]:
+    def rivals(self, precision: Precision) -> list[str]:
         """The peers that compute at least as precisely."""
         at_least = PRECISIONS[: PRECISIONS.index(precision) + 1]
         return [name for name, peer in self.peers.items() if peer.precision in at_least]

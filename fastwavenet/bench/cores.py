@@ -14,6 +14,7 @@ from pathlib import Path
 from ..engine import Generator
 from ..model import Model
 from ..spec import WaveNetSpec
+from ..types import Precision
 from .contenders import PRECISIONS
 from .measure import measure
 from .networks import NETWORKS, random_weights
@@ -60,7 +61,7 @@ def rows(networks: Sequence[str], cpus: Sequence[int], seconds: float) -> list[d
 
 
 def _rates(
-    spec: WaveNetSpec, weights: Weights, precision: str, cpus: Sequence[int], seconds: float
+    spec: WaveNetSpec, weights: Weights, precision: Precision, cpus: Sequence[int], seconds: float
 ) -> dict[str, float]:
     model = Model(spec, weights, precision=precision)
     with (
@@ -102,7 +103,7 @@ def voice_per_thread(model: Model, cpus: Sequence[int]) -> Iterator[Work]:
 
 @contextlib.contextmanager
 def voice_per_process(
-    spec: WaveNetSpec, weights: Weights, precision: str, cpus: Sequence[int]
+    spec: WaveNetSpec, weights: Weights, precision: Precision, cpus: Sequence[int]
 ) -> Iterator[Work]:
     """Generators in processes, each on a core and with a model of its own.
 
@@ -132,7 +133,9 @@ def voice_per_process(
             process.join()
 
 
-def _serve(pipe: Connection, cpu: int, spec: WaveNetSpec, weights: Weights, precision: str) -> None:
+def _serve(
+    pipe: Connection, cpu: int, spec: WaveNetSpec, weights: Weights, precision: Precision
+) -> None:
     """Generates as many samples as it is asked for, and says how many it made in all.
 
     Ends when the other end is closed.

@@ -6,13 +6,14 @@ import numpy as np
 
 from ..engine import Generator
 from ..model import Model
+from ..types import Isa
 from .peer import Peer
 
 
 class Engine(Peer):
     """A generator with a fixed seed, in a precision and on an instruction set."""
 
-    def __init__(self, model: Model, isa: str, batch: int = 1):
+    def __init__(self, model: Model, isa: Isa, batch: int = 1):
         self.model, self.isa, self.batch = model, isa, batch
         self.precision = model.precision
         self.generator = self._fresh()

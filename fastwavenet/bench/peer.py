@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from ..types import Precision
+
 Weights = Mapping[str, np.ndarray]
 
 
@@ -33,7 +35,7 @@ class Peer:
     """
 
     batch: int
-    precision = "float32"  # of its products
+    precision: Precision = "float32"  # of its products
     checked_steps: int | None = None  # over how many its logits are checked; None: all
     reads_weights_once = True  # per step; only then does the memory's bandwidth bound it
 
