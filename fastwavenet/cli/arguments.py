@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
+
+from ..shown import MOST
+from .report import put
 
 
 class Parser(argparse.ArgumentParser):
@@ -14,7 +19,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"fastwavenet: error: {message} (see {self.prog} --help)\n")
+        shortened = re.sub(rf"\S{{{MOST + 1},}}", lambda word: word[0][:MOST] + "...", message)
+        self.exit(2, f"fastwavenet: error: {shortened} (see {self.prog} --help)")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            put(message.rstrip("\n"), sys.stderr)
+        sys.exit(status)
 
 
 def add_command(

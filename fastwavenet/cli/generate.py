@@ -16,7 +16,7 @@ from ..files import check_target, is_stream
 from ..isa import isa as resolve_isa
 from ..model import Model, load
 from .arguments import add_command, add_precision
-from .report import Report
+from .report import Report, is_terminal
 
 MAX_SAMPLES = 2**31 - 64  # what a WAV file of 16-bit samples holds
 MAX_BATCH = 65536
@@ -154,7 +154,7 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
 def _check_outputs(arguments: argparse.Namespace, outputs: list[Path], n: int) -> None:
     """Before the work: can n samples be written there?"""
     if outputs == [STDOUT]:
-        if sys.stdout.isatty():
+        if is_terminal(sys.stdout):
             raise ValueError("-o - writes a WAV file: send it to a file or a pipe, not a terminal")
         encode_audio(np.zeros(1), 1, "WAV", arguments.subtype)
     else:

@@ -1,4 +1,8 @@
-"""What a command says: lines for people, or one JSON object, and a progress line on a terminal."""
+"""The lines of a command for people, or one JSON object, and a progress line on a terminal.
+
+Standard output and standard error may be missing, full or closed.  Reporting never ends the work:
+standard error is given up without a word, a failure of standard output is an error after the work.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +14,82 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 REDRAW_SECONDS = 0.1
 
 
+def put(text: str, stream: TextIO | None, end: str = "\n") -> Exception | None:
+    """Writes a line; if that fails, gives the stream up and returns the error."""
+    if stream is None:  # closed when Python started, or a program without a console
+        return None
+    try:
+        print(text, end=end, file=stream, flush=True)
+    except OSError as error:
+        give_up(stream)
+        return OSError(error.errno, error.strerror, "standard output")
+    except ValueError as error:  # closed since
+        return error
+    return None
+
+
+def give_up(stream: TextIO | None) -> None:
+    """Leads a stream to nowhere, so that Python's last flush of it cannot change the exit code."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
 class Report:
-    """Says results on stdout, or on stderr where stdout carries sound."""
+    """Results on stdout, or on stderr where stdout carries sound."""
 
     def __init__(self, arguments: argparse.Namespace, stdout_is_taken: bool = False):
         self.quiet, self.json = arguments.quiet, arguments.json
-        self.file = sys.stderr if stdout_is_taken else sys.stdout
+        self.to_stderr = stdout_is_taken
+        self.failure: Exception | None = None
 
     def line(self, text: str) -> None:
-        """For people."""
+        """For people.  A failure is kept until the work is done, for `result`."""
         if not (self.quiet or self.json):
-            print(text, file=self.file, flush=True)
+            self._put(text)
+
+    def part(self, text: str) -> None:
+        """A line that is itself a piece of the work; raises OSError if it cannot be written."""
+        self.line(text)
+        self._check()
 
     def result(self, values: Mapping[str, object], *lines: str) -> None:
-        """What came out: with --json as an object, else as lines."""
+        """The outcome: with --json as an object, else as lines.
+
+        Raises OSError if this or an earlier line could not be written to stdout.
+        """
         if self.json:
-            print(json.dumps(values, indent=1), file=self.file)
+            self._put(json.dumps(values, indent=1))
         else:
             for text in lines:
                 self.line(text)
+        self._check()
 
     def warn(self, text: str) -> None:
         """What is worth knowing and no error; on stderr, so that results stay clean."""
         if not self.quiet:
-            print(f"fastwavenet: {text}", file=sys.stderr)
+            put(f"fastwavenet: {text}", sys.stderr)
 
     def progress(self, sample_rate: int, what: str = "") -> ProgressLine:
-        return ProgressLine(sample_rate, what, sys.stderr.isatty() and not self.quiet)
+        return ProgressLine(sample_rate, what, is_terminal(sys.stderr) and not self.quiet)
+
+    def _put(self, text: str) -> None:
+        failure = put(text, sys.stderr if self.to_stderr else sys.stdout)
+        self.failure = self.failure or failure
+
+    def _check(self) -> None:
+        if self.failure is not None and not self.to_stderr:
+            raise self.failure from None
 
 
 @contextlib.contextmanager
@@ -73,21 +121,22 @@ class ProgressLine:
     ) -> None:
         if self.width:
             self._draw("")
-            print(end="\r", file=sys.stderr, flush=True)
+            put("", sys.stderr, end="\r")
 
-    def __call__(self, done: int, total: int) -> None:
-        """Samples done and wanted; for `progress=` of generate and score."""
+    def __call__(self, done: int, total: int | None) -> None:
+        """Samples done and wanted, None without an end; for `progress=` of generate and score."""
         now = time.monotonic()
         if not self.shown or now - self.drawn < REDRAW_SECONDS:
             return
         self.drawn = now
         speed = done / (now - self.began)
+        rate = f"{speed:,.0f} samples/s  {speed / self.sample_rate:.1f} x real time"
+        if total is None:
+            self._draw(f"{self.what}{done / self.sample_rate:.0f} s  {rate}")
+            return
         minutes, seconds = divmod(round((total - done) / speed), 60)
-        self._draw(
-            f"{self.what}{100 * done // total:3} %  {speed:,.0f} samples/s  "
-            f"{speed / self.sample_rate:.1f} x real time  {minutes}:{seconds:02} left"
-        )
+        self._draw(f"{self.what}{100 * done // total:3} %  {rate}  {minutes}:{seconds:02} left")
 
     def _draw(self, text: str) -> None:
-        print("\r" + text.ljust(self.width), end="", file=sys.stderr, flush=True)
+        put("\r" + text.ljust(self.width), sys.stderr, end="")
         self.width = len(text)

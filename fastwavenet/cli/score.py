@@ -83,7 +83,7 @@ def _score_source(
                 progress=progress,
             )
         scored.append(Scored(file, len(nats), float(nats.mean(dtype="float64"))))
-        report.line(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {file}")
+        report.part(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {file}")
     return scored
 
 
