@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import __version__
 from ..shown import shown
 from . import bench, demo, export, generate, info, score, train
-from .arguments import Parser
+from .arguments import CommandParser, Parser
 from .report import give_up, put
 
 OPTIONAL = ("torch", "tqdm", "matplotlib")  # packages of extras
@@ -67,7 +67,7 @@ def _parser() -> Parser:
         epilog="`fastwavenet COMMAND --help` shows a command's options and an example.",
     )
     parser.add_argument("--version", action="version", version=f"fastwavenet {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     for command in (train, export, generate, score, info, bench, demo):
         command.add(commands)
     return parser

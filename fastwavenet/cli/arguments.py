@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from ..shown import MOST
+from ..shown import MOST, shown
+from .nearest import nearest
 from .report import put
 
 
@@ -26,6 +27,27 @@ class Parser(argparse.ArgumentParser):
         if message:
             put(message.rstrip("\n"), sys.stderr)
         sys.exit(status)
+
+
+class CommandParser(Parser):
+    """Refuses options that it lacks itself: argparse would leave that to the parser above it."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._unknown(unknown))
+        return found, unknown
+
+    def _unknown(self, words: list[str]) -> str:
+        """The message for words that are no arguments; those without a dash may be values."""
+        names = [word.partition("=")[0] for word in words if word.startswith("-")] or words
+        named = " ".join(name if name.isprintable() else shown(name) for name in names)
+        options = [name for action in self._actions for name in action.option_strings]
+        places = {a.dest: str(a.metavar or a.dest) for a in self._actions if not a.option_strings}
+        hint = nearest(names[0], options, places)
+        return f"unrecognized arguments: {named}" + (f"; {hint}" if hint else "")
 
 
 def add_command(
