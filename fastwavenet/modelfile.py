@@ -28,6 +28,7 @@ from .spec import MAX_WEIGHT_BYTES, PRECISIONS, WaveNetSpec
 VERSION = 2  # of files with losses; without them it is 1, which older readers know
 MAX_HEADER_BYTES = 2**20
 METADATA_KEY = "fastwavenet"
+CHECKPOINT_KEY = "fastwavenet.training"  # of a run's checkpoint, which is no model
 
 
 class ModelFormatError(ValueError):
@@ -184,6 +185,11 @@ def _header_end(data: bytes) -> int:
 def _parse_about(header: dict) -> dict:
     """Our entry in the header, of a version that is known."""
     metadata = header.get("__metadata__")
+    if isinstance(metadata, dict) and CHECKPOINT_KEY in metadata:
+        raise ModelFormatError(
+            "a checkpoint of a training run, expected a model file: take model.safetensors, "
+            "which lies beside it"
+        )
     if not isinstance(metadata, dict) or METADATA_KEY not in metadata:
         raise ModelFormatError(
             f"the metadata has no {METADATA_KEY!r} entry: not a fastwavenet model"

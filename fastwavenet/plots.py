@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .files import replace_atomically
+from .files import check_target, is_stream, replace_atomically
+from .shown import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,8 @@ def spectrogram_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def draw_waveform(axes: Axes, audio: np.ndarray, sample_rate: int, title: str) -> None:
     axes.plot(np.arange(len(audio)) / sample_rate, audio, linewidth=0.3)
-    axes.set(title=title, xlim=(0, len(audio) / sample_rate), ylim=(-1, 1), ylabel="amplitude")
+    axes.set_title(shown(PurePath(title)), parse_math=False)  # a file's name may hold a $
+    axes.set(xlim=(0, len(audio) / sample_rate), ylim=(-1, 1), ylabel="amplitude")
 
 
 def draw_spectrogram(axes: Axes, audio: np.ndarray, sample_rate: int) -> None:
@@ -57,6 +60,13 @@ def draw_loss(axes: Axes, log: Sequence[dict]) -> None:
     axes.plot(minutes, [line["validation_loss"] for line in log], label="held out")
     axes.set(title="loss", xlabel="minutes of training", ylabel="nats per sample")
     axes.legend()
+
+
+def check_picture(path: str | os.PathLike) -> None:
+    """Before long work: raises ValueError or OSError if no picture can be written there."""
+    if Path(path).suffix.lower() != ".png" and not is_stream(path):
+        raise ValueError(f"{shown(Path(path))}: the name must end in .png")
+    check_target(path)
 
 
 def save_sounds(

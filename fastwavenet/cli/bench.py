@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..bench import command
+from ..files import check_target
+from ..plots import check_picture
 from .arguments import add_command
 from .report import silence
 
@@ -22,5 +24,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.output is not None:
+        check_target(arguments.output)
+    if arguments.chart is not None:
+        check_picture(arguments.chart)
     with silence(arguments.quiet):
         return command.run(arguments)

@@ -6,13 +6,16 @@ import argparse
 from pathlib import Path
 
 from .. import modelfile
-from ..files import check_target, is_named_pipe, replace_atomically
+from ..files import check_target, is_named_pipe, is_stream, replace_atomically
 from ..losses import Comparison
 from ..precision import AUTO, describe_losses, resolve_precision
 from ..shown import shown
 from .arguments import add_command
+from .models import BEST, LATEST, model_file
 from .recordings import read_recordings
 from .report import Report
+
+SUFFIX = ".safetensors"
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -37,7 +40,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     report, output, source = Report(arguments), arguments.output, _model_file(arguments)
-    check_target(output)  # before the work
+    _check_output(output)
     with modelfile.named_after(source):
         data = modelfile.read(source)
         contents = modelfile.parse(data)
@@ -57,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
             "losses": losses,
             "precision": precision,
         },
-        f"{output}: {spec.layers} layers, {spec.sample_rate} Hz, {len(data):,} bytes, {precision}",
+        f"{shown(output)}: {spec.layers} layers, {spec.sample_rate} Hz, {len(data):,} bytes, "
+        f"{precision}",
     )
     return 0
 
@@ -65,17 +69,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _model_file(arguments: argparse.Namespace) -> Path:
     """The file to copy."""
     given: Path = arguments.source
-    if given.is_file():
-        if arguments.latest:
-            raise ValueError(f"{given} is a file, expected a run folder to take --latest from")
-        return given
-    file = given / ("latest.safetensors" if arguments.latest else "model.safetensors")
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{given}: expected a run folder of `fastwavenet train`, with {file.name}, "
-            f"or a model file"
-        )
-    return file
+    if arguments.latest and given.is_file():
+        raise ValueError(f"{shown(given)} is a file, expected a run folder to take --latest from")
+    return model_file(given, LATEST if arguments.latest else BEST)
+
+
+def _check_output(path: Path) -> None:
+    """Before the work: a model file, or a device or pipe."""
+    if path.suffix.lower() != SUFFIX and not is_stream(path):
+        raise ValueError(f"{shown(path)}: the name must end in {SUFFIX}")
+    check_target(path)
 
 
 def _measure(
@@ -84,7 +87,7 @@ def _measure(
     """What each precision loses on the recordings; says it."""
     rate, comparison = contents.spec.sample_rate, Comparison(contents.spec, contents.weights)
     for file, audio in read_recordings(arguments.measure, rate, arguments.convert, report):
-        with report.progress(rate, f"{file.name} ") as progress:
+        with report.progress(rate, f"{shown(Path(file.name))} ") as progress:
             comparison.add(audio, progress)
     losses = comparison.losses()
     report.line(f"against float32 on {comparison.samples / rate:.1f} s: {describe_losses(losses)}")

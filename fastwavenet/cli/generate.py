@@ -12,10 +12,13 @@ import numpy as np
 
 from ..audio import check_output, encode_audio, read_audio, write_audio
 from ..engine import Generator
-from ..files import check_target, is_stream
+from ..files import is_stream
 from ..isa import isa as resolve_isa
-from ..model import Model, load
+from ..model import Model
+from ..plots import check_picture
+from ..shown import shown
 from .arguments import add_command, add_precision
+from .models import load_model
 from .report import Report, is_terminal
 
 MAX_SAMPLES = 2**31 - 64  # what a WAV file of 16-bit samples holds
@@ -32,7 +35,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "fastwavenet generate voice.safetensors -o out.wav --seconds 4 --seed 7 --temperature 0.9",
         extra="plot",
     )
-    option("model", type=Path, help="model file")
+    option("model", type=Path, help="model file, or run folder: its best model")
     option(
         "-o",
         "--output",
@@ -69,7 +72,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    model = load(arguments.model, arguments.precision)
+    model = load_model(arguments.model, arguments.precision)
     n = _length(arguments, model.sample_rate)
     outputs = _outputs(arguments)
     _check_outputs(arguments, outputs, n)
@@ -165,7 +168,7 @@ def _check_outputs(arguments: argparse.Namespace, outputs: list[Path], n: int) -
 
         if len(outputs) > MAX_PLOTTED:
             raise ValueError(f"--plot draws up to {MAX_PLOTTED} voices, not {len(outputs)}")
-        check_target(arguments.plot)
+        check_picture(arguments.plot)
 
 
 def _write(path: Path, audio: np.ndarray, sample_rate: int, subtype: str) -> None:
@@ -186,4 +189,5 @@ def _plot(path: Path, outputs: list[Path], audio: np.ndarray, sample_rate: int) 
 def _joined(outputs: list[Path]) -> str:
     if outputs == [STDOUT]:
         return "standard output"
-    return f"{outputs[0]}" + (f" ... {outputs[-1].name}" if len(outputs) > 1 else "")
+    last = f" ... {shown(Path(outputs[-1].name))}" if len(outputs) > 1 else ""
+    return f"{shown(outputs[0])}{last}"

@@ -11,10 +11,12 @@ import soundfile
 
 from .. import __version__, _engine
 from ..isa import available_isas, isa
-from ..model import Model, load
+from ..model import Model
 from ..precision import describe_losses
+from ..shown import shown
 from ..spec import WaveNetSpec
 from .arguments import add_command
+from .models import load_model, model_file
 from .report import Report
 
 PACKAGES = ("numpy", "soundfile", "soxr", "safetensors", "torch")
@@ -27,7 +29,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "describe a model file, or this installation",
         "fastwavenet info voice.safetensors",
     )
-    option("model", type=Path, nargs="?", help="model file; without it: versions and CPU")
+    option(
+        "model",
+        type=Path,
+        nargs="?",
+        help="model file, or run folder; without it: versions and CPU",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         facts = _installation()
         report.result(facts, *_lines({name: _text(value) for name, value in facts.items()}))
     else:
-        model = load(arguments.model)
-        facts = _model(model, arguments.model)
+        model = load_model(arguments.model)
+        facts = _model(model, model_file(arguments.model))
         report.result(facts, *_lines(_described(model.spec, facts)))
     return 0
 
@@ -87,7 +94,7 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
     """For people: name -> text."""
     kernels = sorted(set(spec.kernel))
     return {
-        "file": facts["file"],
+        "file": shown(Path(facts["file"])),
         "sample rate": f"{spec.sample_rate} Hz, {spec.levels} mu-law levels",
         "layers": f"{spec.layers}, kernel {_text(kernels)}, dilations {_runs(spec.dilations)}",
         "channels": f"residual {spec.residual}, dilation {spec.dilation_channels}, "

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..listening import score
-from ..model import Model, load
+from ..model import Model
+from ..shown import shown
 from .arguments import add_command, add_precision
+from .models import load_model
 from .recordings import read_recordings
 from .report import Report
 
@@ -34,7 +36,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "say how surprising recordings are to a model, in nats and bits per sample",
         "fastwavenet score voice.safetensors held-out/",
     )
-    option("model", type=Path, help="model file")
+    option("model", type=Path, help="model file, or run folder")
     option("sources", type=Path, nargs="+", metavar="SOURCE", help="audio file, or folder of them")
     option("--convert", action="store_true", help="mix down and resample what needs it")
     add_precision(option)
@@ -49,7 +51,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    model, report = load(arguments.model, arguments.precision), Report(arguments)
+    model, report = load_model(arguments.model, arguments.precision), Report(arguments)
     scored = []
     for source in arguments.sources:
         scored += _score_source(model, source, arguments, report)
@@ -74,7 +76,7 @@ def _score_source(
 ) -> list[Scored]:
     scored = []
     for file, audio in read_recordings(source, model.sample_rate, arguments.convert, report):
-        with report.progress(model.sample_rate, f"{file.name} ") as progress:
+        with report.progress(model.sample_rate, f"{shown(Path(file.name))} ") as progress:
             nats = score(
                 model,
                 audio,
@@ -83,7 +85,7 @@ def _score_source(
                 progress=progress,
             )
         scored.append(Scored(file, len(nats), float(nats.mean(dtype="float64"))))
-        report.part(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {file}")
+        report.part(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {shown(file)}")
     return scored
 
 
