@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import signal
 import subprocess
 import sys
 
@@ -150,6 +149,14 @@ def test_a_plot_is_a_png(run, voice, tmp_path, options):
     assert width > height > 400
 
 
+def test_the_title_of_a_plot_is_the_files_name_whatever_it_contains(run, voice, tmp_path):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "a$\\frac$\n.wav"  # not an unfinished formula
+    line = ("generate", voice, "-o", out, "--samples", 900, "--plot", tmp_path / "out.png")
+    assert run(*line)[::2] == (0, "")
+    assert soundfile.info(out).frames == 900
+
+
 # ---- what is said ------------------------------------------------------------------------------
 
 
@@ -219,6 +226,8 @@ def test_progress_is_shown_on_a_terminal_only_and_wiped_away(run, voice, tmp_pat
         ("--subtype", "PCM_17", "must be one of PCM_16, "),
         ("--prime", "nowhere.wav", "nowhere.wav: No such file or directory"),
         ("--plot", "none/out.png", "none/out.png: the folder "),
+        ("--plot", "out.jpg", "out.jpg: the name must end in .png"),
+        ("--plot", "png", "png: the name must end in .png"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(refused, voice, tmp_path, option, value, expected):
@@ -277,29 +286,3 @@ def test_a_model_that_overflows_is_an_error(refused, tmp_path):
     modelfile.save(path, SPEC, huge)
     assert refused("generate", path, "-o", tmp_path / "out.wav")
     assert list(tmp_path.iterdir()) == [path]
-
-
-# ---- Ctrl-C ------------------------------------------------------------------------------------
-
-
-def test_ctrl_c_exits_with_130_and_leaves_nothing(voice, tmp_path):
-    script = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell ignored it
-from fastwavenet.cli import main
-print("ready", flush=True)
-sys.exit(main(sys.argv[1:]))
-"""
-    line = ["generate", voice, "-o", tmp_path / "out.wav", "--seconds", "60000"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, line)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout.readline() == b"ready\n"
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=0.3)  # it is at work now
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == (b"", b"fastwavenet: interrupted\n")
-    assert process.returncode == 130
-    assert list(tmp_path.iterdir()) == [voice]

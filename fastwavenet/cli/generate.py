@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import math
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from ..audio import check_output, encode_audio, read_audio, write_audio
+from ..audio import read_audio
 from ..engine import Generator
-from ..files import is_stream
 from ..isa import isa as resolve_isa
 from ..model import Model
-from ..plots import check_picture
+from ..plots import check_picture, save_sounds
 from ..shown import shown
 from .arguments import add_command, add_precision
 from .models import load_model
-from .report import Report, is_terminal
+from .report import Report, put
+from .sound import STDOUT, Files, Recording, Stream, Taker, check_sound, is_streamed
 
-MAX_SAMPLES = 2**31 - 64  # what a WAV file of 16-bit samples holds
+MAX_SAMPLES = 2**31 - 64  # in a WAV file of 16 bits
+MAX_RAW = 2**40
 MAX_BATCH = 65536
 MAX_PLOTTED = 16
-STDOUT = Path("-")
+FIRST_BLOCK, MAX_BLOCK = 32, 2**14  # samples
+BLOCK_SECONDS = 0.02  # to compute a block, about: Ctrl-C loses no more than that
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -32,7 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         run,
         "generate sound from a model file",
-        "fastwavenet generate voice.safetensors -o out.wav --seconds 4 --seed 7 --temperature 0.9",
+        "fastwavenet generate voice.safetensors -o out.wav --seconds 4 --seed 7",
         extra="plot",
     )
     option("model", type=Path, help="model file, or run folder: its best model")
@@ -42,9 +47,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help=".wav or .flac; - writes WAV to standard output",
+        help=".wav or .flac; - writes WAV to standard output while it is generated",
     )
-    option("--seconds", type=float, help="length (4, unless --samples is given)")
+    option("--seconds", type=float, help="length (4, unless --samples is given); inf: endless")
     option("--samples", type=int, metavar="N", help="length in samples")
     option("--seed", type=int, help="same seed, same sound; without it, one is drawn and shown")
     option("--stream", type=int, default=0, metavar="I", help="number of the random stream (0)")
@@ -54,11 +59,17 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help="N voices at once, into out-0.wav, out-1.wav ...; voice i is that of --stream I+i",
     )
-    option("--temperature", type=float, default=1.0, help="below 1: more predictable (%(default)s)")
+    option(
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="1: as trained; below: more predictable, down to silence (%(default)s)",
+    )
     option("--top-k", type=int, metavar="K", help="draw among the K most probable codes only")
     option("--prime", type=Path, metavar="FILE", help="recording to continue; not in the output")
     option("--convert", action="store_true", help="mix down and resample --prime if needed")
     option("--subtype", default="PCM_16", help="sample format of the file (%(default)s)")
+    option("--raw", action="store_true", help="16-bit samples, little-endian, without a header")
     option("--plot", type=Path, metavar="PNG", help="picture of waveform and spectrogram")
     add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")
@@ -71,44 +82,39 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
 
 
+class Made(NamedTuple):
+    """seconds: of computing, without the time for which a reader kept us waiting."""
+
+    samples: int
+    seconds: float
+    interrupted: bool
+
+
 def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model, arguments.precision)
     n = _length(arguments, model.sample_rate)
     outputs = _outputs(arguments)
-    _check_outputs(arguments, outputs, n)
-    report = Report(arguments, stdout_is_taken=outputs == [STDOUT] or is_stream(outputs[0]))
-    seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
-    audio, seconds = _generate(model, n, seed, arguments, report)
-    for path, voice in zip(outputs, audio, strict=True):
-        _write(path, voice, model.sample_rate, arguments.subtype)
-    if arguments.plot is not None:
-        _plot(arguments.plot, outputs, audio, model.sample_rate)
-    speed = audio.size / seconds
-    report.result(
-        {
-            "output": [str(path) for path in outputs],
-            "samples": n,
-            "sample_rate": model.sample_rate,
-            "seed": seed,
-            "stream": arguments.stream,
-            "precision": model.precision,
-            "isa": resolve_isa(arguments.isa),
-            "samples_per_second": speed,
-            "times_real_time": speed / model.sample_rate,
-        },
-        f"{_joined(outputs)}: {n / model.sample_rate:g} s, seed {seed}, {model.precision}, "
-        f"{speed:,.0f} samples/s, {speed / model.sample_rate:.1f} x real time",
-    )
-    return 0
+    check_sound(outputs, n, arguments.subtype, arguments.raw)
+    _check_plot(arguments, outputs, n)
+    report = Report(arguments, stdout_is_taken=is_streamed(outputs))
+    voices = _voices(model, arguments)
+    sound = _sound(outputs, n, model.sample_rate, arguments, report)
+    picture = Recording(len(outputs), int(n)) if arguments.plot is not None else None
+    sound.begin()
+    made = _generate(voices, n, [sound] if picture is None else [sound, picture], report)
+    interrupted = sound.finish() or made.interrupted
+    made = made._replace(samples=sound.samples, interrupted=interrupted)
+    if picture is not None:
+        _plot(arguments.plot, outputs, picture.kept(), model.sample_rate)
+    _say(made, voices, outputs, arguments, report)
+    return 130 if made.interrupted else 0
 
 
-def _generate(
-    model: Model, n: int, seed: int, arguments: argparse.Namespace, report: Report
-) -> tuple[np.ndarray, float]:
-    """float32 (voices, n), and the seconds it took."""
+def _voices(model: Model, arguments: argparse.Namespace) -> Generator:
+    """Primed, and ready to generate (voices, n)."""
     voices = Generator(
         model,
-        seed=seed,
+        seed=secrets.randbits(32) if arguments.seed is None else arguments.seed,
         stream=arguments.stream,
         batch=1 if arguments.batch is None else arguments.batch,
         temperature=arguments.temperature,
@@ -118,25 +124,101 @@ def _generate(
     )
     if arguments.prime is not None:
         voices.prime(read_audio(arguments.prime, model.sample_rate, arguments.convert)[0])
-    began = time.perf_counter()
-    with report.progress(model.sample_rate) as progress:
-        audio = voices.generate(n, progress=progress)
-    return audio, time.perf_counter() - began
+    return voices
 
 
-def _length(arguments: argparse.Namespace, sample_rate: int) -> int:
-    """--seconds or --samples, in samples."""
+def _sound(
+    outputs: list[Path], n: float, sample_rate: int, arguments: argparse.Namespace, report: Report
+) -> Files | Stream:
+    if not is_streamed(outputs):
+        return Files(outputs, int(n), sample_rate, arguments.subtype, arguments.raw)
+    stream = Stream(outputs[0], n, sample_rate, arguments.subtype, arguments.raw)
+    stream.open(report)
+    return stream
+
+
+def _generate(voices: Generator, n: float, takers: Sequence[Taker], report: Report) -> Made:
+    """Hands over blocks that begin small, so that a reader gets its first sound at once.
+
+    Ctrl-C ends it with all complete blocks handed over, or is raised if there is none.
+    """
+    rate = voices.model.sample_rate
+    done, size, seconds = 0, FIRST_BLOCK, 0.0
+    interrupted = False
+    try:
+        with report.progress(rate) as progress:
+            while done < n:
+                began = time.perf_counter()
+                block = voices.generate(int(min(size, n - done)))
+                took = time.perf_counter() - began
+                for taker in takers:
+                    taker.add(block)
+                done, seconds = done + block.shape[1], seconds + took
+                progress(done, None if n == math.inf else int(n))
+                size = _next_size(size, took)
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        interrupted = True
+    return Made(takers[0].samples, seconds, interrupted)
+
+
+def _next_size(size: int, took: float) -> int:
+    """Of a block, so that it takes about BLOCK_SECONDS; `took`: seconds for one of `size`."""
+    if took > 2 * BLOCK_SECONDS:
+        return max(1, size // 2)
+    return min(2 * size, MAX_BLOCK) if took < BLOCK_SECONDS / 2 else size
+
+
+def _say(
+    made: Made,
+    voices: Generator,
+    outputs: list[Path],
+    arguments: argparse.Namespace,
+    report: Report,
+) -> None:
+    """Length, seed and speed; after Ctrl-C, length and seed on stderr."""
+    rate, precision = voices.model.sample_rate, voices.model.precision
+    speed = made.samples * len(outputs) / made.seconds
+    about = f"{made.samples / rate:g} s, seed {voices.seed}"
+    line = (
+        f"{_joined(outputs)}: {about}, {precision}, "
+        f"{speed:,.0f} samples/s, {speed / rate:.1f} x real time"
+    )
+    if made.interrupted:
+        put(f"fastwavenet: interrupted: {_joined(outputs)} has {about}", sys.stderr)
+    report.result(
+        {
+            "output": [str(path) for path in outputs],
+            "samples": made.samples,
+            "sample_rate": rate,
+            "seed": voices.seed,
+            "stream": arguments.stream,
+            "precision": precision,
+            "isa": resolve_isa(arguments.isa),
+            "samples_per_second": speed,
+            "times_real_time": speed / rate,
+        },
+        *([] if made.interrupted else [line]),
+    )
+
+
+def _length(arguments: argparse.Namespace, sample_rate: int) -> float:
+    """--seconds or --samples, in samples; math.inf without an end."""
     if arguments.seconds is not None and arguments.samples is not None:
         raise ValueError("give either --seconds or --samples, not both")
-    longest = MAX_SAMPLES / sample_rate
+    most = MAX_RAW if arguments.raw else MAX_SAMPLES
     if arguments.samples is not None:
-        if not 1 <= arguments.samples <= MAX_SAMPLES:
-            raise ValueError(f"--samples must be from 1 to {MAX_SAMPLES}, not {arguments.samples}")
+        if not 1 <= arguments.samples <= most:
+            raise ValueError(f"--samples must be from 1 to {most}, not {shown(arguments.samples)}")
         return arguments.samples
     seconds = 4.0 if arguments.seconds is None else arguments.seconds
-    if not 1 / sample_rate <= seconds <= longest:  # neither is NaN
+    if seconds == math.inf and arguments.raw:
+        return math.inf
+    if not 1 / sample_rate <= seconds <= most / sample_rate:  # neither is NaN
         raise ValueError(
-            f"--seconds must be from {1 / sample_rate:g} to {longest:g}, not {seconds}"
+            f"--seconds must be from {1 / sample_rate:g} to {most / sample_rate:g}, not {seconds}"
+            + (": endless sound has no header, add --raw" if seconds == math.inf else "")
         )
     return round(seconds * sample_rate)
 
@@ -154,34 +236,20 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
     return [path.with_stem(f"{path.stem}-{i:0{digits}}") for i in range(batch)]
 
 
-def _check_outputs(arguments: argparse.Namespace, outputs: list[Path], n: int) -> None:
-    """Before the work: can n samples be written there?"""
-    if outputs == [STDOUT]:
-        if is_terminal(sys.stdout):
-            raise ValueError("-o - writes a WAV file: send it to a file or a pipe, not a terminal")
-        encode_audio(np.zeros(1), 1, "WAV", arguments.subtype)
-    else:
-        for path in outputs:
-            check_output(path, arguments.subtype, n)
-    if arguments.plot is not None:
-        import matplotlib  # noqa: F401  a missing one is said now
+def _check_plot(arguments: argparse.Namespace, outputs: list[Path], n: float) -> None:
+    """Before the work."""
+    if arguments.plot is None:
+        return
+    import matplotlib  # noqa: F401  a missing one is an error now
 
-        if len(outputs) > MAX_PLOTTED:
-            raise ValueError(f"--plot draws up to {MAX_PLOTTED} voices, not {len(outputs)}")
-        check_picture(arguments.plot)
-
-
-def _write(path: Path, audio: np.ndarray, sample_rate: int, subtype: str) -> None:
-    if path == STDOUT:
-        sys.stdout.buffer.write(encode_audio(audio, sample_rate, "WAV", subtype))
-        sys.stdout.buffer.flush()
-    else:
-        write_audio(path, audio, sample_rate, subtype)
+    if len(outputs) > MAX_PLOTTED:
+        raise ValueError(f"--plot draws up to {MAX_PLOTTED} voices, not {len(outputs)}")
+    if n == math.inf:
+        raise ValueError("--plot draws a whole sound, expected a length, not --seconds inf")
+    check_picture(arguments.plot)
 
 
 def _plot(path: Path, outputs: list[Path], audio: np.ndarray, sample_rate: int) -> None:
-    from ..plots import save_sounds
-
     titles = ["generated" if output == STDOUT else output.name for output in outputs]
     save_sounds(path, dict(zip(titles, audio, strict=True)), sample_rate)
 

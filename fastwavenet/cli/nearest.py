@@ -29,6 +29,7 @@ FOREIGN = {
     "--top-k": "topk k top-p topp nucleus",
     "--prime": "prompt primer wav-seed seed-audio prime-audio prefix init-audio",
     "--subtype": "format bit-depth bits encoding wav-format",
+    "--raw": "pcm s16le headerless no-header",
     "--plot": "spectrogram image figure png",
     "--threads": "num-threads n-threads workers num-workers jobs j cores cpus",
     "--output": "out outfile out-file output-file out-path output-path wav-out-path out-dir "
