@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
     seed = int(arguments[1]) if len(arguments) == 2 else None
     import sounddevice
 
-    player = Player(fw.Generator(fw.load(arguments[0]), seed=seed, temperature=0.9))
+    player = Player(fw.Generator(fw.load(arguments[0]), seed=seed))
     player.thread.start()
     try:
         with sounddevice.OutputStream(player.rate, channels=1, callback=player.callback):

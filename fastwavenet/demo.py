@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from .activity import Activity
 from .audio import read_audio, write_audio
 from .engine import Generator, generate
 from .files import check_folder, check_target
 from .model import Model, load
 
 CLIP = "arctic_a0009.flac"
-SECONDS, SEED, TEMPERATURE = 4.0, 7, 0.9
+SECONDS, SEED = 4.0, 7
 
 
 def run_demo(output: Path, minutes: float = 1.0) -> None:
@@ -41,9 +42,13 @@ def run_demo(output: Path, minutes: float = 1.0) -> None:
     shutil.copyfile(run / "model.safetensors", output / "voice.safetensors")
 
     model = load(output / "voice.safetensors")
-    audio = generate(model, seconds=SECONDS, seed=SEED, temperature=TEMPERATURE)
+    audio = generate(model, seconds=SECONDS, seed=SEED)
     write_audio(output / "out.wav", audio, rate)
     print(f"Generated {SECONDS:g} s in {model.precision}")
+    activity = Activity(1, rate)
+    activity.add(audio[None])
+    if activity.still_voices():
+        print(f"{activity.share():.0%} of it is silent: train longer (--minutes)")
 
     print("\nSamples per second, one thread:")
     table = speed_table(model, output / "voice.safetensors")
@@ -105,6 +110,6 @@ def _draw(output: Path, original: np.ndarray, generated: np.ndarray, rate: int) 
     log = [json.loads(line) for line in (output / "run" / "log.jsonl").read_text().splitlines()]
     sounds = {
         f"original ({CLIP})": original,
-        f"generated (seed {SEED}, temperature {TEMPERATURE})": generated,
+        f"generated (seed {SEED})": generated,
     }
     save_comparison(output / "picture.png", sounds, rate, log)

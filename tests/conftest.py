@@ -157,6 +157,22 @@ def voice(tmp_path):
     return path
 
 
+@pytest.fixture
+def silent(tmp_path):
+    """The file of a model whose output bias leaves one code to draw, that of silence."""
+    import numpy as np
+    from networks import random_weights, small_spec
+
+    from fastwavenet import modelfile
+
+    spec = small_spec(levels=256)
+    weights = dict(random_weights(spec, seed=1))
+    weights["head.output.bias"] = np.where(np.arange(256) == 128, 1000, 0).astype(np.float32)
+    path = tmp_path / "silent.safetensors"
+    modelfile.save(path, spec, weights)
+    return path
+
+
 def _version(name: str) -> str:
     try:
         return metadata.version(name)

@@ -198,6 +198,29 @@ def test_progress_is_shown_on_a_terminal_only_and_wiped_away(run, voice, tmp_pat
     assert run(*line, "--quiet")[2] == ""
 
 
+def test_silence_is_remarked_with_settings_to_try(run, silent, tmp_path):
+    line = ("generate", silent, "-o", tmp_path / "out.wav", "--seconds", 0.2)
+    code, _, remark = run(*line)
+    assert code == 0
+    assert remark == (
+        "fastwavenet: 100% of the sound is silent (below -55 dB) or one value: try another --seed, "
+        "--prime with a recording, or longer training\n"
+    )
+    assert "--temperature 1, because" in run(*line, "--temperature", 0.9)[2]
+    assert "fastwavenet: 2 of 2 voices: 100% of" in run(*line, "--batch", 2)[2]
+    assert run(*line, "--quiet")[2] == ""
+
+
+def test_sound_is_not_remarked(run, voice, tmp_path):
+    assert run("generate", voice, "-o", tmp_path / "out.wav", "--seconds", 1)[2] == ""
+
+
+def test_the_temperature_is_1_unless_told(run, voice, tmp_path):
+    run("generate", voice, "-o", tmp_path / "out.wav", "--samples", 999, "--seed", 1)
+    expected = fw.generate(fw.load(voice), n_samples=999, seed=1, temperature=1)
+    np.testing.assert_array_equal(read(tmp_path / "out.wav"), pcm_16(expected))
+
+
 # ---- errors ------------------------------------------------------------------------------------
 
 

@@ -131,6 +131,13 @@ def test_sound_that_does_not_fit_is_an_error(voice, to):
     assert redirected(">/dev/full", voice, "-o", to, "--samples", 9) == (2, expected)
 
 
+@needs_full
+def test_a_remark_that_cannot_be_written_changes_no_exit_code(silent, tmp_path):
+    out = tmp_path / "out.wav"
+    assert redirected("2>/dev/full", silent, "-o", out, "--samples", 2000) == (0, "")
+    assert soundfile.info(out).frames == 2000
+
+
 # ---- --raw -------------------------------------------------------------------------------------
 
 

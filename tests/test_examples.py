@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -274,3 +275,26 @@ def test_what_is_not_there_yet_is_silence_and_counted():
     player.callback(out, 5, None, None)
     assert out[:, 0].tolist() == [1, 1, 1, 0, 0]
     assert player.gaps == 1
+
+
+# ---- advice ------------------------------------------------------------------------------------
+
+ADVICE = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(EXAMPLES.iterdir()),
+    ROOT / "fastwavenet" / "demo.py",
+    *sorted((ROOT / "fastwavenet" / "cli").glob("*.py")),
+]
+DRAWS = re.compile(r"(?:--temperature[ =]|\btemperature=|voice\.dump \d+ \d+ )([\d.]+)")
+
+
+def test_a_temperature_in_a_text_is_found():
+    texts = "--temperature 0.9 --temperature=0.8 f(temperature=0.7) voice.dump 64000 7 0.6 > x"
+    assert DRAWS.findall(texts) == ["0.9", "0.8", "0.7", "0.6"]
+
+
+@pytest.mark.parametrize("path", ADVICE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_example_draws_below_temperature_1_where_voices_fall_silent(path):
+    found = set(map(float, DRAWS.findall(path.read_text())))
+    assert found <= {0.0, 1.0}  # 0 is explained: the most probable code

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..activity import Activity, advice
 from ..audio import read_audio
 from ..engine import Generator
 from ..isa import isa as resolve_isa
@@ -87,6 +88,7 @@ class Made(NamedTuple):
 
     samples: int
     seconds: float
+    activity: Activity
     interrupted: bool
 
 
@@ -106,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     made = made._replace(samples=sound.samples, interrupted=interrupted)
     if picture is not None:
         _plot(arguments.plot, outputs, picture.kept(), model.sample_rate)
+    _remark(made.activity, outputs, arguments, report)
     _say(made, voices, outputs, arguments, report)
     return 130 if made.interrupted else 0
 
@@ -143,7 +146,7 @@ def _generate(voices: Generator, n: float, takers: Sequence[Taker], report: Repo
     Ctrl-C ends it with all complete blocks handed over, or is raised if there is none.
     """
     rate = voices.model.sample_rate
-    done, size, seconds = 0, FIRST_BLOCK, 0.0
+    activity, done, size, seconds = Activity(voices.batch or 1, rate), 0, FIRST_BLOCK, 0.0
     interrupted = False
     try:
         with report.progress(rate) as progress:
@@ -153,6 +156,7 @@ def _generate(voices: Generator, n: float, takers: Sequence[Taker], report: Repo
                 took = time.perf_counter() - began
                 for taker in takers:
                     taker.add(block)
+                activity.add(block)
                 done, seconds = done + block.shape[1], seconds + took
                 progress(done, None if n == math.inf else int(n))
                 size = _next_size(size, took)
@@ -160,7 +164,7 @@ def _generate(voices: Generator, n: float, takers: Sequence[Taker], report: Repo
         if not done:
             raise
         interrupted = True
-    return Made(takers[0].samples, seconds, interrupted)
+    return Made(takers[0].samples, seconds, activity, interrupted)
 
 
 def _next_size(size: int, took: float) -> int:
@@ -168,6 +172,19 @@ def _next_size(size: int, took: float) -> int:
     if took > 2 * BLOCK_SECONDS:
         return max(1, size // 2)
     return min(2 * size, MAX_BLOCK) if took < BLOCK_SECONDS / 2 else size
+
+
+def _remark(
+    activity: Activity, outputs: list[Path], arguments: argparse.Namespace, report: Report
+) -> None:
+    """Warns of a result that is silent, or a single value."""
+    if not (still := activity.still_voices()):
+        return
+    which = "" if len(outputs) == 1 else f"{still} of {len(outputs)} voices: "
+    report.warn(
+        f"{which}{activity.share():.0%} of the sound is silent (below -55 dB) or one value: "
+        f"{advice(arguments.temperature, arguments.prime is not None)}"
+    )
 
 
 def _say(
