@@ -4,11 +4,13 @@ import glob
 import json
 import os
 import platform
+import shutil
 import sys
 import sysconfig
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, PlatformError
 
 # Results must not depend on the compiler's taste (docs/arithmetic.md): no contraction, no
 # reassociation.  -O3 stands here because CFLAGS from outside would replace Python's own.
@@ -48,8 +50,30 @@ FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 STABLE_ABI = sys.implementation.name == "cpython" and not FREE_THREADED
 
 
+INSTALL = (
+    "Debian, Ubuntu: apt install build-essential python3-dev; "
+    "Fedora: dnf install gcc python3-devel; macOS: xcode-select --install"
+)
+
+
 class BuildExtension(build_ext):
     """Compiles csrc/isa_<name>.c with the flags of its instruction set, and links all of them."""
+
+    def build_extensions(self) -> None:
+        """Raises PlatformError with what to install if there is no C compiler that can do it."""
+        compiler = getattr(self.compiler, "compiler", ["cl"])[0]
+        if os.name == "posix" and shutil.which(compiler) is None:
+            raise PlatformError(f"no C compiler: {compiler!r} was not found. {INSTALL}")
+        headers = sysconfig.get_paths()["include"]
+        if not os.path.exists(os.path.join(headers, "Python.h")):
+            raise PlatformError(f"no Python.h in {headers}: its headers are missing. {INSTALL}")
+        try:
+            super().build_extensions()
+        except CompileError:
+            raise PlatformError(
+                f"{compiler!r} failed as shown above: expected gcc 11, clang 12 or newer, with the "
+                f"headers of C. {INSTALL}"
+            ) from None
 
     def build_extension(self, ext: Extension) -> None:
         objects = []
