@@ -270,13 +270,13 @@ def test_ctrl_c_ends_a_stream_whose_reader_does_not_read(voice):
     assert read - block <= 2 * samples_said(errors, "standard output") <= read
 
 
-@pytest.mark.parametrize("mode", ["wb", "ab"])
-def test_after_ctrl_c_a_redirected_file_states_its_true_length(voice, tmp_path, mode):
+@pytest.mark.parametrize(("to", "mode"), [("-", "wb"), ("/dev/stdout", "wb"), ("-", "ab")])
+def test_after_ctrl_c_a_redirected_file_states_its_true_length(voice, tmp_path, to, mode):
     """`> out.wav`; behind `>>` the file is another's, and only grows."""
     out = tmp_path / "out.wav"
     with (
         open(out, mode) as file,
-        start(voice, "-o", "-", "--seconds", HOURS, stdout=file) as process,
+        start(voice, "-o", to, "--seconds", HOURS, stdout=file) as process,
     ):
         while out.stat().st_size < 5000:
             assert process.poll() is None

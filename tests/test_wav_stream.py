@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastwavenet.audio import SUBTYPES, AudioError, encode_audio
@@ -40,6 +40,7 @@ def test_a_file_has_the_bytes_of_encode_audio_but_no_peak_chunk(subtype, n, rate
 
 
 @every_subtype
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(0, 70), min_size=1, max_size=9))
 def test_blocks_of_any_size_join_to_the_file(subtype, sizes):
     n, cuts = sum(sizes), np.cumsum(sizes)[:-1]

@@ -94,9 +94,9 @@ class Report:
 
 @contextlib.contextmanager
 def silence(wanted: bool) -> Iterator[None]:
-    """Within it, what is printed is lost if that is wanted."""
+    """Within it, printed lines are lost if that is wanted, or if there is no standard output."""
     with contextlib.ExitStack() as stack:
-        if wanted:
+        if wanted or sys.stdout is None:
             nowhere = stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(contextlib.redirect_stdout(nowhere))
         yield

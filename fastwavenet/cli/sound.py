@@ -92,7 +92,9 @@ class Stream:
         self.samples = 0
 
     def open(self, report: Report) -> None:
-        self.file = sys.stdout.buffer if self.path == STDOUT else _append_to(self.path, report)
+        """Opens a device or a pipe; standard output is open already, under any of its names."""
+        stdout = self.path in DESCRIPTOR_1
+        self.file = sys.stdout.buffer if stdout else _append_to(self.path, report)
         self.file = getattr(self.file, "raw", self.file)  # no buffer, which Ctrl-C could leave full
 
     def begin(self) -> None:
