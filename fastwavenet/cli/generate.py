@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     if picture is not None:
         _plot(arguments.plot, outputs, picture.kept(), model.sample_rate)
     _remark(made.activity, outputs, arguments, report)
-    _say(made, voices, outputs, arguments, report)
+    _report(made, voices, outputs, arguments, report)
     return 130 if made.interrupted else 0
 
 
@@ -187,7 +187,7 @@ def _remark(
     )
 
 
-def _say(
+def _report(
     made: Made,
     voices: Generator,
     outputs: list[Path],

@@ -76,7 +76,7 @@ class Report:
         self._check()
 
     def warn(self, text: str) -> None:
-        """What is worth knowing and no error; on stderr, so that results stay clean."""
+        """A remark, no error; on stderr, so that results stay clean."""
         if not self.quiet:
             put(f"fastwavenet: {text}", sys.stderr)
 
@@ -124,7 +124,7 @@ class ProgressLine:
             put("", sys.stderr, end="\r")
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Samples done and wanted, None without an end; for `progress=` of generate and score."""
+        """Samples done and in all, None without an end; for `progress=` of generate and score."""
         now = time.monotonic()
         if not self.shown or now - self.drawn < REDRAW_SECONDS:
             return
