@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..engine import Model, load
+from ..model import Model, load
 from ..shown import shown
+from ..types import AskedPrecision
 
 BEST, LATEST = "model.safetensors", "latest.safetensors"  # of a run folder
 
@@ -25,6 +26,6 @@ def model_file(path: Path, name: str = BEST) -> Path:
     return path / name
 
 
-def load_model(path: Path, precision: str = "auto") -> Model:
+def load_model(path: Path, precision: AskedPrecision = "auto") -> Model:
     """`load` of a model file or a run folder's best model."""
     return load(model_file(path), precision)
