@@ -7,6 +7,7 @@ import os
 import torch
 
 from .. import modelfile
+from .host import own_settings
 from .model import WaveNet
 
 
@@ -24,9 +25,12 @@ def export_model(module: WaveNet, path: str | os.PathLike) -> None:
 def load_model(path: str | os.PathLike) -> WaveNet:
     """The module of a model file, to look into or to train further.
 
+    It is float32, on the CPU and has gradients, whatever PyTorch's defaults are; random numbers
+    stay as they were.
     Raises ModelFormatError if it is not one, OSError if it cannot be read.
     """
     spec, weights, _ = modelfile.load(path)
-    module = WaveNet(spec)
-    module.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+    with own_settings(), torch.random.fork_rng(devices=[]):
+        module = WaveNet(spec)
+        module.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
     return module

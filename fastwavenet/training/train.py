@@ -22,6 +22,7 @@ from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
 from .console import Console, describe, describe_cost, stop_on_signals
 from .data import Corpus, excerpts, load_corpus
+from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
 from .run import RunFolder
 from .settings import Budget, Settings, choose_spec, schedule
@@ -102,6 +103,9 @@ def train(
 
     Ctrl-C or SIGTERM ends training early, with everything saved; a second one ends it at once.
 
+    PyTorch's settings in the host program change nothing, and are afterwards as they were (see
+    `host.own_settings`).
+
     Raises AudioError if there is no usable audio, TrainingError if training diverges, ValueError
     for an argument out of bounds or another one than the run's, FileExistsError if `output` holds
     a run already and is not to be resumed, FileNotFoundError if there is none to resume,
@@ -125,12 +129,16 @@ def train(
     settings = _settings(started, spec, preset, sample_rate, given)
     budget = _budget(started, minutes, steps)
     chosen = choose_device(device)
-    corpus = load_corpus(source, settings.spec, validation, settings.convert)
-    run = Run(settings, budget, corpus, chosen, folder, Console(progress))
-    with stop_on_signals() as stop, run.console:
-        run.begin(started)
-        loss = run.fit(stop)
-        run.record_losses()
+    remarks = [ONE_THREAD] if threads_are_lost() else []
+    with own_settings(chosen), Console(progress) as console:
+        for remark in remarks:
+            console.say(remark)
+        corpus = load_corpus(source, settings.spec, validation, settings.convert)
+        run = Run(settings, budget, corpus, chosen, folder, console)
+        with stop_on_signals() as stop:
+            run.begin(started)
+            loss = run.fit(stop)
+            run.record_losses()
     return Summary(
         spec=settings.spec,
         model=folder.model,
