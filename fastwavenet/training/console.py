@@ -1,11 +1,13 @@
-"""What training says and draws, and how it is asked to stop."""
+"""Reports of training, and requests to stop it."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from tqdm import tqdm
 
@@ -13,37 +15,51 @@ from .data import Corpus
 from .settings import Budget, Settings
 
 MOST_SKIPPED = 20  # files that are named
+LITTLE_SECONDS = 60.0  # of audio to train on, below which there is a warning
 
 
 class Console:
-    """Lines on standard output, and on a terminal a bar.  Says nothing if `progress` is false."""
+    """Lines on standard output, and on a terminal a bar.  Prints nothing if `progress` is false.
+
+    Either stream may be missing (a program without a terminal), closed, full, or an object of the
+    host program.  A line that cannot be written is lost, and the run goes on: hence the wide
+    `suppress(Exception)`.
+    """
 
     def __init__(self, progress: bool):
         self.progress = progress
-        self.bar = tqdm(
-            total=1.0,
-            disable=None if progress else True,  # None: only on a terminal
-            leave=False,
-            bar_format="{percentage:3.0f}%|{bar}| {desc}",
-        )
+        self.bar: tqdm | None = None
+        with suppress(Exception):
+            if progress and sys.stderr.isatty():
+                self.bar = tqdm(
+                    total=1.0, leave=False, bar_format="{percentage:3.0f}%|{bar}| {desc}"
+                )
 
     def __enter__(self) -> Console:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.bar.close()
+        with suppress(Exception):
+            if self.bar is not None:
+                self.bar.close()
 
     def say(self, line: str) -> None:
-        if self.progress:
-            tqdm.write(line)
+        """Prints a line, with escapes for characters that the stream has no code for."""
+        with suppress(Exception):
+            if self.progress:
+                encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+                tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding))
+                sys.stdout.flush()
 
     def draw(self, spent: float, loss: float, samples: int, seconds: float) -> None:
         """The fraction of the budget that is spent, nats per sample, and the time that is left."""
-        left = interval(seconds / spent - seconds)
-        self.bar.n = spent
-        self.bar.set_description_str(
-            f"{loss:.3f} nats, {samples / seconds:,.0f} samples/s, {left} left"
-        )
+        with suppress(Exception):
+            if self.bar is not None:
+                left = interval(seconds / spent - seconds)
+                self.bar.n = spent
+                self.bar.set_description_str(
+                    f"{loss:.3f} nats, {samples / seconds:,.0f} samples/s, {left} left"
+                )
 
 
 def interval(seconds: float) -> str:
@@ -62,6 +78,7 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
     for clips, use in ((corpus.train, "to train on"), (corpus.validation, "held out")):
         minutes = sum(len(clip.codes) for clip in clips) / spec.sample_rate / 60
         yield f"{use}: {minutes:.2f} minutes in {len(clips)} file{'s' if len(clips) > 1 else ''}"
+    yield from _warn_of_little(corpus, settings)
     parameters = spec.weight_bytes() // 4
     past = spec.receptive_field / spec.sample_rate
     yield (
@@ -70,25 +87,51 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
     )
 
 
-def describe_cost(corpus: Corpus, speed: float, seconds_left: float) -> str:
-    """What the rest of the budget buys at `speed` samples per second."""
+def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:
+    seconds = sum(len(clip.codes) for clip in corpus.train) / settings.spec.sample_rate
+    if seconds < LITTLE_SECONDS:
+        decay = "" if settings.weight_decay >= 0.5 else "; until then --weight-decay 1 helps"
+        yield (
+            f"little audio: {seconds:.1f} s will be learnt by heart, and the voice stays noise or "
+            f"silence; record more, half an hour of one voice or instrument to begin with{decay}"
+        )
+
+
+def describe_cost(corpus: Corpus, speed: float, seconds_left: float, before: int = 0) -> str:
+    """How often the rest of the budget passes over the audio.
+
+    speed   samples per second
+    before  samples that were learnt from before this process resumed the run
+    """
     one_pass = sum(len(clip.codes) for clip in corpus.train) / speed
-    times = seconds_left / one_pass
-    return (
-        f"{speed:,.0f} samples/s: about {interval(seconds_left)} to go, in which it hears the "
-        f"audio {times:,.2f} times" + (f", {interval(one_pass)} each" if one_pass >= 1 else "")
-    )
+    times, past = seconds_left / one_pass, before / speed / one_pass
+    line = f"{speed:,.0f} samples/s: about {interval(seconds_left)} to go, "
+    if times + past < 1:
+        return (
+            f"{line}in which it gets through {100 * (times + past):.0f} % of the audio; all "
+            f"of it once takes {interval(one_pass)}: give more --minutes, or a smaller --preset"
+        )
+    line += f"in which it hears the audio {times:,.2f} times"
+    if past:
+        line += f", {times + past:,.2f} times with what it has learnt before"
+    return line + (f", {interval(one_pass)} each" if one_pass >= 1 else "")
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """The first Ctrl-C or SIGTERM sets the event, so that no step is cut in two.
+def stop_on_signals(stop: threading.Event | None = None) -> Iterator[Callable[[], bool]]:
+    """Whether to stop: `stop` was set, or Ctrl-C or SIGTERM came.
 
-    The next one does what it did before: it interrupts, or ends the process.
+    The first signal is noted, so that no step is cut in two.  The next one has its former effect:
+    it interrupts, or ends the process.
     """
-    stop = threading.Event()
+    signalled = threading.Event()
+    events = [signalled] if stop is None else [signalled, stop]
+
+    def stopped() -> bool:
+        return any(event.is_set() for event in events)
+
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # Python delivers signals to the main thread only
+        yield stopped  # Python delivers signals to the main thread only
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -96,14 +139,14 @@ def stop_on_signals() -> Iterator[threading.Event]:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def ask(_signal: int, _frame: object) -> None:
-        stop.set()
+    def note(_signal: int, _frame: object) -> None:
+        signalled.set()
         restore()
 
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as a shell asks for a process in the background
-            signal.signal(number, ask)
+        if handler is not signal.SIG_IGN:  # as a shell has it for a process in the background
+            signal.signal(number, note)
     try:
-        yield stop
+        yield stopped
     finally:
         restore()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def train(
     autocast        compute in bfloat16 instead of float32; None: what a few steps at the
                     beginning are faster with, so that two runs may differ
     device          "cpu", "cuda" or "cuda:N" (a GPU if there is one)
-    progress        print, and draw a bar on a terminal
+    progress        print, and draw a bar on a terminal; lines that cannot be printed are lost
 
     A resumed run goes on exactly: with a budget of steps, on a CPU with the same number of threads,
     a run that was stopped at any moment and resumed leaves the same bits as one that was not.
@@ -135,9 +135,9 @@ def train(
             console.say(remark)
         corpus = load_corpus(source, settings.spec, validation, settings.convert)
         run = Run(settings, budget, corpus, chosen, folder, console)
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stopped:
             run.begin(started)
-            loss = run.fit(stop)
+            loss = run.fit(stopped)
             run.record_losses()
     return Summary(
         spec=settings.spec,
@@ -187,6 +187,7 @@ class Run:
     best   the weights with the lowest validation loss in the history
     spent  the fraction of the budget
     saved  when the checkpoint was written
+    before  samples learnt from by earlier processes
     timed  seconds and samples after each of the first steps in this process
     """
 
@@ -205,6 +206,7 @@ class Run:
         self.progress = Progress()
         self.best: dict | None = None
         self.spent = self.saved = 0.0
+        self.before = 0
         self.timed: deque[tuple[float, int]] = deque(maxlen=2 + COST_STEPS)
 
     def begin(self, started: Checkpoint | None) -> None:
@@ -225,14 +227,15 @@ class Run:
         self.progress = started.progress
         self.best = started.tensors.get(BEST)
         self.learner.restore(started.tensors, self.progress.steps, self.progress.samples)
+        self.before = self.progress.samples
         self.spent = self.budget.spent(self.progress.steps, self.progress.seconds)
         minutes = self.progress.seconds / 60
         self.console.say(f"resuming after {self.progress.steps} steps and {minutes:.2f} minutes")
         if self.spent >= 1:
             self.console.say(f"{self.budget} are spent: give more, in all, to train longer")
 
-    def fit(self, stop: threading.Event) -> float:
-        """Steps until the budget is spent or `stop` is set; returns the lowest validation loss.
+    def fit(self, stopped: Callable[[], bool]) -> float:
+        """Steps until the budget is spent or it is stopped; returns the lowest validation loss.
 
         This is the training loop.  Reports and checkpoints on the way change nothing in it.
         """
@@ -245,7 +248,7 @@ class Run:
             progress.loss_count += 1
             progress.seconds = time.monotonic() - began
             before, self.spent = self.spent, self.budget.spent(learner.steps, progress.seconds)
-            ended = self.spent >= 1 or stop.is_set()
+            ended = self.spent >= 1 or stopped()
             if self.budget.report_is_due(before, self.spent):
                 self.report()
             elif time.monotonic() - self.saved >= SAVE_SECONDS:
@@ -329,9 +332,9 @@ class Run:
         self.timed.append((progress.seconds, learner.samples))
         if len(self.timed) == 1 + COST_STEPS and self.spent < 1:
             (began, first), (ended, last) = self.timed[0], self.timed[-1]
-            step = (ended - began) / COST_STEPS
+            step, speed = (ended - began) / COST_STEPS, (last - first) / (ended - began)
             left = self.budget.seconds_left(learner.steps, ended, step)
-            self.console.say(describe_cost(self.corpus, (last - first) / (ended - began), left))
+            self.console.say(describe_cost(self.corpus, speed, left, self.before))
 
 
 def _check_corpus(then: object, now: dict[str, dict]) -> None:
