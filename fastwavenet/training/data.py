@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,30 +62,38 @@ def load_corpus(
     spec: WaveNetSpec,
     validation: str | os.PathLike | None = None,
     convert: bool = False,
+    stop: threading.Event | None = None,
 ) -> Corpus:
     """Reads a file or folder, and splits it by file unless a validation file or folder is given.
 
     Every 20th usable file is held out.  If there are fewer, or if those are less than 2 or more
     than 20 % of the audio, the last tenth of all audio is, in the order of the files' names; it
     may begin within a file.  Files that cannot be used are listed in `skipped`.
-    Raises AudioError naming the folder if nothing usable is left, OSError if it is not there.
+    Raises AudioError naming the folder if nothing usable is left, OSError if it is not there,
+    CancelledError if `stop` is set before a file is read.
     """
     held_out = [] if validation is None else find_audio(validation)
     apart = {file.resolve() for file in held_out}  # a validation folder may lie inside the source
     files = [file for file in find_audio(source) if file.resolve() not in apart]
-    clips, skipped = _read_all(files, source, spec, convert)
+    clips, skipped = _read_all(files, source, spec, convert, stop)
     if validation is None:
         return Corpus(*_split(clips), skipped, _remarks(clips, spec))
-    judges, more = _read_all(held_out, validation, spec, convert)
+    judges, more = _read_all(held_out, validation, spec, convert, stop)
     return Corpus(clips, judges, skipped + more, _remarks(clips + judges, spec))
 
 
 def _read_all(
-    files: list[Path], source: str | os.PathLike, spec: WaveNetSpec, convert: bool
+    files: list[Path],
+    source: str | os.PathLike,
+    spec: WaveNetSpec,
+    convert: bool,
+    stop: threading.Event | None = None,
 ) -> tuple[list[Clip], list[str]]:
     """The usable files as clips, and a line for each of the others."""
     clips, skipped = [], []
     for file in files:
+        if stop is not None and stop.is_set():
+            raise CancelledError("stopped before all audio was read; nothing was written")
         try:
             clips.append(_read_clip(file, spec, convert))
         except (AudioError, OSError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import torch
 from ..losses import measure_precision
 from ..modelfile import record_losses
 from ..precision import describe_losses
+from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
 from .console import Console, describe, describe_cost, stop_on_signals
@@ -70,6 +72,7 @@ def train(
     autocast: bool | None = None,
     device: str | None = None,
     progress: bool = True,
+    stop: threading.Event | None = None,
 ) -> Summary:
     """Trains on a file or folder, and leaves a run folder `output`.
 
@@ -93,6 +96,8 @@ def train(
                     beginning are faster with, so that two runs may differ
     device          "cpu", "cuda" or "cuda:N" (a GPU if there is one)
     progress        print, and draw a bar on a terminal; lines that cannot be printed are lost
+    stop            an event that ends training early, as Ctrl-C does; it may be set by another
+                    thread at any time
 
     A resumed run goes on exactly: with a budget of steps, on a CPU with the same number of threads,
     a run that was stopped at any moment and resumed leaves the same bits as one that was not.
@@ -109,8 +114,11 @@ def train(
     Raises AudioError if there is no usable audio, TrainingError if training diverges, ValueError
     for an argument out of bounds or another one than the run's, FileExistsError if `output` holds
     a run already and is not to be resumed, FileNotFoundError if there is none to resume,
-    ModelFormatError if its checkpoint is damaged, OSError.
+    ModelFormatError if its checkpoint is damaged, OSError, and CancelledError (of
+    concurrent.futures) if `stop` is set before the audio is read, which leaves all as it was.
     """
+    if stop is not None and not callable(getattr(stop, "is_set", None)):
+        raise TypeError(f"stop must be an event with is_set(), not {shown(stop)}")
     folder = RunFolder(Path(output))
     folder.check_writable()
     if not resume:
@@ -133,9 +141,9 @@ def train(
     with own_settings(chosen), Console(progress) as console:
         for remark in remarks:
             console.say(remark)
-        corpus = load_corpus(source, settings.spec, validation, settings.convert)
+        corpus = load_corpus(source, settings.spec, validation, settings.convert, stop)
         run = Run(settings, budget, corpus, chosen, folder, console)
-        with stop_on_signals() as stopped:
+        with stop_on_signals(stop) as stopped:
             run.begin(started)
             loss = run.fit(stopped)
             run.record_losses()
