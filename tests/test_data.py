@@ -1,5 +1,7 @@
 """From files to batches: what is held out, what is skipped, what a window shows and counts."""
 
+import os
+
 import numpy as np
 import pytest
 from networks import small_spec
@@ -150,6 +152,33 @@ def test_a_validation_folder_inside_the_source_is_not_trained_on(tmp_path):
     corpus = load_corpus(tmp_path, SPEC, validation=tmp_path / "held")
     assert names(corpus.train) == ["a.wav", "b.wav"]
     assert names(corpus.validation) == ["c.wav", "d.wav"]
+
+
+@pytest.mark.parametrize("held_out", [".", "a", "a/a.wav"])
+def test_a_source_of_which_all_is_held_out_is_refused_by_both_names(tmp_path, held_out):
+    record(tmp_path / "a" / "a.wav")
+    validation = tmp_path / held_out
+    for source in (tmp_path, tmp_path / "a", tmp_path / "a" / "a.wav"):
+        with pytest.raises(AudioError) as refused:
+            load_corpus(source, SPEC, validation=validation)
+        assert str(refused.value) == (
+            f"{source}: all audio here (1 file) is also in the validation (--val) {validation}, "
+            "and none is left to train on: hold out a part of it, or leave validation out"
+        )
+
+
+def test_one_recording_that_is_not_held_out_is_enough(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        record(tmp_path / name)
+    corpus = load_corpus(tmp_path, SPEC, validation=tmp_path / "b.wav")
+    assert (names(corpus.train), names(corpus.validation)) == (["a.wav"], ["b.wav"])
+
+
+def test_a_name_in_a_remark_is_one_printable_line(tmp_path):
+    name = os.fsdecode(b"a\n\x1b[31m\xff.wav")
+    record(tmp_path / "a.wav", np.zeros(2000)).rename(tmp_path / name)
+    (line,) = load_corpus(tmp_path, SPEC).remarks
+    assert line.endswith("the first " + str(tmp_path) + r"/a\n\x1b[31m\udcff.wav")
 
 
 def test_bad_files_among_good_ones_are_skipped_and_named(tmp_path):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..audio import READ_SUFFIXES, AudioError, find_audio, read_audio
 from ..mulaw import mu_law_encode
+from ..shown import shown
 from ..spec import WaveNetSpec
 
 HELD_OUT_EVERY = 20  # every 20th file is for validation ...
@@ -74,7 +75,14 @@ def load_corpus(
     """
     held_out = [] if validation is None else find_audio(validation)
     apart = {file.resolve() for file in held_out}  # a validation folder may lie inside the source
-    files = [file for file in find_audio(source) if file.resolve() not in apart]
+    found = find_audio(source)
+    files = [file for file in found if file.resolve() not in apart]
+    if found and not files:
+        raise AudioError(
+            f"{shown(Path(source))}: all audio here ({_files(found)}) is also in the validation "
+            f"(--val) {shown(Path(validation or ''))}, and none is left to train on: "
+            f"hold out a part of it, or leave validation out"
+        )
     clips, skipped = _read_all(files, source, spec, convert, stop)
     if validation is None:
         return Corpus(*_split(clips), skipped, _remarks(clips, spec))
@@ -128,7 +136,8 @@ def _remarks(clips: list[Clip], spec: WaveNetSpec) -> list[str]:
         ("louder than full scale, and clipped there", [c for c in clips if c.peak > 1]),
     )
     return [
-        f"used, although {what}: {len(found)} of {len(clips)} files, the first {found[0].name}"
+        f"used, although {what}: {len(found)} of {len(clips)} files, "
+        f"the first {shown(Path(found[0].name))}"
         for what, found in kinds
         if found
     ]
@@ -169,6 +178,10 @@ def excerpts(clips: list[Clip], least: int, most: int) -> list[np.ndarray]:
     share = most // len(chosen)
     starts = [max(len(clip.codes) - share, 0) // 2 for clip in chosen]
     return [c.codes[at : at + share] for c, at in zip(chosen, starts, strict=True)]
+
+
+def _files(files: list[Path]) -> str:
+    return f"{len(files)} file{'s' * (len(files) != 1)}"
 
 
 def _samples(clips: list[Clip]) -> int:
