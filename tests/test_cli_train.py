@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 from networks import random_weights, small_spec
-from recordings import full_disk, record, tone
+from recordings import full_disk, nobody, public_folder, record, tone
 
 from fastwavenet import generate, load, modelfile
 from fastwavenet.training.train import Summary
@@ -208,6 +208,63 @@ def test_a_missing_source_is_named(refused, tmp_path):
 def test_a_run_folder_that_is_a_file_is_refused(refused, tmp_path):
     source = record(tmp_path / "a.wav", tone(99))
     assert str(source) in refused("train", source, "-o", source)
+
+
+def a_file(output):
+    output.write_text("notes")
+
+
+def below_a_file(output):
+    output.parent.rmdir()
+    output.parent.write_text("notes")
+
+
+def a_link_to_nothing(output):
+    output.symlink_to("nothing")
+
+
+def a_folder_in_place_of(name):
+    return lambda output: (output / name).mkdir(parents=True)
+
+
+OUTPUTS = [
+    (a_file, "run is a file, expected a folder"),
+    (below_a_file, "is no folder, expected one"),
+    (a_link_to_nothing, "run is a link to nothing"),
+    *(
+        (a_folder_in_place_of(name), f"{name} is a folder, expected a file name")
+        for name in ("checkpoint.safetensors", "model.safetensors", "latest.safetensors")
+    ),
+    (a_folder_in_place_of("log.jsonl"), "log.jsonl is a folder, expected a file name"),
+]
+
+
+@pytest.mark.parametrize(("make", "expected"), OUTPUTS)
+@pytest.mark.parametrize("flags", [(), ("--resume",)])
+def test_an_output_that_cannot_be_written_is_refused_before_audio_is_looked_for(
+    refused, tmp_path, make, expected, flags
+):
+    output = tmp_path / "in" / "run"
+    output.parent.mkdir()
+    make(output)
+    before = sorted(tmp_path.rglob("*"))
+    assert expected in refused("train", tmp_path / "no-audio", "-o", output, *flags)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_output_where_nothing_may_be_written_is_refused_before_audio_is_looked_for(refused):
+    with public_folder() as folder, nobody():
+        line = refused("train", folder / "no-audio", "-o", folder / "deep" / "run")
+    assert line == f"{folder}/deep/run: the folder {folder} cannot be written to"
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a/" + "n" * 256, "r\0n"])
+def test_an_output_of_an_impossible_name_is_refused_before_audio_is_looked_for(
+    refused, tmp_path, name
+):
+    line = refused("train", tmp_path / "no-audio", "-o", tmp_path / name)
+    assert "no-audio" not in line
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- Ctrl-C ----------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 from .. import modelfile
 from ..files import check_folder, check_target, remove_leftovers, replace_atomically
+from ..shown import shown
 from ..spec import WaveNetSpec
 from . import checkpoint
 from .checkpoint import Checkpoint, Weights
@@ -30,21 +32,34 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.latest = path / "latest.safetensors"
         self.log = path / "log.jsonl"
+        self.files = (self.checkpoint, self.model, self.latest, self.log)
 
-    def check_writable(self) -> None:
-        """Raises OSError if it is known already that the run cannot be saved here."""
+    def check(self, resume: bool) -> None:
+        """Raises OSError if the run cannot be written, as far as that shows before it is.
+
+        FileExistsError if there is a run that is not to be resumed.
+        """
         check_folder(self.path)
-        if self.path.exists():
-            for file in (self.checkpoint, self.model, self.latest, self.log):
+        self._try_to_make()
+        if self.path.is_dir():
+            for file in self.files:
                 check_target(file)
-
-    def check_empty(self) -> None:
-        """Raises FileExistsError if there is a run already."""
         for file in (self.checkpoint, self.model):
-            if file.exists():
+            if file.exists() and not resume:
                 raise FileExistsError(
-                    f"{file} exists: resume this run, train into another folder, or remove it first"
+                    f"{shown(file)} exists: resume this run, train into another folder, "
+                    f"or remove it first"
                 )
+
+    def _try_to_make(self) -> None:
+        """Makes the missing folders and removes them: some names only the file system refuses."""
+        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        finally:
+            for folder in missing:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     def load(self) -> Checkpoint:
         """See `checkpoint.load`."""
@@ -67,5 +82,5 @@ class RunFolder:
 
     def clean(self) -> None:
         """Removes the temporary files of a run that was killed while it saved."""
-        for file in (self.checkpoint, self.model, self.latest, self.log):
+        for file in self.files:
             remove_leftovers(file)

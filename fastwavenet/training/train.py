@@ -120,9 +120,7 @@ def train(
     if stop is not None and not callable(getattr(stop, "is_set", None)):
         raise TypeError(f"stop must be an event with is_set(), not {shown(stop)}")
     folder = RunFolder(Path(output))
-    folder.check_writable()
-    if not resume:
-        folder.check_empty()
+    folder.check(resume)
     started = folder.load() if resume else None
     arguments = {
         "seed": seed,
