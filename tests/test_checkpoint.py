@@ -67,6 +67,14 @@ DAMAGE = [
     (set_in("settings", "spec", "bias", to=False), "tensor .* is unexpected"),
     (set_in("budget", "steps", to=0), "steps must be a positive whole number"),
     (set_in("budget", to={"hours": 1}), "hours"),
+    (set_in("budget", to=[1]), r"the budget must have minutes, steps, found \[1\]"),
+    (set_in("budget", "\x1b[31m", to=1), r"budget must have .*'\\x1b\[31m'"),
+    (set_in("progress", to={}), "the progress must have history, loss_count"),
+    (set_in("recordings", to=[]), "the recordings must have source, validation, found"),
+    (set_in("recordings", "more", to=1), "the recordings must have source, validation, found"),
+    (set_in("recordings", "source", to=None), "the recordings must be paths, found {'source': N"),
+    (set_in("recordings", "validation", to=5), "the recordings must be paths, found"),
+    (set_in("progress", "loss_sum", to="\x1b\n"), r"loss_sum must be a finite .* '\\x1b\\n'"),
     (set_in("progress", "steps", to=2.0), "steps must be a whole number from 0, not 2.0"),
     (set_in("progress", "steps", to=True), "steps must be a whole number from 0, not True"),
     (set_in("progress", "seconds", to=-1), "seconds must be a finite number from 0, not -1"),
@@ -86,6 +94,15 @@ DAMAGE = [
     (set_tensor(f"optimizer.exp_avg.{BIAS}", put(np.nan)), "optimizer.exp_avg: tensor"),
     (set_tensor(f"optimizer.exp_avg_sq.{BIAS}", put(-1)), "holds a negative mean square"),
 ]
+
+
+def test_a_checkpoint_cannot_send_escape_sequences_to_a_terminal(source, kept):
+    """Not even in the fingerprint of the audio, which only a refusal shows."""
+    evil = {"files": "\x1b[1A\n", "samples": "\x1b[2J" * 99, "sha256": "\x1b]0;evil\x07"}
+    rewrite(kept, set_in("corpus", "train", to=evil))
+    with pytest.raises(ValueError, match="not the audio that this run began with") as refused:
+        quick(source, kept, steps=9, resume=True)
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 500
 
 
 @pytest.fixture(scope="module")

@@ -267,6 +267,12 @@ def test_an_output_of_an_impossible_name_is_refused_before_audio_is_looked_for(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_recordings_there_is_only_resuming(refused, tmp_path):
+    line = refused("train", "-o", tmp_path / "run")
+    assert line.startswith("no recordings to train on: expected a file or folder; only a run to")
+    assert "expected a run folder" in refused("train", "-o", tmp_path / "run", "--resume")
+
+
 # ---- Ctrl-C ----------------------------------------------------------------------------------
 
 

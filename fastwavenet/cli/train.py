@@ -19,7 +19,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "fastwavenet train recordings/ -o run/ --preset small --minutes 10",
         extra="train",
     )
-    option("source", type=Path, help="an audio file, or a folder of them")
+    option("source", type=Path, nargs="?",
+           help="an audio file, or a folder of them; with --resume, those of the run")  # fmt: skip
     option("-o", "--output", type=Path, required=True, metavar="RUN", help="folder for the run")
 
     def setting(*names: str, **how: object) -> None:  # what is not given stays train()'s default
@@ -28,7 +29,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     setting("--preset", help="size of the network: tiny, small, base or ibab (small)")
     setting("--minutes", type=float, help="how long to train (10, unless --steps is given)")
     setting("--steps", type=int, help="how many steps to train")
-    setting("--resume", action="store_true", help="continue the run in RUN, exactly")
+    setting(
+        "--resume",
+        action="store_true",
+        help="continue the run in RUN, exactly; its recordings and settings are known",
+    )
     setting("--val", dest="validation", type=Path, metavar="SOURCE",
             help="audio to validate on (default: some of the recordings)")  # fmt: skip
     setting("--sample-rate", type=int, metavar="HZ", help="of the recordings (16000)")

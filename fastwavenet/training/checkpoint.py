@@ -18,6 +18,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import safetensors
@@ -25,8 +26,9 @@ import safetensors.numpy
 
 from ..files import replace_atomically
 from ..modelfile import ModelFormatError, check_weights
+from ..shown import shown
 from ..spec import WaveNetSpec
-from .settings import Budget, Settings
+from .settings import Budget, Recordings, Settings
 
 VERSION = 1
 METADATA_KEY = "fastwavenet.training"
@@ -36,6 +38,7 @@ RECORD = ("step", "seconds", "train_loss", "validation_loss", "learning_rate")
 LARGEST = 2**63  # of a number
 MAX_METADATA = 2**24  # characters; a report takes about 150
 
+T = TypeVar("T")
 Weights = dict[str, np.ndarray]  # the names and shapes of `WaveNetSpec.tensors()`, float32
 
 
@@ -65,8 +68,9 @@ class Progress:
 class Checkpoint:
     """What the file holds.
 
-    corpus   `Corpus.fingerprint()` of what is trained on
-    tensors  LATEST, each of MOMENTS and, once there is a history, BEST -> weights
+    corpus      `Corpus.fingerprint()` of the audio
+    tensors     LATEST, each of MOMENTS and, once there is a history, BEST -> weights
+    recordings  where the audio was; None in files of versions that did not note it
     """
 
     settings: Settings
@@ -74,6 +78,7 @@ class Checkpoint:
     corpus: dict
     progress: Progress
     tensors: dict[str, Weights]
+    recordings: Recordings | None = None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -88,6 +93,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "corpus": checkpoint.corpus,
         "progress": dataclasses.asdict(checkpoint.progress),
     }
+    if checkpoint.recordings is not None:
+        about["recordings"] = dataclasses.asdict(checkpoint.recordings)
     tensors = {
         f"{group}.{name}": array
         for group, weights in checkpoint.tensors.items()
@@ -105,7 +112,9 @@ def load(path: Path) -> Checkpoint:
     expected and found for anything that is not one, OSError if it cannot be read.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file: expected a run folder that `train` left")
+        raise FileNotFoundError(
+            f"{shown(path)}: no such file: expected a run folder that `train` left"
+        )
     with path.open("rb"):  # the library's own error does not say why it cannot be read
         pass
     try:
@@ -114,8 +123,9 @@ def load(path: Path) -> Checkpoint:
             checkpoint.tensors = _read_tensors(file, checkpoint)
             return checkpoint
     except (safetensors.SafetensorError, ValueError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelFormatError(f"{path}: not a whole checkpoint: {reason}") from None
+        ours = isinstance(error, ValueError)  # the others may quote the file as it is
+        reason = str(error) if ours else shown(str(error))
+        raise ModelFormatError(f"{shown(path)}: not a whole checkpoint: {reason}") from None
 
 
 def _parse(metadata: dict[str, str]) -> Checkpoint:
@@ -125,18 +135,43 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
         raise ValueError(f"expected at most {MAX_METADATA} characters of {METADATA_KEY!r} metadata")
     about = json.loads(text, parse_constant=_refuse_constant)
     keys = {"version", "settings", "budget", "corpus", "progress"}
-    if not isinstance(about, dict) or about.get("version") != VERSION or set(about) != keys:
+    found = set(about) - {"recordings"} if isinstance(about, dict) else set()
+    if found != keys or about["version"] != VERSION:
         raise ValueError(f"expected version {VERSION} with {', '.join(sorted(keys))}")
     settings = Settings.from_dict(about["settings"])
     if settings.autocast is None:
         raise ValueError("autocast must be True or False, not None")
     return Checkpoint(
-        settings, Budget(**about["budget"]), about["corpus"], _parse_progress(about["progress"]), {}
+        settings=settings,
+        budget=_make(Budget, "budget", about["budget"]),
+        corpus=about["corpus"],
+        progress=_parse_progress(about["progress"]),
+        tensors={},
+        recordings=_parse_recordings(about.get("recordings")),
     )
 
 
-def _parse_progress(fields: dict) -> Progress:
-    progress = Progress(**fields)
+def _make(kind: type[T], name: str, fields: object) -> T:
+    """A dataclass from all its fields, of which none has been checked."""
+    names = sorted(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
+    if not isinstance(fields, dict) or sorted(fields) != names:
+        raise ValueError(f"the {name} must have {', '.join(names)}, found {shown(fields)}")
+    return kind(**fields)
+
+
+def _parse_recordings(fields: object) -> Recordings | None:
+    """None for a run that did not note them yet."""
+    if fields is None:
+        return None
+    recordings = _make(Recordings, "recordings", fields)
+    source, validation = recordings.source, recordings.validation
+    if not isinstance(source, str) or not isinstance(validation, str | None):
+        raise ValueError(f"the recordings must be paths, found {shown(fields)}")
+    return recordings
+
+
+def _parse_progress(fields: object) -> Progress:
+    progress = _make(Progress, "progress", fields)
     _check_numbers(dataclasses.asdict(progress), ("steps", "samples", "loss_count"), "history")
     if not isinstance(progress.history, list):
         raise ValueError("history must be a list")
@@ -157,7 +192,7 @@ def _check_numbers(fields: dict, whole: tuple[str, ...], *others: str) -> None:
         kinds = (int,) if name in whole else (int, float)
         if name not in others and (type(value) not in kinds or not 0 <= value < LARGEST):
             kind = "whole number" if name in whole else "finite number"
-            raise ValueError(f"{name} must be a {kind} from 0, not {str(value)[:40]}")
+            raise ValueError(f"{name} must be a {kind} from 0, not {shown(value)}")
 
 
 def _refuse_constant(name: str) -> None:
@@ -172,12 +207,14 @@ def _read_tensors(file: safetensors.safe_open, checkpoint: Checkpoint) -> dict[s
     different = sorted(expected.keys() ^ set(file.keys()))
     if different:
         problem = "is missing" if different[0] in expected else "is unexpected"
-        raise ValueError(f"tensor {different[0][:80]!r} {problem}")
+        raise ValueError(f"tensor {shown(different[0])} {problem}")
     for name, shape in expected.items():
         entry = file.get_slice(name)
         found = (entry.get_dtype(), tuple(entry.get_shape()))
         if found != ("F32", shape):
-            raise ValueError(f"tensor {name!r} must be F32 {shape}, not {found[0]} {found[1]}")
+            raise ValueError(
+                f"tensor {name!r} must be F32 {shape}, not {found[0]} {shown(found[1])}"
+            )
     return {group: _read_group(file, spec, group) for group in groups}
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..shown import shown
 from .checkpoint import LATEST, MOMENTS, Weights
 from .data import IGNORED, Corpus, Windows
 from .model import WaveNet
@@ -56,12 +57,16 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         if not torch.isfinite(norm):
             raise self._diverged(loss)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * factor
+        self.set_rate(factor)
         self.optimizer.step()
         self.steps += 1
         self.samples += count
         return loss
+
+    def set_rate(self, factor: float) -> None:
+        """Of the learning rate, until the next step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * factor
 
     def _gradient(self) -> tuple[float, int]:
         """The loss of the next batch, whose gradients are left in the parameters, and its size."""
@@ -162,7 +167,7 @@ def choose_device(name: str | None) -> torch.device:
     available = ["cpu", *(["cuda"] if gpus else []), *gpus]
     if name is not None and name not in available:
         raise ValueError(
-            f"device must be one of those here, {' or '.join(available)}, not {name!r}"
+            f"device must be one of those here, {' or '.join(available)}, not {shown(name)}"
         )
     return torch.device(name or ("cuda" if gpus else "cpu"))
 

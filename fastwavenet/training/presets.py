@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..shown import shown
 from ..spec import WaveNetSpec
 
 # The sizes of a WaveNetSpec; its sample rate is the recordings'.
@@ -39,6 +40,12 @@ PRESETS: dict[str, dict] = {
 
 def preset_spec(preset: str, sample_rate: int) -> WaveNetSpec:
     """A preset's network for audio of `sample_rate` Hz.  Raises ValueError for an unknown name."""
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, not {shown(preset)}")
     return WaveNetSpec(sample_rate=sample_rate, **PRESETS[preset])
+
+
+def preset_name(spec: WaveNetSpec) -> str | None:
+    """The preset that a network has the sizes of; None for another network."""
+    rate = spec.sample_rate
+    return next((name for name in PRESETS if preset_spec(name, rate) == spec), None)

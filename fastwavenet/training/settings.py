@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import sys
 from dataclasses import dataclass
 
+from ..shown import shown
 from ..spec import WaveNetSpec
 from .presets import preset_spec
 
@@ -14,6 +17,7 @@ WARM_UP = 0.05  # of the budget
 REPORTS = 20  # validations in a budget, or more:
 REPORT_MINUTES, REPORT_STEPS = 1.0, 500  # they are never further apart
 LARGEST = 2**31  # of batch, window and steps
+LEAVE_OUT = "leave it out to resume the run, or train into another folder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.spec.conditioning is not None:
-            raise ValueError(f"conditioning {self.spec.conditioning!r} cannot be trained")
+            raise ValueError(f"conditioning {shown(self.spec.conditioning)} cannot be trained")
         _whole("seed", self.seed, 0, 2**64 - 1, f"from 0 to {2**64 - 1}")
         _whole("batch", self.batch)
         _whole("window", self.window)
@@ -44,7 +48,7 @@ class Settings:
         for name, known in (("convert", (True, False)), ("autocast", (True, False, None))):
             if getattr(self, name) not in known:
                 expected = " or ".join(map(str, known))
-                raise ValueError(f"{name} must be {expected}, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be {expected}, not {shown(getattr(self, name))}")
 
     def to_dict(self) -> dict:
         """Plain numbers, strings and lists, for JSON."""
@@ -68,9 +72,24 @@ class Settings:
         for name, old, new in pairs:
             if old != new:
                 raise ValueError(
-                    f"{name} is {old} in this run, not {new}: "
-                    f"leave it out to resume the run, or train into another folder"
+                    f"{name} is {shown(old)} in this run, not {shown(new)}: {LEAVE_OUT}"
                 )
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Where the audio of a run is: files or folders.
+
+    validation  None if a part of `source` is held out
+    """
+
+    source: str
+    validation: str | None
+
+    def absolute(self) -> Recordings:
+        """The same places for a process in another working folder."""
+        held_out = None if self.validation is None else os.path.abspath(self.validation)
+        return Recordings(os.path.abspath(self.source), held_out)
 
 
 def choose_spec(
@@ -156,11 +175,12 @@ def _whole(
     expected: str = "a positive whole number",
 ) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} must be {expected}, not {value!r}")
+        raise ValueError(f"{name} must be {expected}, not {shown(value)}")
 
 
 def _number(name: str, value: object, zero: bool) -> None:
     right = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not right or not 0 <= value < math.inf or (value == 0 and not zero):  # type: ignore[operator]
+    most = sys.float_info.max  # an int may be larger, and then nothing can be computed with it
+    if not right or not 0 <= value <= most or (value == 0 and not zero):  # type: ignore[operator]
         expected = "a number from 0" if zero else "a positive number"
-        raise ValueError(f"{name} must be {expected}, not {value!r}")
+        raise ValueError(f"{name} must be {expected}, not {shown(value)}")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 import time
@@ -26,8 +25,9 @@ from .console import Console, describe, describe_cost, stop_on_signals
 from .data import Corpus, excerpts, load_corpus
 from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
+from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
 from .run import RunFolder
-from .settings import Budget, Settings, choose_spec, schedule
+from .settings import Budget, Recordings, Settings, schedule
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
 MEASURED_SECONDS = 10  # of held-out audio, by which losses are told to about 0.0001 nats
@@ -53,8 +53,8 @@ class Summary:
 
 
 def train(
-    source: str | os.PathLike,
-    output: str | os.PathLike,
+    source: str | os.PathLike | None = None,
+    output: str | os.PathLike | None = None,
     *,
     preset: str | None = None,
     spec: WaveNetSpec | None = None,
@@ -101,10 +101,12 @@ def train(
 
     A resumed run goes on exactly: with a budget of steps, on a CPU with the same number of threads,
     a run that was stopped at any moment and resumed leaves the same bits as one that was not.
-    `source` and `validation` must hold the same audio as before.  All settings come from
-    the run; one that is given again must be the same.  Only the budget may be another one: it is
-    that of the whole run, what is spent included, and the learning rate follows it from then on.
-    To resume a run that is at its end does no harm.
+    `source` and `validation` may be left out; given, they must hold the same audio as before,
+    wherever that is now.  All settings come from the run; one that is given again must be the
+    same.  Only the budget may be another one: it is that of the whole run, what is spent included,
+    and the learning rate follows it from then on.  Resuming a run first writes the files that a
+    killed process left unwritten; a budget that is spent already is an error only if there are
+    none.
 
     Ctrl-C or SIGTERM ends training early, with everything saved; a second one ends it at once.
 
@@ -117,6 +119,8 @@ def train(
     ModelFormatError if its checkpoint is damaged, OSError, and CancelledError (of
     concurrent.futures) if `stop` is set before the audio is read, which leaves all as it was.
     """
+    if output is None:
+        raise TypeError("train() needs `output`, the folder for the run")
     if stop is not None and not callable(getattr(stop, "is_set", None)):
         raise TypeError(f"stop must be an event with is_set(), not {shown(stop)}")
     folder = RunFolder(Path(output))
@@ -132,15 +136,18 @@ def train(
         "autocast": autocast,
     }
     given = {name: value for name, value in arguments.items() if value is not None}
-    settings = _settings(started, spec, preset, sample_rate, given)
-    budget = _budget(started, minutes, steps)
+    settings = choose_settings(started, spec, preset, sample_rate, given)
+    finished = started is not None and folder.is_published(started.progress.history)
+    budget = choose_budget(started, minutes, steps, finished)
+    recordings = choose_recordings(started, source, validation)
     chosen = choose_device(device)
     remarks = [ONE_THREAD] if threads_are_lost() else []
     with own_settings(chosen), Console(progress) as console:
         for remark in remarks:
             console.say(remark)
-        corpus = load_corpus(source, settings.spec, validation, settings.convert, stop)
-        run = Run(settings, budget, corpus, chosen, folder, console)
+        places = recordings.source, settings.spec, recordings.validation
+        corpus = load_corpus(*places, settings.convert, stop)
+        run = Run(settings, budget, corpus, recordings.absolute(), chosen, folder, console)
         with stop_on_signals(stop) as stopped:
             run.begin(started)
             loss = run.fit(stopped)
@@ -154,37 +161,6 @@ def train(
         samples_per_second=run.learner.samples / run.progress.seconds,
         interrupted=run.spent < 1,
     )
-
-
-def _settings(
-    started: Checkpoint | None,
-    spec: WaveNetSpec | None,
-    preset: str | None,
-    sample_rate: int | None,
-    given: dict,
-) -> Settings:
-    """Those given and defaults, or those of a run to resume, which those given must equal."""
-    if started is None:
-        return Settings(spec=choose_spec(spec, preset, sample_rate, None), **given)
-    wanted = choose_spec(spec, preset, sample_rate, started.settings.spec)
-    asked = dataclasses.replace(started.settings, spec=wanted, **given)
-    started.settings.confirm(asked, {"spec", *given})
-    return started.settings
-
-
-def _budget(started: Checkpoint | None, minutes: float | None, steps: int | None) -> Budget:
-    """The one given or the default, or that of a run to resume.  One given must last longer."""
-    if started is None:
-        return Budget(minutes, steps)
-    if minutes is None and steps is None:
-        return started.budget
-    budget, done = Budget(minutes, steps), started.progress
-    if budget.spent(done.steps, done.seconds) >= 1:
-        raise ValueError(
-            f"{budget} are spent: this run has taken {done.steps} steps and "
-            f"{done.seconds / 60:.2f} minutes; give more minutes or steps, in all, to go on"
-        )
-    return budget
 
 
 class Run:
@@ -202,13 +178,14 @@ class Run:
         settings: Settings,
         budget: Budget,
         corpus: Corpus,
+        recordings: Recordings,
         device: torch.device,
         folder: RunFolder,
         console: Console,
     ):
         self.budget, self.corpus, self.folder, self.console = budget, corpus, folder, console
         self.learner = Learner(settings, corpus, device)
-        self.fingerprint = corpus.fingerprint()
+        self.fingerprint, self.recordings = corpus.fingerprint(), recordings
         self.progress = Progress()
         self.best: dict | None = None
         self.spent = self.saved = 0.0
@@ -229,10 +206,12 @@ class Run:
             self.publish(self.progress.history, self.best)
 
     def _resume(self, started: Checkpoint) -> None:
-        _check_corpus(started.corpus, self.fingerprint)
+        check_corpus(started.corpus, self.fingerprint)
         self.progress = started.progress
         self.best = started.tensors.get(BEST)
         self.learner.restore(started.tensors, self.progress.steps, self.progress.samples)
+        last = started.budget.spent(self.progress.steps - 0.5, self.progress.seconds)
+        self.learner.set_rate(schedule(max(last, 0)))  # for a report without another step
         self.before = self.progress.samples
         self.spent = self.budget.spent(self.progress.steps, self.progress.seconds)
         minutes = self.progress.seconds / 60
@@ -248,6 +227,8 @@ class Run:
         learner, progress = self.learner, self.progress
         began = time.monotonic() - progress.seconds  # a resumed run goes on counting
         ended = self.spent >= 1
+        if ended and progress.loss_count:  # killed after its last step, before the report of it
+            self.report()
         while not ended:
             middle = self.budget.spent(learner.steps + 0.5, time.monotonic() - began)
             progress.loss_sum += learner.step(schedule(middle))
@@ -319,9 +300,8 @@ class Run:
         tensors = learner.state()
         if self.best is not None:
             tensors[BEST] = self.best
-        self.folder.save(
-            Checkpoint(learner.settings, self.budget, self.fingerprint, progress, tensors)
-        )
+        about = learner.settings, self.budget, self.fingerprint, progress
+        self.folder.save(Checkpoint(*about, tensors, self.recordings))
         self.saved = time.monotonic()
 
     def publish(self, history: list[dict], best: dict | None) -> None:
@@ -341,21 +321,3 @@ class Run:
             step, speed = (ended - began) / COST_STEPS, (last - first) / (ended - began)
             left = self.budget.seconds_left(learner.steps, ended, step)
             self.console.say(describe_cost(self.corpus, speed, left, self.before))
-
-
-def _check_corpus(then: object, now: dict[str, dict]) -> None:
-    """Raises ValueError saying what differs between two fingerprints."""
-    for part, use in (("train", "to train on"), ("validation", "held out")):
-        old = then.get(part) if isinstance(then, dict) else None
-        if old != now[part]:
-            raise ValueError(
-                f"not the audio that this run began with: {use} were {_count(old)}, now "
-                f"{_count(now[part])}; give the same source and validation, or start another run"
-            )
-
-
-def _count(fingerprint: object) -> str:
-    if not isinstance(fingerprint, dict):
-        return "unknown files"
-    files, samples, digest = (fingerprint.get(key) for key in ("files", "samples", "sha256"))
-    return f"{samples} samples in {files} file{'s' * (files != 1)} (sha256 {str(digest)[:12]})"
