@@ -90,8 +90,9 @@ def settings():
     )
 
 
-@pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(
+    ("host", "autocast"), [(host, False) for host in HOSTS] + [("autocast", True), ("device", True)]
+)
 def test_no_setting_of_the_host_changes_a_bit_and_each_is_kept(
     source, tmp_path, alone, host, autocast
 ):
