@@ -1,0 +1,371 @@
+"""The standing adversary: any sequence of calls, cut into pieces anywhere, equals the slow twin.
+
+Each sequence draws a network from the whole range of its spec, then generators of every kind, then
+calls.  FASTWAVENET_SEQUENCES says how many sequences run; they differ from run to run, and a
+failure prints the shortest sequence that fails and a line that repeats it.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import itertools
+import os
+import pickle
+from concurrent.futures import CancelledError
+from random import Random
+
+import drawn_calls as draw
+import numpy as np
+import pytest
+from conftest import PRECISIONS
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from networks import random_weights
+from slow_twin import SlowTwin, check_against_numpy, every_step, listen, to_codes
+
+import fastwavenet as fw
+
+SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "500"))
+CALLS = 10  # of a sequence, at most
+BLOCK = 7  # of an iterator; 256 would take the twin long
+COPIES = [
+    fw.Generator.clone,
+    copy.copy,
+    copy.deepcopy,
+    lambda gen: pickle.loads(pickle.dumps(gen)),
+]
+
+
+@dataclasses.dataclass(eq=False)
+class Pair:
+    """A generator under test and its twin; both have been through the same calls."""
+
+    fast: fw.Generator
+    slow: SlowTwin
+
+    @property
+    def rows(self) -> int:
+        return len(self.slow.voices)
+
+    def shape(self, n: int) -> tuple[int, ...]:
+        """Of n samples."""
+        return (n,) if self.fast.batch is None else (self.rows, n)
+
+    def check(self) -> None:
+        assert self.fast.get_state() == b"".join(self.slow.get_state()[0])
+        assert (self.fast.position, self.fast.seed) == (self.slow.position, self.slow.seed)
+
+
+ENDED = (InterruptedError, CancelledError)
+
+
+def same(found: np.ndarray, expected: np.ndarray) -> None:
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    assert found.tobytes() == expected.tobytes()
+
+
+# ---- calls -------------------------------------------------------------------------------------
+
+
+class Calls(RuleBasedStateMachine):
+    """Any calls of any generators of one model."""
+
+    pairs = Bundle("pairs")
+    states = Bundle("states")
+
+    def __init__(self):
+        super().__init__()
+        self.cut = 0
+        self.made: list[Pair] = []
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(fw.Generator, "_pieces", lambda gen, n: self.pieces(n))
+        self.patch.setattr(fw.engine, "BLOCK", BLOCK)
+
+    def teardown(self):
+        self.patch.undo()
+        for pair in self.made:  # also those that no later call was meant to touch
+            pair.check()
+
+    def pieces(self, n: int):
+        """(start, length) of the pieces of a call for n steps."""
+        start, random = 0, Random(self.cut)
+        while start < n:
+            length = min(n - start, random.randint(1, 1 + self.cut % 20))
+            yield start, length
+            start += length
+
+    def add(self, pair: Pair, two: bool) -> Pair:
+        if two:
+            pair.fast._rows.set_threads(2)  # whether it is faster or not
+        pair.check()
+        self.made.append(pair)
+        return pair
+
+    @initialize(
+        target=pairs,
+        spec=draw.specs(),
+        precision=st.sampled_from(PRECISIONS),
+        seed=draw.SMALL,
+        arguments=draw.ARGUMENTS,
+    )
+    def a_model(self, spec, precision, seed, arguments):
+        self.spec, self.precision = spec, precision
+        self.weights = random_weights(spec, seed)
+        self.model = fw.Model(spec, self.weights, precision)
+        return self.a_pair(arguments)
+
+    @rule(target=pairs, arguments=draw.ARGUMENTS)
+    def a_generator(self, arguments):
+        return self.a_pair(arguments)
+
+    def a_pair(self, arguments: draw.Arguments) -> Pair:
+        fast = fw.Generator(self.model, **arguments.within(self.spec.levels))
+        return self.add(Pair(fast, arguments.twin(self.model)), arguments.threads == 2)
+
+    @rule(target=pairs, pair=pairs, copied=st.sampled_from(COPIES))
+    def copy(self, pair, copied):
+        twin = copied(pair.fast)
+        assert (twin.isa, twin.batch) == (pair.fast.isa, pair.fast.batch)
+        return self.add(Pair(twin, pair.slow.copy()), pair.fast._threads == 2)
+
+    @rule(pair=pairs, threads=st.sampled_from([1, 2]))
+    def use_threads(self, pair, threads):
+        threads = min(threads, pair.fast._threads)
+        pair.fast._rows.set_threads(threads)
+        assert pair.fast.threads == threads
+
+    @rule(pair=pairs, n=draw.LENGTHS, given=draw.CONDITIONINGS, cut=draw.PIECES, out=draw.OUTS)
+    def generate(self, pair, n, given, cut, out):
+        self.cut, n = cut, min(n, draw.STEPS // pair.rows)
+        cond, out = given.frames(self.spec, n, pair.rows), out(pair.shape(n))
+        found = pair.fast.generate(n, cond=cond, hop=given.hop, out=out)
+        assert out is None or found is out
+        expected = pair.slow.generate(n, every_step(cond, given.hop, n, pair.rows))
+        same(found, expected.reshape(pair.shape(n)))
+        pair.check()
+
+    @rule(
+        pair=pairs,
+        n=draw.LENGTHS,
+        given=draw.CONDITIONINGS,
+        cut=draw.PIECES,
+        calls=st.sampled_from([1, 2, 3, 4]),
+        cancels=st.booleans(),
+    )
+    def generate_until_progress_ends_it(self, pair, n, given, cut, calls, cancels):
+        self.cut, n, seen = cut, min(n, draw.STEPS // pair.rows), []
+        cond, out = given.frames(self.spec, n, pair.rows), draw.dense(pair.shape(n))
+
+        def progress(done, total):
+            assert total == n
+            seen.append(done)
+            if len(seen) == calls and cancels:
+                assert pair.fast.cancel()
+            elif len(seen) == calls:
+                raise InterruptedError
+
+        ends = [start + length for start, length in self.pieces(n)]
+        too_late = len(ends) < calls + cancels  # a cancelled call ends before its next piece
+        with contextlib.nullcontext() if too_late else pytest.raises(ENDED):
+            pair.fast.generate(n, cond=cond, hop=given.hop, out=out, progress=progress)
+        assert seen == (ends if too_late else ends[:calls])
+        done = seen[-1] if seen else 0
+        expected = pair.slow.generate(done, every_step(cond, given.hop, done, pair.rows))
+        same(out[..., :done], expected.reshape(pair.shape(done)))
+        assert (out[..., done:] == 9).all()
+        pair.check()
+
+    @precondition(lambda self: self.spec.conditioning is None)
+    @rule(pair=pairs, n=draw.LENGTHS, chunk=st.integers(1, 20), cut=draw.PIECES)
+    def stream(self, pair, n, chunk, cut):
+        self.cut, n = cut, min(n, draw.STEPS // pair.rows)
+        blocks = list(pair.fast.stream(chunk, n))
+        assert [block.shape[-1] for block in blocks[:-1]] == [chunk] * (-(-n // chunk) - 1)
+        self.joined(pair, blocks, n)
+
+    @precondition(lambda self: self.spec.conditioning is None)
+    @rule(pair=pairs, blocks=st.sampled_from([0, 1, 2]), cut=draw.PIECES)
+    def iterate(self, pair, blocks, cut):
+        self.cut = cut
+        self.joined(pair, list(itertools.islice(pair.fast, blocks)), blocks * BLOCK)
+
+    def joined(self, pair: Pair, blocks: list[np.ndarray], n: int) -> None:
+        """The blocks are the next n samples."""
+        expected = pair.slow.generate(n).reshape(pair.shape(n))
+        same(np.concatenate([expected[..., :0], *blocks], axis=-1), expected)
+        pair.check()
+
+    @rule(pair=consumes(pairs), name=st.sampled_from(["reset", "get_state", "clone"]))
+    def close(self, pair, name):
+        self.made.remove(pair)
+        pair.fast.close()
+        pair.fast.close()
+        with pytest.raises(ValueError, match="closed"):
+            getattr(pair.fast, name)()
+
+    @rule(
+        pair=pairs, n=draw.LENGTHS, samples=draw.SAMPLES, given=draw.CONDITIONINGS, cut=draw.PIECES
+    )
+    def prime(self, pair, n, samples, given, cut):
+        self.cut, n = cut, min(n, draw.STEPS // pair.rows)
+        known = samples.array(self.spec, n, pair.rows, pair.fast.batch)
+        steps = pair.slow.steps_of(n)
+        cond = given.frames(self.spec, steps, pair.rows)
+        rate = None if samples.kind == "codes" else self.spec.sample_rate
+        pair.fast.prime(known, sample_rate=rate, cond=cond, hop=given.hop)
+        known = np.broadcast_to(known, (pair.rows, n))
+        pair.slow.prime(known, every_step(cond, given.hop, steps, pair.rows))
+        pair.check()
+
+    @rule(pair=pairs, seed=draw.SEEDS)
+    def reset(self, pair, seed):
+        pair.fast.reset(seed)
+        pair.slow.reset(seed)
+        pair.check()
+
+    @rule(pair=pairs, temperature=draw.TEMPERATURES, top_k=draw.TOP_K)
+    def set_sampling(self, pair, temperature, top_k):
+        top_k = top_k and min(top_k, self.spec.levels)
+        pair.fast.temperature, pair.fast.top_k = temperature, top_k
+        assert (pair.fast.temperature, pair.fast.top_k) == (temperature, top_k)
+        pair.slow.set_sampling(temperature, top_k)
+
+    @rule(target=states, pair=pairs)
+    def get_state(self, pair):
+        return pair.slow.get_state()
+
+    @rule(pair=pairs, state=states, first=st.integers(0, 21))
+    def set_state(self, pair, state, first):
+        """Rows of any batch, into any other."""
+        (saved, begun), order = state, range(first, first + pair.rows)
+        rows = [saved[row % len(saved)] for row in order]
+        pair.fast.set_state(b"".join(rows))
+        pair.slow.set_state((rows, begun))
+        pair.check()
+
+    @rule(pair=pairs, name=st.sampled_from(sorted(draw.REFUSED)))
+    def refuse(self, pair, name):
+        before, threads = pair.fast.get_state(), pair.fast.threads
+        cond = draw.Conditioning(1, 0, True, True, 0).frames(self.spec, 1, pair.rows)
+        with pytest.raises((ValueError, TypeError)):
+            draw.REFUSED[name](pair.fast, cond)
+        assert (pair.fast.get_state(), pair.fast.threads) == (before, threads)
+        voice = pair.slow.voices[0]
+        assert (pair.fast.temperature, pair.fast.top_k) == (voice.temperature, voice.top_k)
+
+    @rule(
+        n=draw.LENGTHS,
+        samples=draw.SAMPLES,
+        given=draw.CONDITIONINGS,
+        cut=draw.PIECES,
+        isa=draw.ISAS,
+        parts=draw.PARTS,
+    )
+    def score(self, n, samples, given, cut, isa, parts):
+        self.cut = cut
+        known = samples.array(self.spec, n, 1, None)
+        steps = max(n - 1, 0)
+        cond = given.frames(self.spec, steps, 1)
+        found = fw.score(self.model, known, cond=cond, hop=given.hop, isa=isa, threads=parts)
+        per_step = every_step(cond, given.hop, steps, 1)
+        same(found, -listen(self.model, known, per_step)[1])
+
+    @rule(
+        n=draw.LENGTHS,
+        samples=draw.SAMPLES,
+        given=draw.CONDITIONINGS,
+        cut=draw.PIECES,
+        isa=draw.ISAS,
+    )
+    def outputs(self, n, samples, given, cut, isa):
+        self.cut = cut
+        known = samples.array(self.spec, n, 1, None)
+        cond = given.frames(self.spec, n, 1)
+        found = fw.outputs(self.model, known, cond=cond, hop=given.hop, isa=isa)
+        per_step = every_step(cond, given.hop, n, 1)
+        same(found, listen(self.model, known, per_step)[0])
+        n = min(n, 6)
+        if n:
+            codes = to_codes(known, self.spec.levels)[:n]
+            per_step = None if per_step is None else per_step[:n]
+            check_against_numpy(self.spec, self.weights, self.precision, codes, per_step, found[:n])
+
+    @rule(
+        n=draw.LENGTHS,
+        known=draw.SAMPLES,
+        given=draw.CONDITIONINGS,
+        cut=draw.PIECES,
+        args=draw.ARGUMENTS,
+    )
+    def generate_at_once(self, n, known, given, cut, args):
+        self.cut, rows, slow = cut, args.batch or 1, args.twin(self.model)
+        n = min(n, draw.STEPS // rows)
+        cond = given.frames(self.spec, n, rows)
+        samples = None
+        if self.spec.conditioning is None:
+            samples = known.array(self.spec, n, rows, args.batch)
+            slow.prime(np.broadcast_to(samples, (rows, n)))
+        found = fw.generate(
+            self.model,
+            n_samples=n,
+            prime=samples,
+            cond=cond,
+            hop=given.hop,
+            **args.within(self.spec.levels),
+        )
+        expected = slow.generate(n, every_step(cond, given.hop, n, rows))
+        same(found, expected[0] if args.batch is None else expected)
+
+
+@pytest.mark.timeout(0)
+def test_any_sequence_of_calls_in_any_pieces_is_that_of_the_slow_twin():
+    run_state_machine_as_test(
+        Calls,
+        settings=settings(
+            max_examples=SEQUENCES,
+            stateful_step_count=CALLS,
+            derandomize=False,
+            phases=set(Phase) - {Phase.explain},
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+# What a user finds on a Generator, and the rule that tries it.  A new name needs a rule here.
+TRIED = {
+    "generate": Calls.generate,
+    "cancel": Calls.generate_until_progress_ends_it,
+    "stream": Calls.stream,
+    "__iter__": Calls.iterate,
+    "__next__": Calls.iterate,
+    "close": Calls.close,
+    "prime": Calls.prime,
+    "reset": Calls.reset,
+    "get_state": Calls.get_state,
+    "set_state": Calls.set_state,
+    "clone": Calls.copy,
+    "__copy__": Calls.copy,
+    "__deepcopy__": Calls.copy,
+    "__reduce__": Calls.copy,
+    "temperature": Calls.set_sampling,
+    "top_k": Calls.set_sampling,
+    "threads": Calls.use_threads,
+    "position": Pair.check,
+    "seed": Pair.check,
+}
+NOT_TRIED = {"__init__", "__enter__", "__exit__", "__repr__"}
+
+
+def test_every_method_of_a_generator_is_tried():
+    found = {name for name, value in vars(fw.Generator).items() if callable(value)}
+    found = {name for name in found if name.startswith("__") or not name.startswith("_")}
+    assert found | {n for n in dir(fw.Generator) if n[0] != "_"} == set(TRIED) | NOT_TRIED
