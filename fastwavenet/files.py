@@ -27,7 +27,7 @@ NO_SYNC = {
 }
 
 
-def replace_atomically(path: str | os.PathLike, data: bytes) -> None:
+def replace_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes `data` to `path`, whose file is replaced whole or not at all.
 
     A file keeps its permissions where the file system allows it, and its successor never has more
@@ -47,7 +47,7 @@ def replace_atomically(path: str | os.PathLike, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
-def read_regular(path: str | os.PathLike) -> bytes:
+def read_regular(path: str | os.PathLike[str]) -> bytes:
     """A regular file's bytes; a named pipe is refused at once instead of waited for.
 
     Raises ValueError if it is a pipe or a device, OSError if it cannot be read.
@@ -66,7 +66,7 @@ def without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def check_target(path: str | os.PathLike) -> None:
+def check_target(path: str | os.PathLike[str]) -> None:
     """Raises OSError if it is known already that `path` cannot be written."""
     target, name = Path(os.path.realpath(path)), shown(Path(path))
     if target.is_dir():
@@ -81,7 +81,7 @@ def check_target(path: str | os.PathLike) -> None:
         raise PermissionError(f"{name} belongs to another user: choose another name or folder")
 
 
-def check_folder(path: str | os.PathLike) -> None:
+def check_folder(path: str | os.PathLike[str]) -> None:
     """Raises OSError if it is known already that no files can be written in a folder `path`.
 
     It need not exist yet, nor need those above it.
@@ -97,7 +97,7 @@ def check_folder(path: str | os.PathLike) -> None:
     _check_writable(nearest, name)
 
 
-def is_stream(path: str | os.PathLike) -> bool:
+def is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether there is something at `path` to be written to, not replaced: no file, no folder."""
     path = Path(path)
     if not path.exists() or path.is_dir():
@@ -105,13 +105,13 @@ def is_stream(path: str | os.PathLike) -> bool:
     return not path.is_file() or str(path.parent) in OPENED_FOLDERS
 
 
-def is_named_pipe(path: str | os.PathLike) -> bool:
+def is_named_pipe(path: str | os.PathLike[str]) -> bool:
     """Whether writing to `path` waits until another program reads from it."""
     path = Path(path)
     return path.is_fifo() and str(path.parent) not in OPENED_FOLDERS
 
 
-def remove_leftovers(path: str | os.PathLike) -> None:
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Removes the temporary files of killed processes beside `path`, as far as that is allowed.
 
     No other process may be writing `path`.

@@ -15,7 +15,7 @@ from .model import Model
 from .spec import PRECISIONS, WaveNetSpec
 
 
-def measure_precision(path: str | os.PathLike, *recordings: npt.ArrayLike) -> dict[str, float]:
+def measure_precision(path: str | os.PathLike[str], *recordings: npt.ArrayLike) -> dict[str, float]:
     """bfloat16 and int8 -> the change of nats per sample of a model file on recordings.
 
     recordings: (n,) each, audio or codes as in `score`; seconds of what the model was not trained

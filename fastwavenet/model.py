@@ -14,7 +14,7 @@ from .hugepages import huge_page_bytes
 from .precision import resolve_precision
 from .shown import shown
 from .spec import WaveNetSpec
-from .types import AskedPrecision, Path, Precision
+from .types import AskedPrecision, Precision
 
 
 class Model:
@@ -108,7 +108,7 @@ def _unpickled(
     return Model(spec, weights, precision, losses=losses)
 
 
-def load(path: Path, precision: AskedPrecision = "auto") -> Model:
+def load(path: str | os.PathLike[str], precision: AskedPrecision = "auto") -> Model:
     """Reads a model file.
 
     precision: what to compute in.  "auto" is the first of int8, bfloat16 and float32 that loses at

@@ -47,7 +47,9 @@ class Contents(NamedTuple):
     losses: dict[str, float]
 
 
-def save(path: str | os.PathLike, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> None:
+def save(
+    path: str | os.PathLike[str], spec: WaveNetSpec, weights: Mapping[str, np.ndarray]
+) -> None:
     """Writes a model file, without losses.  An existing file is replaced whole or not at all.
 
     weights: name -> float32 array for exactly the names and shapes of `spec.tensors()`.
@@ -59,7 +61,7 @@ def save(path: str | os.PathLike, spec: WaveNetSpec, weights: Mapping[str, np.nd
     replace_atomically(path, data)
 
 
-def load(path: str | os.PathLike) -> Contents:
+def load(path: str | os.PathLike[str]) -> Contents:
     """Reads a model file.
 
     Raises ModelFormatError, which names the file and what was expected and found, for anything
@@ -70,7 +72,7 @@ def load(path: str | os.PathLike) -> Contents:
 
 
 @contextlib.contextmanager
-def named_after(path: str | os.PathLike) -> Iterator[None]:
+def named_after(path: str | os.PathLike[str]) -> Iterator[None]:
     """Within it, a ModelFormatError begins with the file's name."""
     try:
         yield
@@ -78,7 +80,7 @@ def named_after(path: str | os.PathLike) -> Iterator[None]:
         raise ModelFormatError(f"{shown(Path(path))}: {error}") from None
 
 
-def read(path: str | os.PathLike) -> bytes:
+def read(path: str | os.PathLike[str]) -> bytes:
     """A file's bytes for `parse`; raises ModelFormatError if there are too many, OSError."""
     limit = 8 + MAX_HEADER_BYTES + MAX_WEIGHT_BYTES
     with open(path, "rb", opener=without_waiting) as file:
@@ -103,7 +105,7 @@ def parse(data: bytes) -> Contents:
     return Contents(spec, check_weights(spec, arrays), losses)
 
 
-def record_losses(path: str | os.PathLike, losses: Mapping[str, float]) -> None:
+def record_losses(path: str | os.PathLike[str], losses: Mapping[str, float]) -> None:
     """Writes into a model file what its precisions lose, instead of what it said before.
 
     losses: precision -> nats per sample, as from `measure_precision`.  Nothing else in the file

@@ -62,7 +62,7 @@ def draw_loss(axes: Axes, log: Sequence[dict]) -> None:
     axes.legend()
 
 
-def check_picture(path: str | os.PathLike) -> None:
+def check_picture(path: str | os.PathLike[str]) -> None:
     """Before long work: raises ValueError or OSError if no picture can be written there."""
     if Path(path).suffix.lower() != ".png" and not is_stream(path):
         raise ValueError(f"{shown(Path(path))}: the name must end in .png")
@@ -70,7 +70,7 @@ def check_picture(path: str | os.PathLike) -> None:
 
 
 def save_sounds(
-    path: str | os.PathLike, sounds: Mapping[str, np.ndarray], sample_rate: int
+    path: str | os.PathLike[str], sounds: Mapping[str, np.ndarray], sample_rate: int
 ) -> None:
     """A PNG with waveform and spectrogram of each named sound, float (n,), side by side."""
     figure, grid = _figure(columns=len(sounds))
@@ -79,7 +79,7 @@ def save_sounds(
 
 
 def save_comparison(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     sounds: Mapping[str, np.ndarray],
     sample_rate: int,
     log: Sequence[dict],
@@ -108,7 +108,7 @@ def _draw_sounds(
         draw_spectrogram(figure.add_subplot(grid[1, column]), audio, sample_rate)
 
 
-def save_figure(figure: Figure, path: str | os.PathLike) -> None:
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """As PNG, whole or not at all."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,9 +9,8 @@ import numpy.typing as npt
 
 from .spec import Precision
 
-__all__ = ["AskedPrecision", "Audio", "Isa", "Path", "Precision"]
+__all__ = ["AskedPrecision", "Audio", "Isa", "Precision"]
 
-Path: TypeAlias = str | os.PathLike[str]
 Audio: TypeAlias = npt.NDArray[np.float32]
 
 AskedPrecision: TypeAlias = Literal["auto"] | Precision

@@ -1,6 +1,10 @@
 """The stub of the extension says what the extension is."""
 
 import inspect
+import json
+import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -67,3 +71,39 @@ def test_the_stubs_constructors_take_the_extensions_arguments(stub, name):
     getattr(_engine, name)(**arguments)
     with pytest.raises(TypeError):
         getattr(_engine, name)(**arguments, more=1)
+
+
+# ---- the user's side ---------------------------------------------------------------------------
+
+USER = Path(__file__).parent / "typed_user.py"
+
+
+def checked(*command: object, folder: Path) -> str:
+    """What a type checker has against the user's program; nothing if it passes."""
+    line = [sys.executable, "-m", *map(str, command)]
+    found = os.environ | {"MYPYPATH": str(PACKAGE.parent)}
+    done = subprocess.run(line, cwd=folder, env=found, capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_a_users_program_passes_mypy_strict(tmp_path):
+    pytest.importorskip("mypy")
+    assert checked("mypy", "--strict", "--follow-imports=silent", USER, folder=tmp_path) == ""
+
+
+def test_a_users_program_passes_pyright_strict(tmp_path):
+    pytest.importorskip("basedpyright")
+    settings = {
+        "include": [str(USER)],
+        "typeCheckingMode": "strict",
+        "pythonPlatform": "Linux",
+        "extraPaths": [str(PACKAGE.parent)],
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    assert checked("basedpyright", "--project", tmp_path, folder=tmp_path) == ""
+
+
+def test_the_users_program_names_all_that_is_public():
+    text = USER.read_text()
+    errors = {"NotFiniteError", "AudioError"}
+    assert {name for name in fastwavenet.__all__ if f"fw.{name}" not in text} <= errors

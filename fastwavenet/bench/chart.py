@@ -29,7 +29,7 @@ PEERS = (
 )
 
 
-def save_chart(path: str | os.PathLike, results: dict) -> None:
+def save_chart(path: str | os.PathLike[str], results: dict) -> None:
     """A PNG: a panel per number of voices, a group of bars per network, a bar per contender.
 
     Raises ValueError if nothing but mu-law was measured.

@@ -34,12 +34,12 @@ def machine_line(results: dict) -> str:
     return f"{of['cpu']}, one core, {'/'.join(of['isas'])}; {versions}"
 
 
-def save(path: str | os.PathLike, results: dict) -> None:
+def save(path: str | os.PathLike[str], results: dict) -> None:
     """results: machine, seconds_per_cell, cells, and rows for each key of table.TABLES."""
     replace_atomically(path, (json.dumps(FORMAT | results, indent=1) + "\n").encode())
 
 
-def load(path: str | os.PathLike) -> dict:
+def load(path: str | os.PathLike[str]) -> dict:
     """Raises ValueError if the file is not what `save` wrote, OSError if it cannot be read."""
     data = read_regular(path)
     try:

@@ -10,6 +10,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 from .export import export_model, load_model
 from .model import WaveNet
 from .presets import PRESETS
-from .train import train
+from .train import Summary, train
 
-__all__ = ["PRESETS", "WaveNet", "export_model", "load_model", "train"]
+__all__ = ["PRESETS", "Summary", "WaveNet", "export_model", "load_model", "train"]

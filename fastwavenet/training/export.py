@@ -11,7 +11,7 @@ from .host import own_settings
 from .model import WaveNet
 
 
-def export_model(module: WaveNet, path: str | os.PathLike) -> None:
+def export_model(module: WaveNet, path: str | os.PathLike[str]) -> None:
     """Writes the module's spec and weights as a model file, atomically.
 
     Raises ModelFormatError if a weight is not finite, OSError if the file cannot be written.
@@ -22,7 +22,7 @@ def export_model(module: WaveNet, path: str | os.PathLike) -> None:
     modelfile.save(path, module.spec, weights)
 
 
-def load_model(path: str | os.PathLike) -> WaveNet:
+def load_model(path: str | os.PathLike[str]) -> WaveNet:
     """The module of a model file, to look into or to train further.
 
     It is float32, on the CPU and has gradients, whatever PyTorch's defaults are; random numbers

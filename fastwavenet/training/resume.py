@@ -62,8 +62,8 @@ def choose_budget(
 
 def choose_recordings(
     started: Checkpoint | None,
-    source: str | os.PathLike | None,
-    validation: str | os.PathLike | None,
+    source: str | os.PathLike[str] | None,
+    validation: str | os.PathLike[str] | None,
 ) -> Recordings:
     """Those given, or those of a run to resume, wherever they are now.
 

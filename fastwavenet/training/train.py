@@ -53,8 +53,8 @@ class Summary:
 
 
 def train(
-    source: str | os.PathLike | None = None,
-    output: str | os.PathLike | None = None,
+    source: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
     *,
     preset: str | None = None,
     spec: WaveNetSpec | None = None,
@@ -64,7 +64,7 @@ def train(
     resume: bool = False,
     seed: int | None = None,
     convert: bool | None = None,
-    validation: str | os.PathLike | None = None,
+    validation: str | os.PathLike[str] | None = None,
     batch: int | None = None,
     window: int | None = None,
     learning_rate: float | None = None,

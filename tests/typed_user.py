@@ -1,0 +1,78 @@
+"""A user's program that calls all that is public, for type checkers in their strictest mode.
+
+It is checked, never run.
+"""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastwavenet as fw
+from fastwavenet.training import Summary, train
+
+Floats = NDArray[np.float32]
+
+
+def train_a_voice(recordings: Path, run: Path) -> Path:
+    summary: Summary = train(recordings, run, preset="small", minutes=20.0, device="cpu")
+    print(f"{summary.validation_loss:.3f} nats after {summary.steps} steps")
+    return summary.model
+
+
+def describe(path: str | Path) -> fw.Model:
+    model = fw.load(path, precision="auto")
+    spec: fw.WaveNetSpec = model.spec
+    print(spec.layers, spec.receptive_field, model.precision, model.losses, model.info())
+    print(fw.isa(), fw.available_isas())
+    return model
+
+
+def speak(model: fw.Model) -> Floats:
+    audio = fw.generate(model, seconds=4, seed=7, temperature=1.0, top_k=64, threads=2)
+    return fw.generate(model, n_samples=100, prime=audio, sample_rate=model.sample_rate)
+
+
+def continue_in_blocks(model: fw.Model, hello: Floats, out: Floats) -> Iterator[Floats]:
+    with fw.Generator(model, seed=7, batch=None, isa="scalar") as gen:
+        gen.prime(hello)
+        gen.generate(len(out), out=out, progress=lambda done, total: print(done, total))
+        yield from gen.stream(chunk=256, n_samples=1024)
+        for block in gen:
+            yield block
+            if gen.position > 16000:
+                break
+
+
+def keep(gen: fw.Generator) -> bytes:
+    twin: fw.Generator = gen.clone()
+    threading.Timer(1.0, twin.cancel).start()
+    try:
+        twin.set_state(gen.get_state())
+    except (fw.StateError, fw.BusyError) as error:
+        print(error)
+    gen.reset(seed=gen.seed)
+    gen.temperature = 0.9
+    gen.top_k = None
+    return twin.get_state()
+
+
+def judge(model: fw.Model, samples: Floats) -> float:
+    nats: Floats = fw.score(model, samples, threads=2)
+    logits: Floats = fw.outputs(model, samples)
+    return float(nats.mean() + logits.max())
+
+
+def code(audio: Floats) -> Floats:
+    codes = fw.mu_law_encode(audio, 256)
+    return fw.mu_law_decode(codes, 256)
+
+
+def measure(path: Path, recording: Floats) -> None:
+    try:
+        losses: dict[str, float] = dict(fw.measure_precision(path, recording))
+        fw.record_losses(path, losses)
+    except (fw.ModelFormatError, OSError) as error:
+        print(error)
