@@ -1,0 +1,228 @@
+"""The streams of an audio file: where each begins and ends, and whether all of it is there.
+
+libsndfile takes a file that is cut off for a short one, reads only the first of several streams,
+and believes sizes that a recorder never filled in.  Here the containers are walked along first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from . import mpeg
+from .audio_source import REPAIR, AudioError, Part, Source
+
+FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM")
+TYPES = (b"WAVE", b"AIFF", b"AIFC")
+FORM = rb"(?:RI(?:FF|FX)|RF64|BW64|FORM).{4}(?:WAVE|AIF[FC])"
+FLAC = rb"fLaC[\x00\x80]\x00\x00\x22"  # its mark, and the block of 34 bytes that must follow
+# Sizes that programs leave in a header which they cannot go back to: near these, since some round
+# them down to whole frames, and some subtract the header.
+PLACEHOLDERS = (0, 0x7F000000, 0x7FFFF000, 0x80000000, 2**32 - 1, 2**64 - 1)
+NEAR = 128
+UNPACKED = (1, 3, 6, 7, 0xFFFE)  # WAV's numbers of PCM, float, A-law, mu-law, extensible
+SLIP = 44  # bytes of a WAV's header, which some writers count as sound
+
+
+def parts(source: Source) -> list[Part]:
+    """The streams of a file; the whole of it if its kind is none of those that are known here.
+
+    Raises AudioError if a stream is cut off or damaged.
+    """
+    at = mpeg.skip_id3(source)
+    head = source.read(at, 12)
+    if is_form(head):
+        return _forms(source, at)
+    if head.startswith(b"OggS"):
+        return _ogg(source, at)
+    if head.startswith(b"fLaC"):
+        starts = list(source.find(FLAC, at, 8)) or [at]
+        return [Part((range(*ends),)) for ends in itertools.pairwise([*starts, source.size])]
+    if mpeg.begins(source, at):
+        return mpeg.parts(source, at)
+    return [Part((range(source.size),))]
+
+
+def is_known(source: Source) -> bool:
+    """Whether a file begins like one of the kinds that are known here."""
+    at = mpeg.skip_id3(source)
+    head = source.read(at, 12)
+    return is_form(head) or head.startswith((b"OggS", b"fLaC")) or mpeg.begins(source, at)
+
+
+def is_form(head: bytes) -> bool:
+    """Whether the first 12 bytes are those of a WAV or AIFF file."""
+    return head[:4] in FORMS and head[8:12] in TYPES
+
+
+# ---- WAV, RF64, AIFF ---------------------------------------------------------------------------
+
+
+Order = Literal["little", "big"]
+Fixes = dict[int, bytes]  # byte of the file -> what to read there
+
+
+@dataclass
+class _Sound:
+    """The sound of a WAV or AIFF file.
+
+    frame   bytes of a sample in all channels, or of a block of a coder, which is `packed`
+    data    its first byte; stated: how many bytes of it the header promises
+    fields  the fields of the header that depend on its size: byte of the file -> their number of
+            bytes, and how many bytes of sound count as one, and how many are added
+    """
+
+    frame: int = 1
+    packed: bool = False
+    data: int = 0
+    stated: int = 0
+    fields: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+def _forms(source: Source, at: int) -> list[Part]:
+    found = []
+    while at < source.size:
+        part, at = _form(source, at)
+        found.append(part)
+    return found
+
+
+def _form(source: Source, begin: int) -> tuple[Part, int]:
+    """The stream whose header begins at a byte, and where the next one begins."""
+    magic = source.read(begin, 4)
+    order: Order = "little" if magic in (b"RIFF", b"RF64", b"BW64") else "big"
+    sound = _header(source, begin, order)
+    fixes = {begin: b"RF64"} if magic == b"BW64" else {}  # which are alike
+    if not sound.data:
+        return Part((range(begin, source.size),)), source.size
+    size, remark = _true_size(source, sound, order)
+    if size == sound.stated:
+        end = _next_form(source, sound.data + size, order)
+        return Part(_spliced(range(begin, end), fixes)), end
+    for at, (width, unit, more) in sound.fields.items():
+        fixes[at] = min(size // unit + more, 256**width - 1).to_bytes(width, order)
+    end = sound.data + size
+    behind = _next_form(source, end, order)
+    return Part(_spliced(range(begin, end), fixes), remark=remark), behind
+
+
+def _chunks(source: Source, at: int, order: Order) -> Iterator[tuple[bytes, int, int]]:
+    """Name, first byte and stated size of each chunk from byte `at` on."""
+    while len(head := source.read(at, 8)) == 8:
+        size = int.from_bytes(head[4:], order)
+        yield head[:4], at + 8, size
+        at += 8 + size + size % 2
+
+
+def _header(source: Source, begin: int, order: Order) -> _Sound:
+    sound, wide = _Sound(), 0
+    for name, at, size in _chunks(source, begin + 12, order):
+        if name == b"fmt ":
+            tag, align = source.read(at, 2), source.read(at + 12, 2)
+            sound.frame = max(int.from_bytes(align, order), 1)
+            sound.packed = int.from_bytes(tag, order) not in UNPACKED
+        elif name == b"COMM":
+            sound.frame = _aiff_frame(source.read(at, 22))
+            sound.fields[at + 2] = 4, sound.frame, 0
+        elif name == b"ds64":
+            wide = at + 8
+        elif name in (b"data", b"SSND"):
+            more = 8 if name == b"SSND" else 0  # its offset and block size
+            sound.data, sound.stated = at + more, max(size - more, 0)
+            sound.fields[at - 4] = 4, 1, more
+            if wide and size == 2**32 - 1:
+                sound.stated = int.from_bytes(source.read(wide, 8), order)
+                sound.fields = {wide: (8, 1, 0)}
+            break
+    return sound
+
+
+def _aiff_frame(comm: bytes) -> int:
+    """Bytes of a frame: those of all channels, in the sizes that the compressions have."""
+    bits = 8 if comm[18:22] in (b"ulaw", b"ULAW", b"alaw", b"ALAW") else comm[7]
+    return max(int.from_bytes(comm[:2], "big") * -(-bits // 8), 1)
+
+
+def _true_size(source: Source, sound: _Sound, order: Order) -> tuple[int, str]:
+    """Bytes of sound, and a remark if the header is a little wrong."""
+    room = source.size - sound.data
+    near = any(0 <= size - sound.stated < NEAR + sound.frame for size in PLACEHOLDERS if size)
+    if (near or not sound.stated) and not _chunk_at(source, sound.data + sound.stated, order):
+        end = next(source.find(FORM, sound.data, 12), source.size)
+        return (end - sound.data) // sound.frame * sound.frame, ""
+    missing = sound.stated - room
+    if missing <= 0:
+        return sound.stated, ""
+    slip = SLIP if sound.packed else max(SLIP, sound.frame - 1)
+    if missing > slip or (sound.packed and room % sound.frame):
+        raise AudioError(f"is cut off, expected {missing} bytes more: {REPAIR}")
+    size = room // sound.frame * sound.frame
+    return size, f"its header states {missing} bytes more than there are, it is read to its end"
+
+
+def _chunk_at(source: Source, at: int, order: Order) -> bool:
+    """Whether a chunk is there as a whole, which sound hardly looks like."""
+    for name, start, size in _chunks(source, at, order):
+        return name.isascii() and name.decode().isprintable() and start + size <= source.size
+    return False
+
+
+def _next_form(source: Source, end: int, order: Order) -> int:
+    """Where the next file in the file begins, behind chunks that belong to the one before."""
+    if is_form(source.read(end, 12)):
+        return end
+    for name, at, _ in _chunks(source, end + end % 2, order):
+        if is_form(source.read(at - 8, 12)):
+            return at - 8
+        if not name.isascii():
+            break
+    return source.size
+
+
+def _spliced(whole: range, fixes: Fixes) -> tuple[bytes | range, ...]:
+    pieces: list[bytes | range] = []
+    at = whole.start
+    for start, new in sorted(fixes.items()):
+        pieces += [range(at, start), new]
+        at = start + len(new)
+    return *pieces, range(at, whole.stop)
+
+
+# ---- Ogg ---------------------------------------------------------------------------------------
+
+
+def _ogg(source: Source, at: int) -> list[Part]:
+    """The links of a chain: groups of pages, each begun and ended by pages marked so."""
+    starts: list[int] = []
+    beginning, ended = False, True
+    while at < source.size:
+        head = source.read(at, 27 + 255)  # RFC 3533, section 6
+        if not head.startswith(b"OggS"):
+            _check_rest(source, at, ended)
+            break
+        body = 27 + (head[26] if len(head) > 26 else 255)
+        size = body + sum(head[27:body])
+        if at + size > source.size:
+            ended = False
+            break
+        if head[5] & 2 and not beginning:
+            _check_ended(ended)
+            starts.append(at)
+        beginning, ended = bool(head[5] & 2), bool(head[5] & 4)
+        at += size
+    _check_ended(ended)
+    return [Part((range(*ends),)) for ends in itertools.pairwise([*starts, at])]
+
+
+def _check_rest(source: Source, at: int, ended: bool) -> None:
+    """Whether what begins at a byte and is no page may be passed over: behind the end."""
+    for page in source.find(b"OggS", at, 4):
+        raise AudioError(f"is damaged, bytes {at} to {page} are no Ogg page: {REPAIR}")
+    _check_ended(ended)
+
+
+def _check_ended(ended: bool) -> None:
+    if not ended:
+        raise AudioError(f"is cut off, expected a last page that says so: {REPAIR}")
