@@ -9,6 +9,7 @@ Training is in `fastwavenet.training`, the only part that imports torch.
 """
 
 from ._engine import BusyError, NotFiniteError, StateError
+from .audio import AudioError, read_audio, write_audio
 from .engine import Generator, generate
 from .isa import available_isas, isa
 from .listening import outputs, score
@@ -21,6 +22,7 @@ from .spec import WaveNetSpec
 __version__ = "0.1.0"
 
 __all__ = [
+    "AudioError",
     "BusyError",
     "Generator",
     "Model",
@@ -36,6 +38,8 @@ __all__ = [
     "mu_law_decode",
     "mu_law_encode",
     "outputs",
+    "read_audio",
     "record_losses",
     "score",
+    "write_audio",
 ]

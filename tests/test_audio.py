@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import threading
 import time
 
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 from recordings import RATE, mounted, record, tone
 
+import fastwavenet as fw
 from fastwavenet.audio import (
     HEADER_BYTES,
     READ_SUFFIXES,
@@ -27,8 +29,15 @@ from fastwavenet.audio import (
 
 @pytest.mark.parametrize("suffix", READ_SUFFIXES)
 def test_every_listed_suffix_is_read(tmp_path, suffix):
-    container = "AIFF" if suffix == ".aif" else suffix[1:].upper()
-    audio, rate = read_audio(record(tmp_path / f"a{suffix}", format=container))
+    container = {".opus": "OGG", ".oga": "OGG", ".aif": "AIFF", ".aifc": "AIFF"}.get(suffix)
+    how = {"format": container or suffix[1:].upper()}
+    if suffix == ".opus":
+        how["subtype"] = "OPUS"
+    if suffix == ".aifc":
+        how["endian"] = "LITTLE"  # which no plain AIFF has
+    path = record(tmp_path / f"a{suffix}", **how)
+    assert find_audio(tmp_path) == [path]
+    audio, rate = read_audio(path)
     assert (audio.dtype, audio.shape, rate) == (np.float32, (RATE,), RATE)
     assert np.corrcoef(audio, tone())[0, 1] > 0.99
 
@@ -301,3 +310,103 @@ def test_a_file_is_taken_whatever_its_suffix(tmp_path):
 def test_a_missing_source_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere: no such file or folder"):
         find_audio(tmp_path / "nowhere")
+
+
+# ---- file objects, Ctrl-C ------------------------------------------------------------------------
+
+
+class Foreign(io.RawIOBase):
+    """A file that reads a few bytes at a time, and fails on demand."""
+
+    def __init__(self, data: bytes, fails: Exception | None = None):
+        self.bytes, self.fails = io.BytesIO(data), fails
+
+    def seekable(self):
+        return True
+
+    def seek(self, at, whence=0):
+        return self.bytes.seek(at, whence)
+
+    def read(self, n=-1):
+        if self.fails and self.bytes.tell() > 1000:
+            raise self.fails
+        return self.bytes.read(min(n, 100))
+
+
+def test_a_file_object_is_read_from_its_beginning_and_stays_open():
+    data = encode_audio(tone(), RATE)
+    for file in (io.BytesIO(data), Foreign(data)):
+        file.seek(1234)
+        audio, rate = fw.read_audio(file)
+        np.testing.assert_allclose(audio, tone(), atol=2**-15)
+        assert (rate, file.closed) == (RATE, False)
+
+
+def test_an_open_file_is_named_in_errors(tmp_path):
+    path = record(tmp_path / "a.wav", rate=44100)
+    with path.open("rb") as file, pytest.raises(AudioError, match=rf"^{path}: has 44100 Hz"):
+        fw.read_audio(file, RATE)
+    with pytest.raises(AudioError, match="^the file object: has 44100 Hz"):
+        fw.read_audio(io.BytesIO(path.read_bytes()), RATE)
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+def test_what_a_file_object_raises_is_raised_and_printed_nowhere(container, capfd):
+    data = encode_audio(tone(), RATE, container)
+    with pytest.raises(OSError, match="^the network is gone$"):
+        fw.read_audio(Foreign(data, OSError("the network is gone")))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", encode_audio(tone(9), RATE)[:44], b"OggS" * 99])
+def test_nothing_is_printed_about_damaged_files(data, capfd):
+    with pytest.raises(AudioError):
+        fw.read_audio(io.BytesIO(data))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("file", [7, None, object(), io.StringIO("text"), [1.0]])
+def test_what_is_no_file_is_refused(file):
+    with pytest.raises(TypeError, match="^file must be a path, or an object that reads bytes and"):
+        fw.read_audio(file)
+
+
+def test_what_cannot_seek_is_refused():
+    read, write = os.pipe()
+    os.close(write)
+    with os.fdopen(read, "rb") as file, pytest.raises(AudioError, match="cannot seek, .*BytesIO"):
+        fw.read_audio(file)
+
+
+@pytest.mark.parametrize("rate", [0, -1, 16000.0, "fast", float("nan")])
+def test_a_rate_that_is_none_is_refused(rate):
+    with pytest.raises(ValueError, match="^sample_rate must be a whole number of Hz, not "):
+        fw.read_audio(io.BytesIO(encode_audio(tone(), RATE)), rate)
+
+
+def test_a_file_object_gets_the_bytes_of_a_file(tmp_path):
+    buffer = io.BytesIO()
+    fw.write_audio(buffer, tone(), RATE, "PCM_24")
+    assert buffer.getvalue() == encode_audio(tone(), RATE, "WAV", "PCM_24")
+    with open(tmp_path / "a.flac", "wb") as file:
+        fw.write_audio(file, tone(), RATE)
+    assert (tmp_path / "a.flac").read_bytes() == encode_audio(tone(), RATE, "FLAC")
+    with pytest.raises(AudioError, match="^the file object: sample 1 is nan"):
+        fw.write_audio(buffer, np.array([0, np.nan]), RATE)
+    with pytest.raises(TypeError, match="^file must be a path, or an object that takes bytes"):
+        fw.write_audio(7, tone(), RATE)
+
+
+def test_ctrl_c_while_reading_is_neither_lost_nor_printed(capfd):
+    """It comes while libsndfile calls back for bytes."""
+
+    class Interrupted(Foreign):
+        def read(self, n=-1):
+            if self.bytes.tell() > 1000:
+                os.kill(os.getpid(), signal.SIGINT)
+                self.bytes.seek(0)
+            return super().read(n)
+
+    with pytest.raises(KeyboardInterrupt):
+        fw.read_audio(Interrupted(encode_audio(tone(), RATE, "FLAC")))
+    assert capfd.readouterr() == ("", "")

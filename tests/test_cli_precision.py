@@ -187,7 +187,7 @@ def test_what_cannot_be_measured_on_is_refused_by_name(refused, voice, copy, rec
     (tmp_path / "empty").mkdir()
     cases = {
         tmp_path / "none": "no such file or folder",
-        tmp_path / "empty": "expected audio files of 8000 Hz, found none",
+        tmp_path / "empty": "expected audio files (.wav .rf64 .flac ",
         record(tmp_path / "rate.wav"): "has 16000 Hz, expected 8000 Hz: ",
         record(tmp_path / "stereo.wav", np.zeros((9, 2)), rate=8000): "has 2 channels, expected 1",
         record(tmp_path / "one.wav", tone(1), rate=8000): "has 1 sample, expected at least 2",

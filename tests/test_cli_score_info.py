@@ -11,6 +11,7 @@ from recordings import record, tone
 
 import fastwavenet as fw
 from fastwavenet import modelfile
+from fastwavenet.audio_finding import READ_SUFFIXES
 from fastwavenet.cli.info import _runs
 
 
@@ -83,7 +84,13 @@ def test_a_file_that_is_named_must_be_usable(refused, voice, recordings, tmp_pat
 def test_a_folder_with_nothing_usable_is_refused(refused, voice, tmp_path):
     (tmp_path / "empty").mkdir()
     line = refused("score", voice, tmp_path / "empty")
-    assert line == f"{tmp_path / 'empty'}: expected audio files of 8000 Hz, found none"
+    suffixes = " ".join(READ_SUFFIXES)
+    expected = f"{tmp_path / 'empty'}: expected audio files ({suffixes}) of 8000 Hz, found "
+    assert line == f"{expected}none"
+    for name in ("a.txt", "b.TXT", "c"):
+        (tmp_path / "empty" / name).write_text("no audio")
+    line = refused("score", voice, tmp_path / "empty")
+    assert line == f"{expected}none among 3 files: 2 .txt, 1 no suffix"
 
 
 def test_another_rate_is_converted_only_when_asked(run, refused, voice, tmp_path):

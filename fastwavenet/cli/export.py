@@ -86,9 +86,9 @@ def _measure(
 ) -> dict[str, float]:
     """What each precision loses on the recordings; says it."""
     rate, comparison = contents.spec.sample_rate, Comparison(contents.spec, contents.weights)
-    for file, audio in read_recordings(arguments.measure, rate, arguments.convert, report):
+    for file, codes in read_recordings(arguments.measure, contents.spec, arguments.convert, report):
         with report.progress(rate, f"{shown(Path(file.name))} ") as progress:
-            comparison.add(audio, progress)
+            comparison.add(codes, progress)
     losses = comparison.losses()
     report.line(f"against float32 on {comparison.samples / rate:.1f} s: {describe_losses(losses)}")
     return losses

@@ -14,14 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..activity import Activity, advice
-from ..audio import read_audio
 from ..engine import Generator
 from ..isa import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds
+from ..scoring import prime
 from ..shown import shown
 from .arguments import add_command, add_precision
 from .models import load_model
+from .recordings import read_prime
 from .report import Report, put
 from .sound import STDOUT, Files, Recording, Stream, Taker, check_sound, is_streamed
 
@@ -99,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_sound(outputs, n, arguments.subtype, arguments.raw)
     _check_plot(arguments, outputs, n)
     report = Report(arguments, stdout_is_taken=is_streamed(outputs))
-    voices = _voices(model, arguments)
+    voices = _voices(model, arguments, report)
     sound = _sound(outputs, n, model.sample_rate, arguments, report)
     picture = Recording(len(outputs), int(n)) if arguments.plot is not None else None
     sound.begin()
@@ -113,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 130 if made.interrupted else 0
 
 
-def _voices(model: Model, arguments: argparse.Namespace) -> Generator:
+def _voices(model: Model, arguments: argparse.Namespace, report: Report) -> Generator:
     """Primed, and ready to generate (voices, n)."""
     voices = Generator(
         model,
@@ -126,7 +127,7 @@ def _voices(model: Model, arguments: argparse.Namespace) -> Generator:
         threads=arguments.threads,
     )
     if arguments.prime is not None:
-        voices.prime(read_audio(arguments.prime, model.sample_rate, arguments.convert)[0])
+        prime(voices, read_prime(arguments.prime, model.spec, arguments.convert, report))
     return voices
 
 

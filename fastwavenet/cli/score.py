@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..listening import score
 from ..model import Model
+from ..scoring import total_nats
 from ..shown import shown
 from .arguments import add_command, add_precision
 from .models import load_model
@@ -75,16 +75,17 @@ def _score_source(
     model: Model, source: Path, arguments: argparse.Namespace, report: Report
 ) -> list[Scored]:
     scored = []
-    for file, audio in read_recordings(source, model.sample_rate, arguments.convert, report):
+    for file, codes in read_recordings(source, model.spec, arguments.convert, report):
         with report.progress(model.sample_rate, f"{shown(Path(file.name))} ") as progress:
-            nats = score(
+            nats = total_nats(
                 model,
-                audio,
+                codes,
                 isa=arguments.isa,
                 threads=arguments.threads,
                 progress=progress,
             )
-        scored.append(Scored(file, len(nats), float(nats.mean(dtype="float64"))))
+        samples = len(codes) - 1
+        scored.append(Scored(file, samples, nats / samples))
         report.part(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {shown(file)}")
     return scored
 

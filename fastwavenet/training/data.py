@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import READ_SUFFIXES, AudioError, find_audio, read_audio
-from ..mulaw import mu_law_encode
+from ..audio_finding import READ_SUFFIXES, Found, search_audio
+from ..audio_reading import read_codes
+from ..audio_source import AudioError
 from ..shown import shown
 from ..spec import WaveNetSpec
 
@@ -73,55 +74,63 @@ def load_corpus(
     Raises AudioError naming the folder if nothing usable is left, OSError if it is not there,
     CancelledError if `stop` is set before a file is read.
     """
-    held_out = [] if validation is None else find_audio(validation)
-    apart = {file.resolve() for file in held_out}  # a validation folder may lie inside the source
-    found = find_audio(source)
-    files = [file for file in found if file.resolve() not in apart]
-    if found and not files:
+    held_out = None if validation is None else search_audio(validation)
+    # a validation folder may lie inside the source
+    apart = set() if held_out is None else {file.resolve() for file in held_out.files}
+    found = search_audio(source)
+    files = [file for file in found.files if file.resolve() not in apart]
+    if found.files and not files:
         raise AudioError(
-            f"{shown(Path(source))}: all audio here ({_files(found)}) is also in the validation "
-            f"(--val) {shown(Path(validation or ''))}, and none is left to train on: "
+            f"{shown(Path(source))}: all audio here ({_files(found.files)}) is also in the "
+            f"validation (--val) {shown(Path(validation or ''))}, and none is left to train on: "
             f"hold out a part of it, or leave validation out"
         )
-    clips, skipped = _read_all(files, source, spec, convert, stop)
-    if validation is None:
-        return Corpus(*_split(clips), skipped, _remarks(clips, spec))
-    judges, more = _read_all(held_out, validation, spec, convert, stop)
-    return Corpus(clips, judges, skipped + more, _remarks(clips + judges, spec))
+    clips, skipped, odd = _read_all(files, found, spec, convert, stop)
+    if held_out is None:
+        return Corpus(*_split(clips), skipped, odd + _remarks(clips, spec))
+    judges, more, odd_judges = _read_all(held_out.files, held_out, spec, convert, stop)
+    remarks = odd + odd_judges + _remarks(clips + judges, spec)
+    return Corpus(clips, judges, skipped + more, remarks)
 
 
 def _read_all(
     files: list[Path],
-    source: str | os.PathLike,
+    found: Found,
     spec: WaveNetSpec,
     convert: bool,
     stop: threading.Event | None = None,
-) -> tuple[list[Clip], list[str]]:
-    """The usable files as clips, and a line for each of the others."""
-    clips, skipped = [], []
+) -> tuple[list[Clip], list[str], list[str]]:
+    """The usable files as clips, a line for each of the others, and remarks about the folder."""
+    clips, skipped, odd = [], [], []
     for file in files:
         if stop is not None and stop.is_set():
             raise CancelledError("stopped before all audio was read; nothing was written")
         try:
-            clips.append(_read_clip(file, spec, convert))
+            clip, oddities = _read_clip(file, spec, convert)
         except (AudioError, OSError) as error:
             skipped.append(str(error))
-    if len(skipped) == 1 and Path(source).is_file():
+            continue
+        clips.append(clip)
+        odd += oddities
+    if len(skipped) == 1 and found.root.is_file():
         raise AudioError(skipped[0])
     if not clips:
-        found = f"{len(files)} unusable, the first: {skipped[0]}" if files else "none"
         raise AudioError(
-            f"{source}: expected audio files ({' '.join(READ_SUFFIXES)}) "
-            f"of {spec.sample_rate} Hz, found {found}"
+            f"{shown(found.root)}: expected audio files ({' '.join(READ_SUFFIXES)}) "
+            f"of {spec.sample_rate} Hz, found {found.unusable()}"
+            + (f", the first: {skipped[0]}" if skipped else "")
         )
-    return clips, skipped
+    if odd:
+        odd = [f"used, although a header is wrong: {len(odd)} of {len(clips)} files: {odd[0]}"]
+    return clips, skipped, found.remarks() + odd
 
 
-def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> Clip:
-    audio, _ = read_audio(file, spec.sample_rate, convert)
-    if len(audio) < SHORTEST:
-        raise AudioError(f"{file}: has {len(audio)} samples, expected at least {SHORTEST}")
-    return Clip(str(file), mu_law_encode(audio, spec.levels), float(np.abs(audio).max()))
+def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> tuple[Clip, list[str]]:
+    """The clip, and remarks about its file."""
+    codes, peak, odd = read_codes(file, spec.levels, spec.sample_rate, convert)
+    if len(codes) < SHORTEST:
+        raise AudioError(f"{shown(file)}: has {len(codes)} samples, expected at least {SHORTEST}")
+    return Clip(str(file), codes, peak), odd
 
 
 def _remarks(clips: list[Clip], spec: WaveNetSpec) -> list[str]:

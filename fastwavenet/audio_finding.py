@@ -1,0 +1,131 @@
+"""Audio files in a folder: found by suffix or content, and the rest counted."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import containers
+from .audio_source import Source
+from .shown import shown
+
+READ_SUFFIXES = (
+    ".wav",
+    ".rf64",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".aifc",
+)
+# Folders of programs, with sounds of their own: by name, and by a file that each has.
+PACKAGES = ("node_modules", "site-packages", "dist-packages", "__pycache__")
+ENVIRONMENT = "pyvenv.cfg"
+MOST_LISTED = 6  # suffixes or folders in a remark
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    files     audio, sorted, by suffix or by content
+    others    files that are no audio, hidden ones left out
+    left_out  folders of programs, which were not searched
+    """
+
+    root: Path
+    files: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
+
+    def remarks(self) -> list[str]:
+        """A line for each thing about a folder with audio that is easily overlooked."""
+        lines: list[str] = []
+        if not self.files:
+            return lines
+        if self.others:
+            lines.append(f"passed over {_files(self.others)} without audio: {self.suffixes()}")
+        if self.left_out:
+            first = shown(self.left_out[0].relative_to(self.root))
+            lines.append(
+                f"left out {len(self.left_out)} of the folders, as those of programs: {first}"
+                + " ..." * (len(self.left_out) > 1)
+            )
+        if len({file.parent for file in self.files} - {self.root}) > 1:
+            folders = Counter(shown(file.parent.relative_to(self.root)) for file in self.files)
+            lines.append(f"found audio in {len(folders)} folders: {_counted(folders)}")
+        return lines
+
+    def unusable(self) -> str:
+        """What was found where no file could be used."""
+        if self.files:
+            return f"{len(self.files)} unusable"
+        return f"none among {_files(self.others)}: {self.suffixes()}" if self.others else "none"
+
+    def suffixes(self) -> str:
+        """The suffixes of the files that are no audio, each with their number."""
+        return _counted(
+            Counter(shown(Path(f.suffix.lower())) if f.suffix else "no suffix" for f in self.others)
+        )
+
+
+def find_audio(path: str | os.PathLike) -> list[Path]:
+    """A file itself, or all audio files below a folder, sorted, as `search_audio` finds them."""
+    return search_audio(path).files
+
+
+def search_audio(path: str | os.PathLike) -> Found:
+    """A file itself, or what lies below a folder; audio is known by its suffix or its content.
+
+    Hidden files and folders are passed over, and so are links to folders, virtual environments and
+    folders of packages.
+    Raises FileNotFoundError if there is neither, OSError if a folder cannot be listed.
+    """
+    root = Path(path)
+    if root.is_file():
+        return Found(root, [root])
+    if not root.is_dir():
+        raise FileNotFoundError(f"{shown(root)}: no such file or folder")
+    found = Found(root)
+    for folder, below, names in os.walk(root, onerror=_raise):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        programs = [name for name in below if _is_of_programs(folder, name)]
+        found.left_out.extend(Path(folder, name) for name in programs)
+        below[:] = [name for name in below if name not in programs]
+        for file in (Path(folder, name) for name in names if not name.startswith(".")):
+            if file.is_file():
+                (found.files if _is_audio(file) else found.others).append(file)
+    found.files.sort()
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_of_programs(folder: str, name: str) -> bool:
+    return name in PACKAGES or os.path.isfile(os.path.join(folder, name, ENVIRONMENT))
+
+
+def _is_audio(file: Path) -> bool:
+    if file.suffix.lower() in READ_SUFFIXES:
+        return True
+    try:
+        with open(file, "rb") as opened:
+            return containers.is_known(Source(opened))
+    except OSError:
+        return False
+
+
+def _files(files: list[Path]) -> str:
+    return f"{len(files)} file" + "s" * (len(files) > 1)
+
+
+def _counted(names: Counter[str]) -> str:
+    parts = [f"{count} {name}" for name, count in names.most_common(MOST_LISTED)]
+    return ", ".join(parts) + (" ..." if len(names) > MOST_LISTED else "")
