@@ -18,7 +18,7 @@ from .audio_reading import read_codes as read_codes
 from .audio_source import AudioError as AudioError
 from .shown import shown
 
-MAX_BYTES = 2**32  # of a file: what the sizes in a WAV can tell
+MAX_BYTES = 2**32  # of a file: the largest size in a WAV's header
 WRITE_SUFFIXES = (".wav", ".flac")
 # soundfile's names -> bytes per sample
 SUBTYPES = {

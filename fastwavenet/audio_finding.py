@@ -31,7 +31,7 @@ MOST_LISTED = 6  # suffixes or folders in a remark
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """The result of a search.
 
     files     audio, sorted, by suffix or by content
     others    files that are no audio, hidden ones left out
@@ -62,7 +62,7 @@ class Found:
         return lines
 
     def unusable(self) -> str:
-        """What was found where no file could be used."""
+        """The end of a message that no file could be used: how many there are, and which others."""
         if self.files:
             return f"{len(self.files)} unusable"
         return f"none among {_files(self.others)}: {self.suffixes()}" if self.others else "none"
@@ -80,7 +80,7 @@ def find_audio(path: str | os.PathLike) -> list[Path]:
 
 
 def search_audio(path: str | os.PathLike) -> Found:
-    """A file itself, or what lies below a folder; audio is known by its suffix or its content.
+    """A file itself, or all files below a folder, audio (by suffix or content) and others apart.
 
     Hidden files and folders are passed over, and so are links to folders, virtual environments and
     folders of packages.

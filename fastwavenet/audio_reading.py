@@ -1,6 +1,6 @@
 """Audio files read block by block: as float32 mono, or as mu-law codes.
 
-Nothing is resampled or mixed down unless the caller asks for it: a network trained on audio at a
+Nothing is resampled or mixed down without `convert`: a network trained on audio at a
 rate that nobody chose is a silent, expensive mistake.  Nor is a damaged file taken for a short one.
 """
 
@@ -33,7 +33,7 @@ MAX_FILE = 2**38  # bytes
 MAX_SAMPLES = 2**30  # of the result, 4 GiB in float32; 18 hours at 16 kHz
 UNKNOWN = 2**63 - 1  # libsndfile's length of a FLAC that was written into a pipe
 MAX_RATIO = 256  # between two sample rates; beyond it a header is wrong
-MAX_PEAK = 2.0  # lossy coders overshoot full scale a little; what is far above was never scaled
+MAX_PEAK = 2.0  # lossy coders overshoot full scale a little; far above, a file was never scaled
 BLOCK = 1 << 18  # samples of all channels that are decoded at a time
 EXPECTED = f"expected one of {' '.join(READ_SUFFIXES)}"
 NO_SAMPLES = "holds no samples, expected audio"
@@ -48,14 +48,14 @@ def read_audio(
     """Reads a file: float32 mono (n,), n > 0, and its rate in Hz.
 
     Full scale is 1.  A little more, up to 2, is kept as it is: lossy coders overshoot, and mu-law
-    clips it.  The format is told by the content, not by the suffix.
+    clips it.  The content decides on the format, not the suffix.
     file: a path, or an object that reads bytes and can seek; it is read from its beginning, and
     stays open.  sample_rate: the rate expected, or None for the file's own.  convert: mix several
     channels to their mean and resample to `sample_rate`, both of which are refused otherwise.
     Raises AudioError naming the file if it is not audio, is empty, cut off, too long or too loud,
     holds NaN or infinity, or has another rate or more channels; OSError if it cannot be read.
     A header that is wrong by so little that nothing is missing is a UserWarning.
-    That an MP3 is cut off is known only if its first frame states how long it was.
+    An MP3 can be cut off unnoticed, unless its first frame states how long it was.
     """
     with _opened(file, sample_rate, convert) as reading:
         audio = _collect(reading.mono(), np.dtype(np.float32), reading.length)
@@ -272,7 +272,7 @@ class _Reading:
         return decoder
 
     def _call(self, spliced: Spliced, function: Callable[[A], T], argument: A) -> T:
-        """What libsndfile makes of the bytes; raises what went wrong while they were read."""
+        """The result of libsndfile; an error of reading the bytes comes before its own."""
         try:
             return self.worker.submit(function, argument).result()
         finally:

@@ -13,7 +13,7 @@ REPAIR = "copy it again, or re-encode it to keep what is there"
 
 
 class AudioError(ValueError):
-    """An audio file or array cannot be used; says what was expected, what was found, what to do."""
+    """An audio file or array cannot be used: the expectation, the finding, and a way out."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Spliced:
             return 0
         return len(data)
 
-    read = readinto  # soundfile wants either, and looks for both
+    read = readinto  # soundfile calls readinto, after a check that there is a read
 
     def _read(self, n: int) -> bytes:
         """At most n bytes from here on, of a single piece."""

@@ -7,6 +7,7 @@ and believes sizes that a recorder never filled in.  Here the containers are wal
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,10 +17,9 @@ from .audio_source import REPAIR, AudioError, Part, Source
 
 FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM")
 TYPES = (b"WAVE", b"AIFF", b"AIFC")
-FORM = rb"(?:RI(?:FF|FX)|RF64|BW64|FORM).{4}(?:WAVE|AIF[FC])"
 FLAC = rb"fLaC[\x00\x80]\x00\x00\x22"  # its mark, and the block of 34 bytes that must follow
-# Sizes that programs leave in a header which they cannot go back to: near these, since some round
-# them down to whole frames, and some subtract the header.
+# Sizes in headers of files that were written into a pipe or never closed.  Some programs round them
+# down to whole frames, and some subtract the header, so a size near these counts too.
 PLACEHOLDERS = (0, 0x7F000000, 0x7FFFF000, 0x80000000, 2**32 - 1, 2**64 - 1)
 NEAR = 128
 UNPACKED = (1, 3, 6, 7, 0xFFFE)  # WAV's numbers of PCM, float, A-law, mu-law, extensible
@@ -27,7 +27,7 @@ SLIP = 44  # bytes of a WAV's header, which some writers count as sound
 
 
 def parts(source: Source) -> list[Part]:
-    """The streams of a file; the whole of it if its kind is none of those that are known here.
+    """The streams of a file; the whole of it if it is of another kind.
 
     Raises AudioError if a stream is cut off or damaged.
     """
@@ -46,7 +46,7 @@ def parts(source: Source) -> list[Part]:
 
 
 def is_known(source: Source) -> bool:
-    """Whether a file begins like one of the kinds that are known here."""
+    """Whether a file begins like one of the kinds that `parts` follows."""
     at = mpeg.skip_id3(source)
     head = source.read(at, 12)
     return is_form(head) or head.startswith((b"OggS", b"fLaC")) or mpeg.begins(source, at)
@@ -61,7 +61,7 @@ def is_form(head: bytes) -> bool:
 
 
 Order = Literal["little", "big"]
-Fixes = dict[int, bytes]  # byte of the file -> what to read there
+Fixes = dict[int, bytes]  # byte of the file -> bytes to read in its place
 
 
 @dataclass
@@ -97,7 +97,7 @@ def _form(source: Source, begin: int) -> tuple[Part, int]:
     fixes = {begin: b"RF64"} if magic == b"BW64" else {}  # which are alike
     if not sound.data:
         return Part((range(begin, source.size),)), source.size
-    size, remark = _true_size(source, sound, order)
+    size, remark = _true_size(source, begin, sound, order)
     if size == sound.stated:
         end = _next_form(source, sound.data + size, order)
         return Part(_spliced(range(begin, end), fixes)), end
@@ -145,12 +145,14 @@ def _aiff_frame(comm: bytes) -> int:
     return max(int.from_bytes(comm[:2], "big") * -(-bits // 8), 1)
 
 
-def _true_size(source: Source, sound: _Sound, order: Order) -> tuple[int, str]:
+def _true_size(source: Source, begin: int, sound: _Sound, order: Order) -> tuple[int, str]:
     """Bytes of sound, and a remark if the header is a little wrong."""
     room = source.size - sound.data
     near = any(0 <= size - sound.stated < NEAR + sound.frame for size in PLACEHOLDERS if size)
     if (near or not sound.stated) and not _chunk_at(source, sound.data + sound.stated, order):
-        end = next(source.find(FORM, sound.data, 12), source.size)
+        head = source.read(begin, 12)  # another file of this kind may lie behind
+        again = re.escape(head[:4]) + b".{4}" + head[8:]
+        end = next(source.find(again, sound.data, 12), source.size)
         return (end - sound.data) // sound.frame * sound.frame, ""
     missing = sound.stated - room
     if missing <= 0:
@@ -217,7 +219,7 @@ def _ogg(source: Source, at: int) -> list[Part]:
 
 
 def _check_rest(source: Source, at: int, ended: bool) -> None:
-    """Whether what begins at a byte and is no page may be passed over: behind the end."""
+    """Raises AudioError unless a rest that begins with no page lies behind the end."""
     for page in source.find(b"OggS", at, 4):
         raise AudioError(f"is damaged, bytes {at} to {page} are no Ogg page: {REPAIR}")
     _check_ended(ended)

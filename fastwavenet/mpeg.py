@@ -142,7 +142,7 @@ def _add(source: Source, streams: list[_Stream], at: int, frame: Frame, head: by
     streams[-1].frames += 1
 
 
-# ---- what lies around streams ------------------------------------------------------------------
+# ---- tags and other bytes around streams --------------------------------------------------------
 
 
 def _is_tag(head: bytes) -> bool:
@@ -193,7 +193,7 @@ def _table_at(head: bytes, frame: Frame) -> int:
 
 
 def _part(stream: _Stream) -> Part:
-    """What to decode of a stream.  Raises AudioError if its table states more frames."""
+    """The bytes to decode of a stream.  Raises AudioError if its table states more frames."""
     at = _table_at(stream.table, stream.frame)
     table = stream.table[at:] if at else b""
     frames, size = _stated(table)

@@ -1,4 +1,4 @@
-"""Long recordings scored and heard part by part, in memory that does not grow with them."""
+"""Long recordings, scored and primed with part by part in memory that does not grow with them."""
 
 from __future__ import annotations
 
