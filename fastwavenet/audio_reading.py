@@ -1,7 +1,7 @@
 """Audio files read block by block: as float32 mono, or as mu-law codes.
 
-Nothing is resampled or mixed down without `convert`: a network trained on audio at a
-rate that nobody chose is a silent, expensive mistake.  Nor is a damaged file taken for a short one.
+Nothing is resampled or mixed down without `convert`: a network trained on audio at a rate that
+nobody chose is a silent, expensive mistake.  Nor is a damaged file taken for a short one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import itertools
 import os
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -172,10 +173,13 @@ def _open_regular(path: str | os.PathLike) -> BinaryIO:
 
 
 class _Decoder(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
-    """Decodes from the beginning to the end; soundfile would seek after each block."""
+    """Decodes from the beginning to the end; soundfile would seek after each block.
+
+    A Ctrl-C leaves the worker in a block, so closing waits for the end of it.
+    """
 
     def __init__(self, spliced: Spliced):
-        self.spliced = spliced
+        self.spliced, self.busy = spliced, threading.Lock()
         try:
             super().__init__(spliced)
         except soundfile.LibsndfileError as error:
@@ -185,10 +189,15 @@ class _Decoder(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
     def seekable(self) -> bool:
         return False
 
+    def close(self) -> None:
+        with self.busy:
+            super().close()
+
     def block(self, frames: int) -> np.ndarray:
         """The next samples, float32 (frames, channels); fewer at the end."""
         try:
-            return self.read(frames, dtype="float32", always_2d=True)
+            with self.busy:
+                return self.read(frames, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
             raise AudioError(f"is damaged or cut off: {REPAIR}") from None
 
@@ -311,13 +320,13 @@ def _check_samples(block: np.ndarray, done: int) -> None:
 def _resampled(blocks: Iterator[np.ndarray], found: int, rate: int) -> Iterator[np.ndarray]:
     """The blocks that resampling all of them at once would give together, to the last bit."""
     stream = soxr.ResampleStream(found, rate, 1, dtype="float32", quality="HQ")
-    heard = made = 0
+    given = made = 0
     for block in itertools.chain(blocks, [None]):
         last = block is None
         block = np.empty(0, np.float32) if block is None else np.ascontiguousarray(block)
         resampled = stream.resample_chunk(block, last=last)
-        heard, made = heard + len(block), made + len(resampled)
+        given, made = given + len(block), made + len(resampled)
         if len(resampled):
             yield resampled
     if not made:
-        raise AudioError(f"holds no samples at {rate} Hz: {heard} at {found} Hz are too short")
+        raise AudioError(f"holds no samples at {rate} Hz: {given} at {found} Hz are too short")
