@@ -1,11 +1,13 @@
-"""Long recordings, scored and primed with part by part in memory that does not grow with them."""
+"""Long recordings, scored part by part in memory that does not grow with them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .engine import Generator, Model, Progress
+from .engine import Progress
 from .listening import score
+from .model import Model
+from .types import Isa
 
 PART = 1 << 21  # samples
 
@@ -14,7 +16,7 @@ def total_nats(
     model: Model,
     codes: np.ndarray,
     *,
-    isa: str | None = None,
+    isa: Isa | None = None,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> float:
@@ -32,12 +34,6 @@ def total_nats(
         )
         total += float(nats[start - begin :].sum(dtype=np.float64))
     return total
-
-
-def prime(generator: Generator, codes: np.ndarray) -> None:
-    """`generator.prime(codes)`, codes (n,)."""
-    for start in range(0, len(codes), PART):
-        generator.prime(codes[start : start + PART])
 
 
 def _of_all(progress: Progress, begin: int, start: int, steps: int) -> Progress:

@@ -98,16 +98,6 @@ def test_a_score_in_parts_is_the_score_of_the_whole(monkeypatch, model, n, part)
     assert steps[-1] == (n - 1, n - 1)
 
 
-@pytest.mark.parametrize("n", [0, 1, 99, 100, 101, 250])
-def test_a_prime_in_parts_is_the_prime_as_a_whole(monkeypatch, model, n):
-    monkeypatch.setattr(scoring, "PART", 100)
-    codes = np.random.default_rng(n).integers(0, model.spec.levels, n)
-    parts, whole = (fw.Generator(model, seed=1) for _ in range(2))
-    scoring.prime(parts, codes)
-    whole.prime(codes)
-    assert parts.get_state() == whole.get_state()
-
-
 # ---- memory ------------------------------------------------------------------------------------
 
 PEAK = """
@@ -131,7 +121,7 @@ else:
     if how == "score":
         scoring.total_nats(model, codes)
     if how == "prime":
-        scoring.prime(Generator(model), codes)
+        Generator(model).prime(codes)
 print((peak() - before - size) >> 20)
 """
 

@@ -18,7 +18,6 @@ from ..engine import Generator
 from ..isa import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds
-from ..scoring import prime
 from ..shown import shown
 from .arguments import add_command, add_precision
 from .models import load_model
@@ -127,7 +126,7 @@ def _voices(model: Model, arguments: argparse.Namespace, report: Report) -> Gene
         threads=arguments.threads,
     )
     if arguments.prime is not None:
-        prime(voices, read_prime(arguments.prime, model.spec, arguments.convert, report))
+        voices.prime(read_prime(arguments.prime, model.spec, arguments.convert, report))
     return voices
 
 
