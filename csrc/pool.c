@@ -51,11 +51,14 @@ static void *help(void *argument)
     return NULL;
 }
 
-/* With all signals blocked: they are the host's. */
+/* With all signals blocked, which are the host's, but those of a fault: blocked, they would end the process
+ * without a word of the host's handlers. */
 static int start(fwn_pool *p)
 {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     sigset_t all, before;
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
     if (pthread_sigmask(SIG_SETMASK, &all, &before)) return 0;
     const int error = pthread_create(&p->thread, NULL, help, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -246,7 +246,7 @@ int fwn_stream_begin(fwn_stream *s, uint32_t row, uint32_t code)
 }
 
 /* A write position may have been caught between two values: any will do, since all of the past is to be
- * written again. */
+ * written again.  The call that the helper had answered is dismissed: the helper is not in this process. */
 int fwn_stream_forked(fwn_stream *s)
 {
     if (!s) return FWN_BAD_ARGUMENT;
@@ -254,6 +254,7 @@ int fwn_stream_forked(fwn_stream *s)
     forget_ahead(s);
     for (uint32_t b = 0; b < s->rows; b++) s->row[b].torn = 1;
     s->threads = 1;
+    if (s->pool) fwn_pool_dismiss(s->pool);
     return leave(s, FWN_OK);
 }
 
