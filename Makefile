@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.c csrc/*.h) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow fuzz lint bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.built
@@ -16,6 +16,12 @@ test: lint
 
 test-slow: $(VENV)/.built
 	$(BIN)/python -m pytest -m slow
+
+# Random calls of the engine under sanitizers; inputs that reach new code are kept in .fuzz/.
+MINUTES ?= 60
+fuzz: $(VENV)/.built
+	FASTWAVENET_FUZZ_SECONDS=$$((60 * $(MINUTES))) FASTWAVENET_FUZZ_CORPUS=.fuzz \
+		$(BIN)/python -m pytest -s --timeout 0 tests/test_fuzz.py
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check .

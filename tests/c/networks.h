@@ -13,7 +13,7 @@
 #define CHECK(claim)                                                          \
     do {                                                                      \
         if (claim) break;                                                     \
-        printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #claim);          \
+        fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #claim); \
         exit(1);                                                              \
     } while (0)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -38,7 +38,7 @@ static inline uint64_t digest(uint64_t h, const void *bytes, size_t count)
 
 typedef struct {
     fwn_spec spec;
-    uint32_t kernels[4], dilations[4];
+    uint32_t kernels[5], dilations[5];
     fwn_tensor tensors[40];
     size_t count;
     char names[40][48];
@@ -48,7 +48,7 @@ typedef struct {
 
 /* {levels, residual, dilation channels, skip, head, first kernel, layers}, kernels, dilations */
 typedef struct {
-    uint32_t sizes[7], kernels[4], dilations[4];
+    uint32_t sizes[7], kernels[5], dilations[5];
     int bias;
 } shape;
 

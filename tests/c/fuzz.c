@@ -1,0 +1,270 @@
+/* Any calls of csrc/fastwavenet.h, in any order, for tests/test_fuzz.py to build with clang's libFuzzer and
+ * sanitizers: the first bytes of an input choose a network and two streams of it (fuzz_input.h), the others the
+ * calls.  All that a stream does, its slow twin does too, with the same bits (fuzz_twin.h). */
+#include "fuzz_flaws.h"
+#include "fuzz_mulaw.h"
+#include "model.h" /* fwn_hash */
+
+/* In an execution.  Work is weights times rows times steps: of one execution in 16, and of the others. */
+enum { MOST_CALLS = 24, MOST_WORK = 200000, LITTLE_WORK = 8000 };
+
+#ifdef PLANTED
+/* A fault that must be found: the second thread has the weights of the first one's outputs. */
+fwn_mat __real_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t from, uint32_t n);
+fwn_mat __wrap_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t from, uint32_t n);
+fwn_mat __wrap_fwn_mat_part(const fwn_model *model, const fwn_mat *whole, uint32_t from, uint32_t n)
+{
+    fwn_mat part = __real_fwn_mat_part(model, whole, from, n);
+    part.w = whole->w;
+    return part;
+}
+#endif
+
+/* ---- streams ----------------------------------------------------------------------------------- */
+
+static fwn_stream *new_stream(const pair *p, int isa)
+{
+    fwn_stream *stream = NULL;
+    CHECK(!fwn_stream_create(p->of->model, isa, p->rows, p->threads, &stream));
+    if (p->threads > 1) CHECK(!fwn_stream_set_threads(stream, 2) && fwn_stream_threads(stream) == 2);
+    return stream;
+}
+
+static pair pair_of(const uint8_t *choice)
+{
+    pair p = {.of = model_from(choice)};
+    const size_t weights = p.of->net->used + 2000, work = choice[ROWS] % 16 ? LITTLE_WORK : MOST_WORK;
+    const shape of = shape_of(choice);
+    const uint32_t few = choice[ROWS] % 2 ? 1 : 1 + choice[ROWS] / 16 % 4, many = 1 + choice[ROWS] % 66;
+    p.spec = &p.of->net->spec;
+    p.rows = choice[ROWS] < 224 || many * past_of(&of) > 2 * MOST_PAST ? few : many;
+    p.steps = 3 + (uint32_t)(work / (weights * p.rows));
+    if (choice[THREADS] == 2 && p.steps > 40) p.steps = 40; /* on busy cores each may wait for a time slice */
+    p.threads = choice[THREADS] == 2 ? 2 : 1;
+    p.stream = new_stream(&p, isa_of(choice[ISA]));
+    CHECK(!fwn_stream_create(p.of->model, isa_of(choice[TWIN_ISA]), p.rows, 1, &p.twin));
+    return p;
+}
+
+/* ---- runs -------------------------------------------------------------------------------------- */
+
+static uint16_t *random_codes(const pair *p, size_t count, uint32_t *seed, int bad)
+{
+    uint16_t *codes = exactly(count, sizeof *codes);
+    for (size_t i = 0; i < count; i++) codes[i] = (uint16_t)(scramble(seed) % p->spec->levels);
+    if (bad && count) codes[scramble(seed) % count] = (uint16_t)p->spec->levels;
+    return codes;
+}
+
+static void random_frames(const pair *p, input *in, fwn_io *io, uint32_t *seed)
+{
+    static const uint64_t starts[] = {0, 1, 7, 1000, UINT32_MAX, UINT64_MAX - 1, UINT64_MAX - 70};
+    const uint32_t hop = next_byte(in);
+    io->cond_rows = next_below(in, 5);
+    io->hop = hop == 255 ? UINT64_MAX : hop < 128 ? hop % 9 : hop;
+    io->cond_step = starts[next_below(in, COUNT(starts))];
+    const size_t count = (size_t)io->cond_rows * p->rows * p->spec->layers * 2 * p->spec->dilation_channels;
+    float *cond = exactly(count, sizeof *cond);
+    for (size_t i = 0; i < count; i++) cond[i] = (float)(int32_t)scramble(seed) * 0x1p-31f;
+    io->cond = cond;
+}
+
+enum { FORCED = 1, FRAMES = 2, CODES = 4, AUDIO = 8, LOGP = 16, LOGITS = 32, BAD = 64, WARM = 128 };
+
+static int expected_of(const fwn_io *io, uint32_t how)
+{
+    if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n)) return FWN_BAD_ARGUMENT;
+    return how & FORCED && how & BAD && io->n ? FWN_BAD_CODE : FWN_OK;
+}
+
+static void run(pair *p, input *in)
+{
+    static const float temperatures[] = {0, 1e-3f, 0.5f, 1.5f, 1e3f};
+    const uint32_t how = next_byte(in), n = next_byte(in) % (p->steps + 1);
+    const size_t steps = (size_t)p->rows * n;
+    uint32_t seed = next_word(in) | 1;
+    fwn_io io = {.n = n, .temperature = how & WARM ? temperatures[next_below(in, COUNT(temperatures))] : 1.0f};
+    p->steps -= n;
+    if (how & WARM) io.top_k = next_byte(in);
+    if (how & FORCED) io.forced = random_codes(p, steps, &seed, how & BAD);
+    if (how & FRAMES) random_frames(p, in, &io, &seed);
+    if (how & CODES) io.codes = exactly(steps, sizeof *io.codes);
+    if (how & AUDIO) io.audio = exactly(steps, sizeof *io.audio);
+    if (how & LOGP) io.logp = exactly(steps, sizeof *io.logp);
+    if (how & LOGITS) io.logits = exactly(steps * p->spec->levels, sizeof *io.logits);
+    const int error = run_both(p, &io, 1 + next_below(in, 70));
+    CHECK(error == expected_of(&io, how) || (error == FWN_NOT_FINITE && !expected_of(&io, how)));
+    free((void *)io.forced);
+    free((void *)io.cond);
+    free(io.codes);
+    free(io.audio);
+    free(io.logp);
+    free(io.logits);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+static void begin(const pair *p, input *in)
+{
+    const uint32_t row = next_below(in, p->rows), code = next_byte(in) << 1 | next_below(in, 2);
+    fwn_row_info info;
+    CHECK(!fwn_stream_info(p->twin, row, &info));
+    const int error = fwn_stream_begin(p->stream, row, code);
+    CHECK(error == (code >= p->spec->levels ? FWN_BAD_CODE : info.begun ? FWN_STARTED : FWN_OK));
+    CHECK(fwn_stream_begin(p->twin, row, code) == error);
+}
+
+static void reset(const pair *p, input *in)
+{
+    const uint32_t row = next_below(in, p->rows), id = next_word(in);
+    const uint64_t seed = next_word(in) * 0x100000001ull;
+    fwn_row_info info;
+    CHECK(!fwn_stream_reset(p->stream, row, seed, id) && !fwn_stream_reset(p->twin, row, seed, id));
+    CHECK(!fwn_stream_info(p->stream, row, &info));
+    CHECK(info.seed == seed && info.id == id && !info.step && !info.begun);
+}
+
+static void set_threads(const pair *p, input *in)
+{
+    const uint32_t threads = next_below(in, 4), before = fwn_stream_threads(p->stream);
+    const int allowed = threads >= 1 && threads <= p->threads;
+    CHECK(fwn_stream_set_threads(p->stream, threads) == (allowed ? FWN_OK : FWN_BAD_ARGUMENT));
+    CHECK(fwn_stream_threads(p->stream) == (allowed ? threads : before));
+}
+
+/* ---- states ------------------------------------------------------------------------------------ */
+
+/* Loads the bytes into a row of both, if they are a state. */
+static int load_both(const pair *p, uint32_t row, const uint8_t *bytes, size_t size)
+{
+    fwn_row_info held, loaded;
+    const int error = fwn_state_check(p->stream, bytes, size, &held);
+    CHECK(fwn_state_load(p->stream, row, bytes, size) == error);
+    CHECK(fwn_state_load(p->twin, row, bytes, size) == error);
+    CHECK(!fwn_stream_info(p->stream, row, &loaded));
+    CHECK(error || (held.seed == loaded.seed && held.step == loaded.step && held.id == loaded.id &&
+                    held.begun == loaded.begun));
+    same_info(p, row);
+    return error;
+}
+
+/* A state that somebody has changed, and whose hash fits again. */
+static void load_forged(const pair *p, input *in, uint32_t row, uint8_t *bytes, size_t size)
+{
+    const size_t words = size / 4, head = words < 16 ? words : 16;
+    const uint32_t anywhere = next_below(in, 2), word = wild(in);
+    const uint64_t at = next_word(in) % (anywhere ? words : head);
+    memcpy(bytes + 4 * at, &word, 4);
+    const uint64_t hash = fwn_hash(1, bytes, (size - sizeof hash) / 4);
+    memcpy(bytes + size - sizeof hash, &hash, sizeof hash);
+    const int error = load_both(p, row, bytes, size);
+    CHECK(!error || error == FWN_BAD_STATE);
+}
+
+static void load_damaged(const pair *p, input *in, uint32_t row, uint8_t *bytes, size_t size)
+{
+    const uint32_t shorter = next_below(in, 2);
+    uint8_t *copy = exactly(size - shorter, 1);
+    memcpy(copy, bytes, size - shorter);
+    copy[next_word(in) % (size - shorter)] ^= (uint8_t)(1u << next_below(in, 8));
+    CHECK(load_both(p, row, copy, size - shorter) == FWN_BAD_STATE);
+    free(copy);
+}
+
+static void move_state(const pair *p, input *in)
+{
+    const uint32_t from = next_below(in, p->rows), to = next_below(in, p->rows);
+    size_t size, small;
+    uint8_t *bytes = save(next_below(in, 2) ? p->twin : p->stream, from, &size);
+    same_state(p, from);
+    switch (next_below(in, 4)) {
+    case 0: load_forged(p, in, to, bytes, size); break;
+    case 1: load_damaged(p, in, to, bytes, size); break;
+    case 2: CHECK(!load_both(p, to, bytes, size)); break;
+    case 3:
+        small = next_word(in) % size;
+        CHECK(fwn_state_save(p->stream, from, bytes, &small) == FWN_BAD_ARGUMENT && small == size);
+        break;
+    }
+    free(bytes);
+}
+
+/* ---- the stream is lost, and goes on where its twin is ------------------------------------------- */
+
+static void load_from_twin(const pair *p)
+{
+    for (uint32_t row = 0; row < p->rows; row++) {
+        size_t size;
+        uint8_t *bytes = save(p->twin, row, &size);
+        CHECK(!fwn_state_load(p->stream, row, bytes, size));
+        free(bytes);
+    }
+}
+
+static void create_again(pair *p, input *in)
+{
+    fwn_stream_destroy(p->stream);
+    p->stream = new_stream(p, isa_of(next_byte(in)));
+    load_from_twin(p);
+}
+
+/* As if the process had forked during a call; rows are usable one by one, the stream when all are. */
+static void tear(const pair *p, input *in)
+{
+    const uint32_t row = next_below(in, p->rows);
+    size_t size = SIZE_MAX;
+    CHECK(!fwn_stream_forked(p->stream) && fwn_stream_threads(p->stream) == 1);
+    CHECK(fwn_run(p->stream, &(fwn_io){.n = next_below(in, 2), .temperature = 1.0f}) == FWN_FORKED);
+    CHECK(fwn_stream_begin(p->stream, row, 0) == FWN_FORKED);
+    CHECK(fwn_state_save(p->stream, row, &size, &size) == FWN_FORKED);
+    if (next_below(in, 2)) reset_both(p, next_byte(in));
+    else load_from_twin(p);
+}
+
+/* ---- an execution ------------------------------------------------------------------------------ */
+
+static void call(pair *p, input *in, const uint8_t *choice)
+{
+    switch (next_below(in, 16)) {
+    case 8: begin(p, in); break;
+    case 9: reset(p, in); break;
+    case 10: set_threads(p, in); break;
+    case 11: move_state(p, in); break;
+    case 12: tear(p, in); break;
+    case 13: try_mulaw(in, isa_of(choice[ISA]), isa_of(choice[TWIN_ISA])); break;
+    case 14: next_below(in, 4) == 1 ? try_flawed_model(p, in) : refuse_all(p, in); break;
+    case 15: next_below(in, 4) ? move_state(p, in) : create_again(p, in); break;
+    default: run(p, in);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < CHOICES) return -1;
+    input in = {data + CHOICES, data + size};
+    pair p = pair_of(data);
+    for (int calls = 0; calls < MOST_CALLS && in.at < in.end; calls++) call(&p, &in, data);
+    for (uint32_t row = 0; row < p.rows; row++) same_state(&p, row);
+    fwn_stream_destroy(p.stream);
+    fwn_stream_destroy(p.twin);
+    return 0;
+}
+
+/* ---- inputs ------------------------------------------------------------------------------------ */
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
+
+/* Networks change seldom, and second threads are rare: both take their time. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+{
+    uint32_t random = seed | 1;
+    const int fresh = size < CHOICES || scramble(&random) % 256 == 0;
+    for (int i = 0; fresh && i < CHOICES; i++) data[i] = (uint8_t)(scramble(&random) >> 24);
+    if (size < CHOICES) size = CHOICES;
+    for (int i = 0; i < NETWORK; i++)
+        if (scramble(&random) % 8 == 0) data[i] = (uint8_t)(scramble(&random) >> 24);
+    if (scramble(&random) % 32 == 0) data[NETWORK + scramble(&random) % (CHOICES - NETWORK)] = (uint8_t)(random >> 24);
+    data[THREADS] = scramble(&random) % 512 == 0 ? 2 : 1;
+    return CHOICES + LLVMFuzzerMutate(data + CHOICES, size - CHOICES, most - CHOICES);
+}

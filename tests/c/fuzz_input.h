@@ -1,0 +1,125 @@
+/* From the bytes of an execution of fuzz.c to numbers, and to networks: any that check_spec admits, but small. */
+#ifndef FUZZ_INPUT_H
+#define FUZZ_INPUT_H
+
+#include "networks.h"
+
+/* ---- bytes ------------------------------------------------------------------------------------- */
+
+/* The first bytes of an input, each a choice.  Those from NETWORK on are the network's. */
+enum {
+    ISA, TWIN_ISA, ROWS, THREADS,
+    NETWORK, PRECISION = NETWORK, WEIGHTS, SCALE, LEVELS, LEVELS_HIGH, RESIDUAL, DILATION, SKIP, HEAD,
+    FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CHOICES
+};
+
+/* The bytes after the choices; zeros follow the last. */
+typedef struct {
+    const uint8_t *at, *end;
+} input;
+
+static inline uint32_t next_byte(input *in) { return in->at < in->end ? *in->at++ : 0; }
+static inline uint32_t next_below(input *in, uint32_t n) { return next_byte(in) % n; }
+static inline uint32_t next_word(input *in)
+{
+    uint32_t word = 0;
+    for (int i = 0; i < 4; i++) word = word << 8 | next_byte(in);
+    return word;
+}
+
+/* A cheap generator: random_word() is a tenth of the speed. */
+static inline uint32_t scramble(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+/* ---- networks ---------------------------------------------------------------------------------- */
+
+/* Weights, and floats that a row remembers: of one network in 16, and of the others, which are fast. */
+enum { MOST_WEIGHTS = 24000, MOST_PAST = 6000, FEW_WEIGHTS = 3000, FEW_PAST = 800 };
+
+static inline uint32_t size_of(uint8_t choice)
+{
+    return choice % 4 ? 1 + choice / 4 % 20 : 1 + choice / 4 * 5 / 4; /* 1 to 20, or to 79 */
+}
+
+static inline size_t past_of(const shape *of)
+{
+    size_t samples = 0;
+    for (uint32_t l = 0; l < of->sizes[6]; l++) samples += (of->kernels[l] - 1) * of->dilations[l];
+    return samples * ((of->sizes[1] + 15) / 16 * 16);
+}
+
+static inline uint32_t *largest(uint32_t *numbers, uint32_t count)
+{
+    uint32_t *most = numbers;
+    for (uint32_t i = 1; i < count; i++)
+        if (numbers[i] > *most) most = &numbers[i];
+    return most;
+}
+
+static inline void shrink(shape *of, size_t weights, size_t past)
+{
+    while (numbers_of(of) > weights) *largest(of->sizes, 5) = *largest(of->sizes, 5) * 3 / 4;
+    while (past_of(of) > past && *largest(of->dilations, of->sizes[6]) > 1)
+        *largest(of->dilations, of->sizes[6]) = *largest(of->dilations, of->sizes[6]) * 3 / 4;
+}
+
+static inline shape shape_of(const uint8_t *choice)
+{
+    shape of = {{2 + (choice[LEVELS] + 256u * choice[LEVELS_HIGH]) % 299, size_of(choice[RESIDUAL]),
+                 size_of(choice[DILATION]), size_of(choice[SKIP]), size_of(choice[HEAD]),
+                 1 + choice[FIRST_KERNEL] % 5, 1 + choice[LAYERS] % 5}, {0}, {0}, choice[SCALE] & 1};
+    for (uint32_t l = 0; l < of.sizes[6]; l++) {
+        const uint8_t kernel = choice[KERNELS + l];
+        of.kernels[l] = kernel == 255 ? 32 : 2 + kernel % 4;
+        of.dilations[l] = 1 + choice[DILATIONS + l] % 70;
+    }
+    if (choice[WEIGHTS] % 16) shrink(&of, FEW_WEIGHTS, FEW_PAST);
+    else shrink(&of, MOST_WEIGHTS, MOST_PAST);
+    return of;
+}
+
+/* Most weights are of the usual size; some are all zero or denormal, some make every sum overflow. */
+static inline network *network_from(const uint8_t *choice)
+{
+    static const float scales[16] = {1, 1, 1, 1, 1, 1, 1, 0.1f, 3, 30, 0, 1e-20f, 1e-39f, 1e10f, 1e25f, 1e38f};
+    const shape of = shape_of(choice);
+    random_step = choice[WEIGHTS];
+    network *net = network_of(&of);
+    const float scale = scales[choice[SCALE] / 2 % 16];
+    for (size_t i = 0; scale != 1 && i < net->used; i++) net->values[i] *= scale;
+    net->spec.start_code = choice[START] % of.sizes[0];
+    return net;
+}
+
+/* ---- models, kept from one execution to the next ----------------------------------------------- */
+
+typedef struct {
+    uint8_t choice[CHOICES - NETWORK];
+    network *net;
+    fwn_model *model;
+} kept;
+
+static inline uint32_t place_of(const uint8_t *choice, uint32_t places)
+{
+    return (uint32_t)(digest(EMPTY, choice + NETWORK, CHOICES - NETWORK) >> 20) % places;
+}
+
+static inline const kept *model_from(const uint8_t *choice)
+{
+    static kept all[512];
+    kept *one = &all[place_of(choice, COUNT(all))];
+    if (one->model && !memcmp(one->choice, choice + NETWORK, sizeof one->choice)) return one;
+    if (one->model) free_network(one->net);
+    fwn_model_destroy(one->model);
+    memcpy(one->choice, choice + NETWORK, sizeof one->choice);
+    one->net = network_from(choice);
+    one->model = model_of(one->net, choice[PRECISION] % FWN_PRECISIONS);
+    return one;
+}
+
+#endif

@@ -1,0 +1,66 @@
+"""The standing adversary in C: random calls of csrc/fastwavenet.h under sanitizers.
+
+`make fuzz MINUTES=60` runs it for so long, and keeps in .fuzz/ the inputs that reached new code.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from c_build import compiles, link
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld and libFuzzer")
+
+SECONDS = int(os.environ.get("FASTWAVENET_FUZZ_SECONDS", "20"))
+CORPUS = os.environ.get("FASTWAVENET_FUZZ_CORPUS")
+# Without the checks of pointers, of which the address sanitizer has its own, clang takes a quarter
+# of the time.
+SANITIZE = ["-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+            "-fno-sanitize=null,alignment,object-size,pointer-overflow"]  # fmt: skip
+COVERAGE = "-fsanitize-coverage=inline-8bit-counters,pc-table"
+# Edges alone: their counts depend on the sizes of networks, and cost a third of the rate.
+OPTIONS = ["-use_counters=0", "-entropic=0", "-max_len=128", "-print_final_stats=1"]
+
+
+@pytest.fixture(scope="session")
+def fuzzed_engine(compile_engine, tmp_path_factory):
+    if not compiles("clang", tmp_path_factory.mktemp("empty"), *SANITIZE, COVERAGE):
+        pytest.skip("this machine has no clang with sanitizers")
+    probe = tmp_path_factory.mktemp("probe") / "probe.c"
+    probe.write_text("int LLVMFuzzerTestOneInput(void) { return 0; }\n")
+    command = ["clang", "-fsanitize=fuzzer", str(probe), "-o", str(probe.with_suffix(""))]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("this machine's clang has no libFuzzer")
+    return compile_engine("clang", *SANITIZE, COVERAGE)
+
+
+def fuzz(program: Path, seconds: int, *corpus: object) -> subprocess.CompletedProcess:
+    limits = [f"-max_total_time={seconds}", f"-artifact_prefix={program.parent}/"]
+    command = [str(part) for part in (program, *corpus, *OPTIONS, *limits)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_no_sequence_of_calls_breaks_the_engine_or_differs_from_its_twin(fuzzed_engine, tmp_path):
+    program = link("clang", "fuzz", fuzzed_engine, tmp_path, *SANITIZE, "-fsanitize=fuzzer")
+    corpus = [CORPUS] if CORPUS else []
+    for folder in corpus:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    done = fuzz(program, SECONDS, *corpus)
+    assert done.returncode == 0, done.stdout + done.stderr[-8000:]
+    print(*done.stderr.splitlines()[-5:], sep="\n")
+    (executions,) = re.findall(r"number_of_executed_units: (\d+)", done.stderr)
+    assert int(executions) > 100
+
+
+def test_a_wrong_second_thread_is_found(fuzzed_engine, tmp_path):
+    """Two threads run, and their bits are compared: the second has the first one's weights."""
+    planted = ["-DPLANTED", "-Wl,--wrap=fwn_mat_part"]
+    program = link(
+        "clang", "fuzz", fuzzed_engine, tmp_path, *SANITIZE, *planted, "-fsanitize=fuzzer"
+    )
+    done = fuzz(program, 120)
+    assert done.returncode != 0
+    assert "not true" in done.stderr and "fuzz_twin.h" in done.stderr
