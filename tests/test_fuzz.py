@@ -1,4 +1,4 @@
-"""The standing adversary in C: random calls of csrc/fastwavenet.h under sanitizers.
+"""The standing adversary in C: random calls of csrc/fastwavenet.h under sanitizers, and forks.
 
 `make fuzz MINUTES=60` runs it for so long, and keeps in .fuzz/ the inputs that reached new code.
 """
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import compiles, link
+from c_build import compiles, link, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld and libFuzzer")
 
@@ -64,3 +64,12 @@ def test_a_wrong_second_thread_is_found(fuzzed_engine, tmp_path):
     done = fuzz(program, 120)
     assert done.returncode != 0
     assert "not true" in done.stderr and "fuzz_twin.h" in done.stderr
+
+
+def test_forks_at_any_moment_leave_children_whole_copies(compile_engine, tmp_path):
+    options = ["-O1", "-g1", "-fsanitize=thread"]
+    if not compiles("gcc", tmp_path, *options):
+        pytest.skip("this machine has no gcc with the thread sanitizer")
+    if subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
+        pytest.skip("this kernel's address space is too random for the thread sanitizer")
+    run(link("gcc", "forks", compile_engine("gcc", *options), tmp_path, *options))
