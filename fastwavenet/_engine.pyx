@@ -219,8 +219,11 @@ cdef class Stream:
         return self.lock.locked() and self.user == get_ident()
 
     def forked(self):
-        """In a child process: ends the use that a thread of the parent was in."""
-        if self.lock.locked():
+        """In a child process: ends the use of a thread that exists in the parent only.
+
+        The thread that forked, perhaps from a progress function, goes on here too.
+        """
+        if self.lock.locked() and self.user != get_ident():
             self.lock = allocate_lock()
             check(fwn_stream_forked(self.stream))
 

@@ -181,7 +181,7 @@ class Generator:
         """The next n samples: float32 (n,), or (batch, n), in [-1, 1].
 
         out: an array of that shape and dtype to write them to, of any strides; it is returned.
-        When the call ends early, it holds the samples made until then.
+        When the call ends early, it holds the samples made until then.  It may overlap `cond`.
 
         cond: for models with conditioning="rows": float32 (frames, layers, 2 D), or
         (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
@@ -192,6 +192,8 @@ class Generator:
         _whole("n", n, 0, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32) if out is None else self._out(out, n)
+        if rows is not None and np.may_share_memory(rows, audio):
+            rows = rows.copy()  # or samples would be read as frames
         with self._rows:
             for start, m in self._pieces(n):
                 piece = audio if m == n else audio[:, start : start + m]

@@ -235,3 +235,25 @@ def test_a_fork_in_the_middle_of_a_step_leaves_a_copy_that_can_be_reset():
     finally:
         done.set()
         thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_call_whose_own_progress_forks_goes_on_in_parent_and_child(threads, monkeypatch):
+    pieces = lambda gen, n: ((t, min(100, n - t)) for t in range(0, n, 100))  # noqa: E731
+    monkeypatch.setattr(fw.Generator, "_pieces", pieces)
+    gen, expected, children = voices(threads=threads), voices().generate(N, cond=COND), []
+    alike = False
+
+    def progress(done, total):
+        if not children:
+            children.append(os.fork())
+
+    try:
+        alike = np.array_equal(gen.generate(N, cond=COND, progress=progress), expected)
+        alike &= gen.generate(1, cond=COND[:1]).shape == (2, 1)
+    finally:
+        if children == [0]:
+            os._exit(0 if alike else 1)
+    assert os.waitpid(children[0], 0)[1] == 0
+    assert alike

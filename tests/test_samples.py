@@ -153,6 +153,19 @@ def test_samples_are_written_to_any_array_of_the_right_shape(batch, n):
     assert not wide[..., 1::2].any()
 
 
+@pytest.mark.parametrize("frames", [1, 60])
+def test_samples_may_be_written_over_the_frames_that_condition_them(frames):
+    spec = small_spec(conditioning="rows")
+    cond = random_cond(spec, frames, 1)
+    expected = generator(spec).generate(15, cond=cond, hop=4)
+    whole = np.ascontiguousarray(cond).reshape(-1)
+    for out in (whole[:15], whole[-15:]):
+        cond = random_cond(spec, frames, 1)
+        whole[:] = cond.reshape(-1)
+        found = generator(spec).generate(15, cond=whole.reshape(cond.shape), hop=4, out=out)
+        assert np.array_equal(found, expected)
+
+
 def test_an_array_of_another_shape_or_type_is_refused_and_nothing_changes():
     gen = generator()
     read_only = np.zeros(5, np.float32)
