@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from . import files
@@ -40,7 +41,7 @@ def _check_finite(audio: np.ndarray) -> None:
 
 
 def write_audio(
-    file: AudioFile, audio: np.ndarray, sample_rate: int, subtype: str = "PCM_16"
+    file: AudioFile, audio: npt.NDArray[np.floating], sample_rate: int, subtype: str = "PCM_16"
 ) -> None:
     """Writes a file as its suffix says, .wav or .flac, whole or not at all.
 
@@ -95,7 +96,7 @@ def encode_audio(
     return _encode(samples, sample_rate, container, subtype)
 
 
-def check_output(path: str | os.PathLike, subtype: str = "PCM_16", n_samples: int = 1) -> None:
+def check_output(path: str | os.PathLike[str], subtype: str = "PCM_16", n_samples: int = 1) -> None:
     """Ask before long work: could `write_audio` write so many samples of mono there?
 
     Raises AudioError or OSError if it could not.
@@ -109,7 +110,7 @@ def check_output(path: str | os.PathLike, subtype: str = "PCM_16", n_samples: in
     files.check_target(path)
 
 
-def _container(path: str | os.PathLike) -> str:
+def _container(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix in WRITE_SUFFIXES:
         return suffix[1:].upper()

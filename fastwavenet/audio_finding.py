@@ -74,12 +74,12 @@ class Found:
         )
 
 
-def find_audio(path: str | os.PathLike) -> list[Path]:
+def find_audio(path: str | os.PathLike[str]) -> list[Path]:
     """A file itself, or all audio files below a folder, sorted, as `search_audio` finds them."""
     return search_audio(path).files
 
 
-def search_audio(path: str | os.PathLike) -> Found:
+def search_audio(path: str | os.PathLike[str]) -> Found:
     """A file itself, or all files below a folder, audio (by suffix or content) and others apart.
 
     Hidden files and folders are passed over, and so are links to folders, virtual environments and

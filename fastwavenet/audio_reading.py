@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import soxr
 
@@ -40,12 +41,12 @@ EXPECTED = f"expected one of {' '.join(READ_SUFFIXES)}"
 NO_SAMPLES = "holds no samples, expected audio"
 A = TypeVar("A")
 T = TypeVar("T")
-AudioFile = str | os.PathLike | BinaryIO
+AudioFile = str | os.PathLike[str] | BinaryIO
 
 
 def read_audio(
     file: AudioFile, sample_rate: int | None = None, convert: bool = False
-) -> tuple[np.ndarray, int]:
+) -> tuple[npt.NDArray[np.float32], int]:
     """Reads a file: float32 mono (n,), n > 0, and its rate in Hz.
 
     Full scale is 1.  A little more, up to 2, is kept as it is: lossy coders overshoot, and mu-law
@@ -157,7 +158,7 @@ def _source(file: AudioFile, stack: contextlib.ExitStack) -> Source:
     return source
 
 
-def _open_regular(path: str | os.PathLike) -> BinaryIO:
+def _open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Opens a file; a pipe without a writer, which would block, is refused like any other."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)

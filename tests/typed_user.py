@@ -5,6 +5,7 @@ It is checked, never run.
 
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,15 @@ def keep(gen: fw.Generator) -> bytes:
     gen.temperature = 0.9
     gen.top_k = None
     return twin.get_state()
+
+
+def convert(source: Path | BytesIO, target: Path, rate: int) -> Floats:
+    try:
+        audio, found = fw.read_audio(source, rate, convert=True)
+    except fw.AudioError as error:
+        raise SystemExit(str(error)) from None
+    fw.write_audio(target, audio, found)
+    return audio
 
 
 def judge(model: fw.Model, samples: Floats) -> float:

@@ -60,9 +60,9 @@ class Corpus:
 
 
 def load_corpus(
-    source: str | os.PathLike,
+    source: str | os.PathLike[str],
     spec: WaveNetSpec,
-    validation: str | os.PathLike | None = None,
+    validation: str | os.PathLike[str] | None = None,
     convert: bool = False,
     stop: threading.Event | None = None,
 ) -> Corpus:
