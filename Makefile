@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.c csrc/*.h) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
@@ -11,17 +12,23 @@ SOURCES := $(wildcard csrc/*.c csrc/*.h) setup.py fastwavenet/_engine.pyx fastwa
 demo: $(VENV)/.built
 	$(BIN)/fastwavenet demo -o demo
 
+# A file of tests stays on one core: its fixtures compile the engine once.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 test-slow: $(VENV)/.built
 	$(BIN)/python -m pytest -m slow
 
-# Random calls of the engine under sanitizers; inputs that reach new code are kept in .fuzz/.
+# Random calls of the engine under sanitizers, whose inputs that reach new code are kept in .fuzz/,
+# then random sequences of calls in Python: about 20 a second, other ones in each run.
 MINUTES ?= 60
 fuzz: $(VENV)/.built
-	FASTWAVENET_FUZZ_SECONDS=$$((60 * $(MINUTES))) FASTWAVENET_FUZZ_CORPUS=.fuzz \
+	FASTWAVENET_FUZZ_SECONDS=$$((30 * $(MINUTES))) FASTWAVENET_FUZZ_CORPUS=.fuzz \
 		$(BIN)/python -m pytest -s --timeout 0 tests/test_fuzz.py
+	for run in $$(seq $$((($(MINUTES) + 3) / 4))); do \
+		FASTWAVENET_SEQUENCES=2000 $(BIN)/python -m pytest --timeout 0 tests/test_adversary.py \
+			--hypothesis-seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') || exit 1; \
+	done
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check .

@@ -43,7 +43,10 @@ def run(*command: object, **arguments) -> str:
 
 
 def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dict[str, Path]:
-    """Name -> object of each file of the engine, with setup.py's flags and then these."""
+    """Name -> object of each file of the engine, with setup.py's flags and then these.
+
+    Objects that are in the folder already are not compiled again.
+    """
     sources = [source for source in build["extension"].sources if source.endswith(".c")]
     files = {Path(source).stem: (source, []) for source in sources} | build["isa_objects"]()
     objects = {name: folder / f"{name}.o" for name in files}
@@ -51,7 +54,8 @@ def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dic
     def compile_one(name: str) -> None:
         source, own_flags = files[name]
         options = [*build["FLAGS"], *own_flags, *WARN, *flags]
-        run(*compiler.split(), *options, "-c", ROOT / source, "-o", objects[name])
+        if not objects[name].exists():
+            run(*compiler.split(), *options, "-c", ROOT / source, "-o", objects[name])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, objects))

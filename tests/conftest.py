@@ -1,6 +1,10 @@
 """Says what was tested, and runs a test for each `isa` and each `precision` if it asks for them."""
 
+import fcntl
 import functools
+import hashlib
+import json
+import os
 from collections import defaultdict
 from importlib import metadata
 
@@ -71,12 +75,18 @@ def build() -> dict:
 
 @pytest.fixture(scope="session")
 def compile_engine(tmp_path_factory):
-    """c_build.compile_engine, once for each compiler and flags."""
+    """c_build.compile_engine, once for each compiler and flags in all processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     @functools.cache
     def compiled(compiler: str, *flags: str, machine: str | None = None):
-        folder = tmp_path_factory.mktemp("objects")
-        return c_build.compile_engine(c_build.setup_names(machine), compiler, folder, *flags)
+        asked = json.dumps([compiler, flags, machine])
+        folder = shared / f"objects-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+        folder.mkdir(exist_ok=True)
+        with open(folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return c_build.compile_engine(c_build.setup_names(machine), compiler, folder, *flags)
 
     return compiled
 
