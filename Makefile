@@ -12,9 +12,8 @@ SOURCES := $(wildcard csrc/*.c csrc/*.h) setup.py fastwavenet/_engine.pyx fastwa
 demo: $(VENV)/.built
 	$(BIN)/fastwavenet demo -o demo
 
-# A file of tests stays on one core: its fixtures compile the engine once.
 test: lint
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 
 test-slow: $(VENV)/.built
 	$(BIN)/python -m pytest -m slow
