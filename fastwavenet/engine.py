@@ -22,7 +22,8 @@ from . import _engine
 from .isa import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import output_array
-from .samples import check_rate, to_codes
+from .samples import check_rate, refuse_masked, to_codes
+from .shown import shown
 from .types import Audio, Isa
 
 LOOK_SECONDS = 0.02  # between two looks at Ctrl-C, about
@@ -157,7 +158,7 @@ class Generator:
         cond: as in `generate`; one step is taken per sample, none for a generator's very first.
         """
         check_rate(sample_rate, self.model.sample_rate)
-        codes = self._codes(samples)
+        codes, hop = self._codes(samples), _whole("hop", hop, 1, MAX_SAMPLES)
         with self._rows:
             begin = codes.shape[1] > 0 and not self._rows.info(0)["begun"]
             steps = codes.shape[1] - begin
@@ -189,7 +190,7 @@ class Generator:
         progress(done, total) is called now and then, in samples of one row; what it raises ends
         the call.
         """
-        _whole("n", n, 0, MAX_SAMPLES)
+        n, hop = _whole("n", n, 0, MAX_SAMPLES), _whole("hop", hop, 1, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32) if out is None else self._out(out, n)
         if rows is not None and np.may_share_memory(rows, audio):
@@ -215,7 +216,7 @@ class Generator:
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[Audio]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
-        _whole("chunk", chunk, 1, MAX_SAMPLES)
+        chunk = _whole("chunk", chunk, 1, MAX_SAMPLES)
         left = None if n_samples is None else _whole("n_samples", n_samples, 0, MAX_SAMPLES)
         return self._blocks(chunk, left)
 
@@ -266,6 +267,10 @@ class Generator:
         Raises StateError, with the generator unchanged, for anything but a state of this model
         and batch size.
         """
+        if not isinstance(state, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"state must be a string of bytes, as from get_state, not {type(state).__name__}"
+            )
         rows, size, state = self._rows.rows, self._rows.state_bytes(), bytes(state)
         if len(state) != size * rows:
             raise _engine.StateError(
@@ -278,16 +283,17 @@ class Generator:
             for row, part in enumerate(parts):
                 self._rows.load(row, part)
 
-    def cancel(self) -> bool:
+    def cancel(self, wait: bool = True) -> bool:
         """Ends the call that another thread is in, which raises concurrent.futures.CancelledError.
 
-        Returns when that call has ended, after a piece of about LOOK_SECONDS, whether there was
-        one.  What was generated until then is lost unless `progress` noted it; the generator
+        Returns whether there was one; with `wait` when it has ended, after a piece of about
+        LOOK_SECONDS.  A thread for which a `progress` function waits must not wait for the call.
+          What was generated until then is lost unless `progress` noted it; the generator
         stands behind it.  In a `progress` function it does not wait.
         """
         use = self._rows.use()
         self._cancelled = use
-        while use and self._rows.use() == use and not self._rows.used_here():
+        while wait and use and self._rows.use() == use and not self._rows.used_here():
             time.sleep(0.001)
         return use > 0
 
@@ -321,7 +327,8 @@ class Generator:
         self, start: int, n: int, cond: Audio | None, hop: int, **arrays: np.ndarray | None
     ) -> None:
         """n steps, `start` steps into a call; arrays as in _engine.Stream.run."""
-        if self._cancelled and self._cancelled == self._rows.use():
+        closed = self._rows is _CLOSED
+        if closed or (self._cancelled and self._cancelled == self._rows.use()):
             raise CancelledError(f"cancelled after {start} steps")
         began = time.perf_counter()
         self._rows.run(
@@ -356,13 +363,16 @@ class Generator:
     def _cond(self, cond: npt.ArrayLike | None, steps: int, hop: int) -> Audio | None:
         """float32 (frames, rows, layers, 2 D), or None for a model without conditioning."""
         spec = self.model.spec
-        _whole("hop", hop, 1, MAX_SAMPLES)
         if (cond is None) != (spec.conditioning is None):
             needs = "needs cond" if cond is None else "takes no cond"
             raise ValueError(f"a model with conditioning={spec.conditioning!r} {needs}")
         if cond is None:
             return None
-        rows = np.asarray(cond, np.float32)
+        refuse_masked(cond, "cond")
+        if np.iscomplexobj(cond):
+            raise TypeError("cond must be real numbers, not complex")
+        with np.errstate(all="ignore"):  # infinity is refused below, tiny numbers become 0
+            rows = np.asarray(cond).astype(np.float32, copy=False)
         one_row = (spec.layers, 2 * spec.dilation_channels)
         if rows.ndim == 3:
             rows = rows[:, None]
@@ -465,18 +475,19 @@ def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:
     if n_samples is not None:
         return _whole("n_samples", n_samples, 0, MAX_SAMPLES)
     if not isinstance(seconds, numbers.Real):
-        raise TypeError(f"seconds must be a number, not {seconds!r}")
-    if not 0 <= seconds * model.sample_rate <= MAX_SAMPLES:  # not NaN either
-        raise ValueError(f"seconds must be a number from 0, not {seconds!r}")
-    return round(seconds * model.sample_rate)
+        raise TypeError(f"seconds must be a number, not {shown(seconds)}")
+    if not 0 <= seconds <= MAX_SAMPLES / model.sample_rate:  # not NaN either
+        raise ValueError(f"seconds must be a number from 0, not {shown(seconds)}")
+    return round(float(seconds) * model.sample_rate)
 
 
 def _temperature(value: float) -> float:
     if not isinstance(value, numbers.Real):
-        raise TypeError(f"temperature must be a number, not {value!r}")
+        raise TypeError(f"temperature must be a number, not {shown(value)}")
     if not (value == 0 or 1e-3 <= value <= 1e3):
         raise ValueError(
-            f"temperature must be 0 (always the most probable) or from 0.001 to 1000, not {value!r}"
+            f"temperature must be 0 (always the most probable) or from 0.001 to 1000, "
+            f"not {shown(value)}"
         )
     return float(value)
 
@@ -488,7 +499,7 @@ def _top_k(value: int | None, levels: int) -> int | None:
 def _whole(name: str, value: int, low: int, high: int) -> int:
     whole = type(value) is int or isinstance(value, (int, np.integer))  # first what is usual, fast
     if isinstance(value, bool) or not whole:
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
+        raise TypeError(f"{name} must be a whole number, not {shown(value)}")
     if not low <= value <= high:
-        raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+        raise ValueError(f"{name} must be from {low} to {high}, not {shown(value)}")
     return int(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
@@ -10,7 +11,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 import numpy as np
 import numpy.typing as npt
 
-from .engine import LOOK_SECONDS, Generator, Progress, _whole
+from .engine import LOOK_SECONDS, MAX_SAMPLES, Generator, Progress, _whole
 from .model import Model, check_model
 from .samples import check_rate
 from .types import Isa
@@ -42,6 +43,7 @@ def score(
     """
     gen, codes = _listener(model, samples, sample_rate, isa)
     steps = max(codes.shape[1] - 1, 0)
+    hop = _whole("hop", hop, 1, MAX_SAMPLES)
     rows = gen._cond(cond, steps, hop)
     logp = np.empty((1, steps), np.float32)
 
@@ -79,6 +81,7 @@ def outputs(
     """
     gen, codes = _listener(model, samples, sample_rate, isa)
     steps = codes.shape[1]
+    hop = _whole("hop", hop, 1, MAX_SAMPLES)
     rows = gen._cond(cond, steps, hop)
     following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
     logits = np.empty((1, steps, model.spec.levels), np.float32)
@@ -129,11 +132,14 @@ def _in_parts(part: Part, cuts: list[int], progress: Progress | None) -> None:
     if len(cuts) == 2:
         part(cuts[0], cuts[1], tell)
         return
+    process = os.getpid()
     with ThreadPoolExecutor(len(cuts) - 1) as pool:
         try:
             futures = [pool.submit(part, *ends, tell) for ends in itertools.pairwise(cuts)]
             for future in futures:
                 while not future.done():
+                    if os.getpid() != process:
+                        raise RuntimeError("the process forked: the threads that score are gone")
                     wait([future], LOOK_SECONDS)
                     report()
                 future.result()

@@ -41,7 +41,8 @@ class Model:
         self._spec = spec
         self._losses = modelfile.check_losses({} if losses is None else losses)
         self._precision = resolve_precision(precision, self._losses)
-        self._weights = modelfile.check_weights(spec, weights)
+        checked = modelfile.check_weights(spec, weights)
+        self._weights = {name: _frozen(array) for name, array in checked.items()}
         self._network = _engine.Network(spec, self._weights, self._precision)
 
     @property
@@ -90,12 +91,27 @@ class Model:
         )
 
 
+def _frozen(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The array, or a copy if anybody may write to its memory."""
+    owner: object = array
+    while isinstance(owner, np.ndarray) and not owner.flags.writeable:
+        owner = owner.base
+    if isinstance(owner, memoryview):
+        owner = owner.obj
+    if isinstance(owner, bytes):
+        return array
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
 def check_model(model: object) -> Model:
     """The model, or TypeError with what to do."""
     if isinstance(model, Model):
         return model
     if isinstance(model, (str, os.PathLike)):
-        raise TypeError(f"model must be a Model, not a path: use fastwavenet.load({shown(model)})")
+        path = shown(os.fspath(model))
+        raise TypeError(f"model must be a Model, not a path: use fastwavenet.load({path})")
     raise TypeError(f"model must be a fastwavenet.Model, not {type(model).__name__}")
 
 

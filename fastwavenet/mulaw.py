@@ -127,7 +127,8 @@ def output_array(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype
     """`out`, which must be a writable array of this shape and dtype, or a new one."""
     if out is None:
         return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (shape, dtype):
+    plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+    if not plain or (out.shape, out.dtype) != (shape, dtype):
         found = f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
         raise ValueError(f"out must be {dtype} {shape}, not {found}")
     if not out.flags.writeable:

@@ -58,14 +58,21 @@ def check_rate(sample_rate: int | None, expected: int) -> None:
         )
 
 
+def refuse_masked(array: object, name: str) -> None:
+    """Raises TypeError for a masked array, whose masked values would be used."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array without a mask: use its filled()")
+
+
 def _array(samples: npt.ArrayLike, name: str) -> np.ndarray:
     if isinstance(samples, (str, bytes, os.PathLike)):
         raise TypeError(
             f"{name} must be an array of audio or codes, not {shown(samples)}: "
             f"read the file first, with fastwavenet.read_audio"
         )
+    refuse_masked(samples, name)
     array = np.asarray(samples)
-    if array.dtype == np.int16:
+    if array.dtype.kind == "i" and array.dtype.itemsize == 2:  # of either byte order
         raise TypeError(
             f"{name} of int16 may be audio or codes: divide audio by 32768, make codes uint8"
         )

@@ -18,7 +18,7 @@ def shown(value: object) -> str:
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
     try:
         text = repr(value)
-    except ValueError:  # more digits than Python converts
+    except (ValueError, RecursionError):  # more digits or levels than Python converts
         text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value"
     text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: MOST + 1])
     return text if len(text) <= MOST else text[: MOST - 3] + "..."

@@ -59,6 +59,25 @@ def test_a_pickled_model_is_the_same_model(precision, protocol):
     assert twin.info()["fingerprint"] == model.info()["fingerprint"]
 
 
+def test_a_model_does_not_change_with_the_arrays_that_it_was_made_of():
+    weights = {name: array.copy() for name, array in model_of(SPEC)._weights.items()}
+    views = {name: array[...] for name, array in weights.items()}
+    for view in views.values():
+        view.flags.writeable = False  # but not what it is a view of
+    models = [fw.Model(SPEC, weights), fw.Model(SPEC, views)]
+    expected = fw.generate(models[0], n_samples=50, seed=1)
+    for array in weights.values():
+        array[...] = 0
+    for model in models:
+        twin = pickle.loads(pickle.dumps(model))
+        assert np.array_equal(fw.generate(twin, n_samples=50, seed=1), expected)
+
+
+def test_a_model_of_a_file_keeps_the_files_bytes_without_a_copy(voice):
+    weights = fw.load(voice)._weights.values()
+    assert not any(array.flags.owndata for array in weights)
+
+
 def test_a_model_is_shared_by_copies():
     model = model_of(SPEC)
     assert copy.copy(model) is model

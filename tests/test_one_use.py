@@ -141,6 +141,24 @@ def test_cancel_from_progress_ends_the_call_after_this_piece():
     assert 0 < gen.position < 10**7
 
 
+def test_closing_from_progress_cancels_the_call():
+    gen = generator(SPEC)
+    with pytest.raises(CancelledError):
+        gen.generate(10**7, cond=COND[:1], progress=lambda done, total: gen.close())
+
+
+def test_a_thread_that_progress_waits_for_may_cancel_without_waiting():
+    gen = generator(SPEC)
+
+    def progress(done, total):
+        canceller = threading.Thread(target=gen.cancel, kwargs={"wait": False})
+        canceller.start()
+        canceller.join()
+
+    with pytest.raises(CancelledError):
+        gen.generate(10**7, cond=COND[:1], progress=progress)
+
+
 def test_cancel_without_a_call_changes_nothing():
     gen = voices()
     assert gen.cancel() is False
@@ -210,6 +228,24 @@ def test_after_a_fork_during_a_call_the_child_goes_on_after_reset_or_set_state(
     expected = voices()
     call(expected)
     assert gen.get_state() == expected.get_state()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_score_by_threads_whose_progress_forks_ends_in_the_child_with_an_error():
+    model, codes, children, raised = generator().model, [1] * 300_000, [], None
+
+    def progress(done, total):
+        if not children:
+            children.append(os.fork())
+
+    try:
+        fw.score(model, codes, threads=2, progress=progress)
+    except RuntimeError as error:
+        raised = error
+    if children == [0]:
+        os._exit(0 if raised is not None and "forked" in str(raised) else 1)
+    assert os.waitpid(children[0], 0)[1] == 0
+    assert raised is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -190,3 +190,65 @@ def test_an_array_keeps_the_samples_made_before_a_call_was_ended():
     assert 0 < made < len(out)
     assert np.array_equal(out[:made], generator().generate(made))
     assert (out[made:] == 9).all()
+
+
+# ---- numbers and arrays of other kinds -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int64])
+def test_small_numpy_integers_count_like_any(dtype):
+    spec = small_spec(conditioning="rows")
+    cond, model = random_cond(spec, 40, 1), model_of(spec)
+    found = fw.generate(model, n_samples=800, seed=5, cond=cond, hop=dtype(20))
+    assert np.array_equal(found, fw.generate(model, n_samples=800, seed=5, cond=cond, hop=20))
+    codes = random_codes(spec, 401, 1)
+    nats_found = fw.score(model, codes, cond=cond, hop=dtype(20))
+    assert np.array_equal(nats_found, fw.score(model, codes, cond=cond, hop=20))
+    blocks = list(generator().stream(chunk=dtype(100), n_samples=300))
+    assert [len(block) for block in blocks] == [100] * 3
+    assert len(fw.generate(model_of(SPEC), seconds=dtype(1))) == SPEC.sample_rate
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_int16_is_refused_in_either_byte_order(order):
+    with pytest.raises(TypeError, match="may be audio or codes"):
+        nats(np.zeros(9, f"{order}i2"))
+
+
+def test_masked_and_complex_arrays_are_refused():
+    spec = small_spec(conditioning="rows")
+    masked = np.ma.masked_array(AUDIO, AUDIO > 0.5)
+    for call in (lambda: nats(masked), lambda: generator().prime(masked)):
+        with pytest.raises(TypeError, match="without a mask"):
+            call()
+    with pytest.raises(ValueError, match="out must be"):
+        generator().generate(5, out=np.ma.zeros(5, np.float32))
+    cond = random_cond(spec, 5, 1)
+    for wrong in (np.ma.masked_array(cond), cond.astype(complex)):
+        with pytest.raises(TypeError, match="cond must be"):
+            generator(spec).generate(5, cond=wrong)
+
+
+def test_the_hosts_errors_of_numpy_do_not_matter():
+    spec = small_spec(conditioning="rows")
+    cond = np.full((1, spec.layers, 2 * spec.dilation_channels), 1e-42)
+    with np.errstate(all="raise"):
+        assert generator(spec).generate(5, cond=cond).shape == (5,)
+        with pytest.raises(ValueError, match="finite"):
+            generator(spec).generate(5, cond=cond * 1e300 * 1e42)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: generator().generate(n),
+        lambda n: generator(seed=n),
+        lambda n: generator(top_k=n),
+        lambda n: generator(temperature=n),
+        lambda n: fw.generate(model_of(SPEC), n),
+        lambda n: fw.score(model_of(SPEC), CODES, threads=n),
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_shortened_in_the_message(call):
+    with pytest.raises(ValueError, match=r"not a number of 16610 bits"):
+        call(10**5000)

@@ -36,6 +36,13 @@ def test_a_number_of_more_digits_than_python_converts_is_named_by_its_size():
     assert shown(10**5000) == "a number of 16610 bits"
 
 
+def test_what_is_nested_too_deeply_is_shown_without_its_contents():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert shown(nested) == "a value"
+
+
 @pytest.mark.parametrize("value", [[10**5000], np.zeros(10**6), {"a": "\x1b" * 1000}])
 def test_containers_are_shortened_too(value):
     assert len(shown(value)) <= MOST
