@@ -16,6 +16,8 @@ def shown(value: object) -> str:
     if isinstance(value, os.PathLike):
         path = os.fsdecode(value)
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+    if isinstance(value, (list, tuple, dict, set)) and len(value) > MOST:
+        return f"a {type(value).__name__} of {len(value)} items"
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # more digits or levels than Python converts

@@ -277,7 +277,8 @@ class WaveNetSpec:
 
 def _known_fields(cls: type, given: dict, what: str) -> None:
     fields = dataclasses.fields(cls)
-    unknown = [name for name in given if name not in {f.name for f in fields}]
+    known = {f.name for f in fields}
+    unknown = [name for name in given if name not in known]
     if unknown:
         raise ValueError(f"unknown {what} field {shown(unknown[0])}")
     required = {f.name for f in fields if f.default is dataclasses.MISSING}

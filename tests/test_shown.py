@@ -47,3 +47,9 @@ def test_what_is_nested_too_deeply_is_shown_without_its_contents():
 def test_containers_are_shortened_too(value):
     assert len(shown(value)) <= MOST
     assert shown(value).isprintable()
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set])
+def test_a_long_container_is_shown_by_its_length_alone(kind):
+    assert shown(kind(range(10**6))) == f"a {kind.__name__} of 1000000 items"
+    assert shown(kind(range(MOST))).endswith("...")
