@@ -66,6 +66,8 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     """Before long work: raises ValueError or OSError if no picture can be written there."""
     if Path(path).suffix.lower() != ".png" and not is_stream(path):
         raise ValueError(f"{shown(Path(path))}: the name must end in .png")
+    if is_stream(path):
+        raise ValueError(f"{shown(Path(path))}: is a device or a pipe, expected a file's name")
     check_target(path)
 
 

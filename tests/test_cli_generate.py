@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -309,3 +310,49 @@ def test_a_model_that_overflows_is_an_error(refused, tmp_path):
     modelfile.save(path, SPEC, huge)
     assert refused("generate", path, "-o", tmp_path / "out.wav")
     assert list(tmp_path.iterdir()) == [path]
+
+
+# ---- inputs stay -------------------------------------------------------------------------------
+
+
+def test_no_output_replaces_the_model_or_the_recording(voice, tmp_path, refused):
+    hello = tmp_path / "hello.wav"
+    soundfile.write(hello, np.zeros(100), 8000)
+    before = hello.read_bytes(), voice.read_bytes()
+    link = tmp_path / "link.wav"
+    link.symlink_to(hello)
+    for out in (hello, link):
+        said = refused("generate", voice, "-o", out, "--prime", hello, "--samples", 5)
+        assert "would be replaced" in said
+    said = refused("generate", voice, "-o", voice, "--raw", "--samples", 5)
+    assert "expected a name like out.raw" in said
+    assert (hello.read_bytes(), voice.read_bytes()) == before
+
+
+def test_an_empty_name_is_not_the_current_folder(voice, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in (
+        ("generate", "", "-o", "x.wav"),
+        ("generate", voice, "-o", ""),
+        ("generate", voice, "-o", "x.wav", "--prime", ""),
+        ("train", "", "-o", "run"),
+        ("train", "hello.wav", "-o", ""),
+        ("info", ""),
+        ("score", voice, ""),
+        ("export", "", "-o", "x.safetensors"),
+    ):
+        assert "the name is empty" in refused(*line)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_picture_is_not_written_into_a_pipe(voice, tmp_path, refused):
+    pipe = tmp_path / "p.png"
+    os.mkfifo(pipe)
+    said = refused("generate", voice, "-o", tmp_path / "x.wav", "--samples", 5, "--plot", pipe)
+    assert "device or a pipe" in said
+
+
+def test_a_number_of_thousands_of_digits_is_shortened(voice, tmp_path, refused):
+    for option in ("--seed", "--batch", "--top-k", "--threads", "--stream"):
+        said = refused("generate", voice, "-o", tmp_path / "x.wav", option, "9" * 4000)
+        assert len(said) < 300

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +286,18 @@ def test_after_ctrl_c_a_redirected_file_states_its_true_length(voice, tmp_path, 
     stated = int.from_bytes(out.read_bytes()[40:44], "little")
     assert process.returncode == 130
     assert stated == (out.stat().st_size - 44 if mode == "wb" else 2 * 60000 * 8000)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_keeps_the_sound_made_so_far(voice, tmp_path, number):
+    out = tmp_path / "out.wav"
+    line = [sys.executable, "-m", "fastwavenet", "generate", voice, "-o", "-", "--seconds", "9999"]
+    with out.open("wb") as file:
+        process = subprocess.Popen([*map(str, line)], stdout=file, stderr=subprocess.PIPE)
+        while out.stat().st_size < 10_000:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"interrupted" in said
+    assert len(fw.read_audio(out)[0]) > 1000

@@ -293,3 +293,11 @@ def test_ctrl_c_while_training_saves_and_exits_with_130(tmp_path):
     assert (process.returncode, errors) == (130, "")
     assert "interrupted after " in said.splitlines()[-1]
     assert load(tmp_path / "run" / "model.safetensors").sample_rate == 16000
+
+
+def test_a_pipe_in_the_place_of_a_runs_file_is_refused_before_the_work(tmp_path, refused):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    os.mkfifo(folder / "log.jsonl")
+    said = refused("train", tmp_path / "nowhere.wav", "-o", folder, "--steps", 1)
+    assert "log.jsonl: is a device or a pipe" in said

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ..shown import MOST, shown
@@ -48,6 +49,13 @@ class CommandParser(Parser):
         places = {a.dest: str(a.metavar or a.dest) for a in self._actions if not a.option_strings}
         hint = nearest(names[0], options, places)
         return f"unrecognized arguments: {named}" + (f"; {hint}" if hint else "")
+
+
+def path(text: str) -> Path:
+    """The type of every path: an empty one would stand for the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty, expected a path")
+    return Path(text)
 
 
 def add_command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .arguments import add_command
+from .arguments import add_command, path
 from .report import silence
 
 
@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         json=False,
         extra="train,plot",
     )
-    option("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="(%(default)s)")
+    option("-o", "--output", type=path, default=Path("demo"), metavar="DIR", help="(%(default)s)")
     option("--minutes", type=float, default=1.0, help="how long to train (%(default)s)")
 
 

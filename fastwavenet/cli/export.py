@@ -10,7 +10,7 @@ from ..files import check_target, is_named_pipe, is_stream, replace_atomically
 from ..losses import Comparison
 from ..precision import AUTO, describe_losses, resolve_precision
 from ..shown import shown
-from .arguments import add_command
+from .arguments import add_command, path
 from .models import BEST, LATEST, model_file
 from .recordings import read_recordings
 from .report import Report
@@ -25,12 +25,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "copy the best model of a run into one checked file",
         "fastwavenet export run/ -o voice.safetensors --measure held-out/",
     )
-    option("source", type=Path, metavar="RUN", help="folder left by `train`, or a model file")
-    option("-o", "--output", type=Path, required=True, metavar="FILE")
+    option("source", type=path, metavar="RUN", help="folder left by `train`, or a model file")
+    option("-o", "--output", type=path, required=True, metavar="FILE")
     option("--latest", action="store_true", help="the latest weights of RUN instead of the best")
     option(
         "--measure",
-        type=Path,
+        type=path,
         metavar="SOURCE",
         help="audio file, or folder of them: what smaller precisions lose on it is written into "
         "FILE, and decides which one is used",

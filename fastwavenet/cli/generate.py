@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -19,10 +20,11 @@ from ..isa import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds
 from ..shown import shown
-from .arguments import add_command, add_precision
-from .models import load_model
+from .arguments import add_command, add_precision, path
+from .models import load_model, model_file
 from .recordings import read_prime
 from .report import Report, put
+from .signals import ended_like_ctrl_c
 from .sound import STDOUT, Files, Recording, Stream, Taker, check_sound, is_streamed
 
 MAX_SAMPLES = 2**31 - 64  # in a WAV file of 16 bits
@@ -41,11 +43,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         "fastwavenet generate voice.safetensors -o out.wav --seconds 4 --seed 7",
         extra="plot",
     )
-    option("model", type=Path, help="model file, or run folder: its best model")
+    option("model", type=path, help="model file, or run folder: its best model")
     option(
         "-o",
         "--output",
-        type=Path,
+        type=path,
         required=True,
         metavar="FILE",
         help=".wav or .flac; - writes WAV to standard output while it is generated",
@@ -67,11 +69,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="1: as trained; below: more predictable, down to silence (%(default)s)",
     )
     option("--top-k", type=int, metavar="K", help="draw among the K most probable codes only")
-    option("--prime", type=Path, metavar="FILE", help="recording to continue; not in the output")
+    option("--prime", type=path, metavar="FILE", help="recording to continue; not in the output")
     option("--convert", action="store_true", help="mix down and resample --prime if needed")
     option("--subtype", default="PCM_16", help="sample format of the file (%(default)s)")
     option("--raw", action="store_true", help="16-bit samples, little-endian, without a header")
-    option("--plot", type=Path, metavar="PNG", help="picture of waveform and spectrogram")
+    option("--plot", type=path, metavar="PNG", help="picture of waveform and spectrogram")
     add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")
     option(
@@ -97,20 +99,22 @@ def run(arguments: argparse.Namespace) -> int:
     n = _length(arguments, model.sample_rate)
     outputs = _outputs(arguments)
     check_sound(outputs, n, arguments.subtype, arguments.raw)
+    _check_inputs_stay(arguments, outputs)
     _check_plot(arguments, outputs, n)
     report = Report(arguments, stdout_is_taken=is_streamed(outputs))
     voices = _voices(model, arguments, report)
     sound = _sound(outputs, n, model.sample_rate, arguments, report)
     picture = Recording(len(outputs), int(n)) if arguments.plot is not None else None
-    sound.begin()
-    made = _generate(voices, n, [sound] if picture is None else [sound, picture], report)
-    interrupted = sound.finish() or made.interrupted
+    with ended_like_ctrl_c() as signals:
+        sound.begin()
+        made = _generate(voices, n, [sound] if picture is None else [sound, picture], report)
+        interrupted = sound.finish() or made.interrupted
     made = made._replace(samples=sound.samples, interrupted=interrupted)
     if picture is not None:
         _plot(arguments.plot, outputs, picture.kept(), model.sample_rate)
     _remark(made.activity, outputs, arguments, report)
     _report(made, voices, outputs, arguments, report)
-    return 130 if made.interrupted else 0
+    return 128 + (signals or [signal.SIGINT])[0] if made.interrupted else 0
 
 
 def _voices(model: Model, arguments: argparse.Namespace, report: Report) -> Generator:
@@ -246,11 +250,23 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
     if batch is None:
         return [path]
     if not 1 <= batch <= MAX_BATCH:
-        raise ValueError(f"--batch must be from 1 to {MAX_BATCH}, not {batch}")
+        raise ValueError(f"--batch must be from 1 to {MAX_BATCH}, not {shown(batch)}")
     if path == STDOUT:
         raise ValueError("-o - holds one voice: leave out --batch, or name a file")
     digits = len(str(batch - 1))
     return [path.with_stem(f"{path.stem}-{i:0{digits}}") for i in range(batch)]
+
+
+def _check_inputs_stay(arguments: argparse.Namespace, outputs: list[Path]) -> None:
+    """Raises ValueError if an output would replace the model or the recording to continue."""
+    inputs = [model_file(arguments.model), *([arguments.prime] if arguments.prime else [])]
+    written = [*outputs, *([arguments.plot] if arguments.plot else [])]
+    for output in (file for file in written if file.is_file()):
+        for given in inputs:
+            if given.exists() and output.samefile(given):
+                raise ValueError(
+                    f"{shown(output)} is read and would be replaced: name another output"
+                )
 
 
 def _check_plot(arguments: argparse.Namespace, outputs: list[Path], n: float) -> None:

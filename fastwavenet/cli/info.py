@@ -15,7 +15,7 @@ from ..model import Model
 from ..precision import describe_losses
 from ..shown import shown
 from ..spec import WaveNetSpec
-from .arguments import add_command
+from .arguments import add_command, path
 from .models import load_model, model_file
 from .report import Report
 
@@ -31,7 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     option(
         "model",
-        type=Path,
+        type=path,
         nargs="?",
         help="model file, or run folder; without it: versions and CPU",
     )

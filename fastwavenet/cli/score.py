@@ -10,7 +10,7 @@ from pathlib import Path
 from ..model import Model
 from ..scoring import total_nats
 from ..shown import shown
-from .arguments import add_command, add_precision
+from .arguments import add_command, add_precision, path
 from .models import load_model
 from .recordings import read_recordings
 from .report import Report
@@ -36,8 +36,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "say how surprising recordings are to a model, in nats and bits per sample",
         "fastwavenet score voice.safetensors held-out/",
     )
-    option("model", type=Path, help="model file, or run folder")
-    option("sources", type=Path, nargs="+", metavar="SOURCE", help="audio file, or folder of them")
+    option("model", type=path, help="model file, or run folder")
+    option("sources", type=path, nargs="+", metavar="SOURCE", help="audio file, or folder of them")
     option("--convert", action="store_true", help="mix down and resample what needs it")
     add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")

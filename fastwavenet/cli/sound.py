@@ -177,7 +177,7 @@ def check_sound(paths: list[Path], n: float, subtype: str, raw: bool) -> None:
     for path in paths:
         if not raw:
             check_output(path, subtype, int(n))
-        elif path.suffix.lower() in (".wav", ".flac"):
+        elif path.suffix.lower() in (".wav", ".flac", ".safetensors"):
             raise ValueError(f"{shown(path)}: --raw writes no header, expected a name like out.raw")
         else:
             check_target(path)

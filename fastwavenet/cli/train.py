@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from .arguments import add_command
+from .arguments import add_command, path
 from .report import Report
 
 OWN = ("run", "json", "quiet", "extra", "source", "output")  # the other arguments are train()'s
@@ -19,9 +18,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         "fastwavenet train recordings/ -o run/ --preset small --minutes 10",
         extra="train",
     )
-    option("source", type=Path, nargs="?",
+    option("source", type=path, nargs="?",
            help="an audio file, or a folder of them; with --resume, those of the run")  # fmt: skip
-    option("-o", "--output", type=Path, required=True, metavar="RUN", help="folder for the run")
+    option("-o", "--output", type=path, required=True, metavar="RUN", help="folder for the run")
 
     def setting(*names: str, **how: object) -> None:  # what is not given stays train()'s default
         option(*names, default=argparse.SUPPRESS, **how)
@@ -34,7 +33,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="continue the run in RUN, exactly; its recordings and settings are known",
     )
-    setting("--val", dest="validation", type=Path, metavar="SOURCE",
+    setting("--val", dest="validation", type=path, metavar="SOURCE",
             help="audio to validate on (default: some of the recordings)")  # fmt: skip
     setting("--sample-rate", type=int, metavar="HZ", help="of the recordings (16000)")
     setting("--convert", action="store_true", help="mix down and resample what needs it")

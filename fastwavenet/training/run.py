@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from .. import modelfile
-from ..files import check_folder, check_target, remove_leftovers, replace_atomically
+from ..files import check_folder, check_target, is_stream, remove_leftovers, replace_atomically
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import checkpoint
@@ -44,6 +44,8 @@ class RunFolder:
         if self.path.is_dir():
             for file in self.files:
                 check_target(file)
+                if is_stream(file):
+                    raise OSError(f"{shown(file)}: is a device or a pipe, expected a file of a run")
         for file in (self.checkpoint, self.model):
             if file.exists() and not resume:
                 raise FileExistsError(
