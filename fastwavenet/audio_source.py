@@ -48,6 +48,15 @@ class Source:
             n -= len(part)
         return b"".join(parts)
 
+    def behind_zeros(self, at: int) -> int:
+        """The first byte from `at` on that is not 0, or the end of the file."""
+        while at < self.size:
+            block = self.read(at, SCANNED)
+            if not block or block != bytes(len(block)):
+                return at + len(block) - len(block.lstrip(b"\0"))
+            at += len(block)
+        return at
+
     def find(self, pattern: bytes, start: int, longest: int) -> Iterator[int]:
         """Where a regular expression matches from `start` on; longest: bytes of a match."""
         compiled = re.compile(pattern, re.DOTALL)

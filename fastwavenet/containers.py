@@ -10,19 +10,34 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from . import mpeg
 from .audio_source import REPAIR, AudioError, Part, Source
 
 FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM")
 TYPES = (b"WAVE", b"AIFF", b"AIFC")
+ANY_FORM = b"(?:%b).{4}(?:%b)" % (b"|".join(FORMS), b"|".join(TYPES))
 FLAC = rb"fLaC[\x00\x80]\x00\x00\x22"  # its mark, and the block of 34 bytes that must follow
 # Sizes in headers of files that were written into a pipe or never closed.  Some programs round them
 # down to whole frames, and some subtract the header, so a size near these counts too.
 PLACEHOLDERS = (0, 0x7F000000, 0x7FFFF000, 0x80000000, 2**32 - 1, 2**64 - 1)
 NEAR = 128
 UNPACKED = (1, 3, 6, 7, 0xFFFE)  # WAV's numbers of PCM, float, A-law, mu-law, extensible
+TRAILING = (  # names of chunks that are met behind sound
+    rb"LIST|id3 |ID3 |bext|iXML|axml|_PMX|cue |smpl|inst|PEAK|acid|fact|plst|note|labl|JUNK|junk"
+    rb"|PAD |NAME|AUTH|ANNO|\(c\) |COMT|MARK|INST|APPL|AESD"
+)
+TRAILER = 1 << 24  # bytes at the end of sound of unknown size among which they are looked for
+TAGS = (
+    b"TAG",
+    b"ID3\2",
+    b"ID3\3",
+    b"ID3\4",
+    b"APETAGEX",
+    b"LYRICSBEGIN",
+)  # of MP3s, which some programs add to any file
+FOREIGN = 10  # a tenth of the stated sound, that lies behind it, is sound too
 SLIP = 44  # bytes of a WAV's header, which some writers count as sound
 
 
@@ -72,6 +87,7 @@ class _Sound:
     data    its first byte; stated: how many bytes of it the header promises
     fields  the fields of the header that depend on its size: byte of the file -> their number of
             bytes, and how many bytes of sound count as one, and how many are added
+    halved  its size has 64 bits in one field, and 0 in the field that should refer to it
     """
 
     frame: int = 1
@@ -79,6 +95,7 @@ class _Sound:
     data: int = 0
     stated: int = 0
     fields: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    halved: bool = False
 
 
 def _forms(source: Source, at: int) -> list[Part]:
@@ -98,13 +115,16 @@ def _form(source: Source, begin: int) -> tuple[Part, int]:
     if not sound.data:
         return Part((range(begin, source.size),)), source.size
     size, remark = _true_size(source, begin, sound, order)
-    if size == sound.stated:
-        end = _next_form(source, sound.data + size, order)
-        return Part(_spliced(range(begin, end), fixes)), end
-    for at, (width, unit, more) in sound.fields.items():
-        fixes[at] = min(size // unit + more, 256**width - 1).to_bytes(width, order)
     end = sound.data + size
-    behind = _next_form(source, end, order)
+    rest = _behind(source, end, order)
+    if rest.sounds:
+        raise AudioError(f"holds several chunks of sound, expected one: {REPAIR}")
+    behind = rest.end if rest.whole else _next_form(source, begin, end)
+    if size != sound.stated or sound.halved:
+        for at, (width, unit, more) in sound.fields.items():
+            fixes[at] = min(size // unit + more, 256**width - 1).to_bytes(width, order)
+    elif rest.whole:
+        end = behind
     return Part(_spliced(range(begin, end), fixes), remark=remark), behind
 
 
@@ -112,6 +132,9 @@ def _chunks(source: Source, at: int, order: Order) -> Iterator[tuple[bytes, int,
     """Name, first byte and stated size of each chunk from byte `at` on."""
     while len(head := source.read(at, 8)) == 8:
         size = int.from_bytes(head[4:], order)
+        if not any(head):  # padding, or a file whose room was reserved
+            at = source.behind_zeros(at)
+            continue
         yield head[:4], at + 8, size
         at += 8 + size + size % 2
 
@@ -132,9 +155,10 @@ def _header(source: Source, begin: int, order: Order) -> _Sound:
             more = 8 if name == b"SSND" else 0  # its offset and block size
             sound.data, sound.stated = at + more, max(size - more, 0)
             sound.fields[at - 4] = 4, 1, more
-            if wide and size == 2**32 - 1:
+            if wide and size in (0, 2**32 - 1):
                 sound.stated = int.from_bytes(source.read(wide, 8), order)
-                sound.fields = {wide: (8, 1, 0)}
+                sound.fields = {wide: (8, 1, 0), at - 4: (4, 1, 2**32 - 1)}
+                sound.halved = not size
             break
     return sound
 
@@ -146,41 +170,94 @@ def _aiff_frame(comm: bytes) -> int:
 
 
 def _true_size(source: Source, begin: int, sound: _Sound, order: Order) -> tuple[int, str]:
-    """Bytes of sound, and a remark if the header is a little wrong."""
-    room = source.size - sound.data
-    near = any(0 <= size - sound.stated < NEAR + sound.frame for size in PLACEHOLDERS if size)
-    if (near or not sound.stated) and not _chunk_at(source, sound.data + sound.stated, order):
-        head = source.read(begin, 12)  # another file of this kind may lie behind
-        again = re.escape(head[:4]) + b".{4}" + head[8:]
-        end = next(source.find(again, sound.data, 12), source.size)
-        return (end - sound.data) // sound.frame * sound.frame, ""
-    missing = sound.stated - room
-    if missing <= 0:
-        return sound.stated, ""
-    slip = SLIP if sound.packed else max(SLIP, sound.frame - 1)
-    if missing > slip or (sound.packed and room % sound.frame):
-        raise AudioError(f"is cut off, expected {missing} bytes more: {REPAIR}")
+    """Bytes of sound, and a remark if the header is wrong."""
+    stated = sound.stated
+    end = sound.data + stated
+    unstated = not stated and _silent(source, end)
+    if end <= source.size and not unstated and _behind(source, end, order).whole:
+        return stated, ""
+    room = _end_of_sound(source, begin, sound, order) - sound.data
     size = room // sound.frame * sound.frame
+    if not stated or any(0 <= n - stated < NEAR + sound.frame for n in PLACEHOLDERS if n):
+        return size, ""
+    if stated < room:
+        return _more_than_stated(stated, size, room)
+    missing = stated - room
+    slip = SLIP if sound.packed else max(SLIP, sound.frame - 1)
+    slipped = missing <= slip or missing == sound.data - begin
+    if not slipped or (sound.packed and room % sound.frame):
+        raise AudioError(f"is cut off, expected {missing} bytes more: {REPAIR}")
     return size, f"its header states {missing} bytes more than there are, it is read to its end"
 
 
-def _chunk_at(source: Source, at: int, order: Order) -> bool:
-    """Whether a chunk is there as a whole, which sound hardly looks like."""
-    for name, start, size in _chunks(source, at, order):
-        return name.isascii() and name.decode().isprintable() and start + size <= source.size
-    return False
+def _more_than_stated(stated: int, size: int, room: int) -> tuple[int, str]:
+    """A header that was written too early, or of 32 bits for more: unless little lies behind it."""
+    behind = room - stated
+    if behind > max(stated // FOREIGN, SLIP):
+        return size, f"its header states {behind} bytes less than there are, it is read to its end"
+    return stated, f"{behind} bytes behind the sound that its header states were not read"
 
 
-def _next_form(source: Source, end: int, order: Order) -> int:
-    """Where the next file in the file begins, behind chunks that belong to the one before."""
-    if is_form(source.read(end, 12)):
-        return end
-    for name, at, _ in _chunks(source, end + end % 2, order):
-        if is_form(source.read(at - 8, 12)):
-            return at - 8
-        if not name.isascii():
+def _silent(source: Source, at: int) -> bool:
+    """Whether zeros begin there: sound, where no size is stated."""
+    return source.read(at, 4) == bytes(4)
+
+
+def _end_of_sound(source: Source, begin: int, sound: _Sound, order: Order) -> int:
+    """Where sound of unknown size ends: at chunks behind it, another file, or the end of this."""
+    end, broken = _next_form(source, begin, sound.data), 0
+    start = max(sound.data, end - TRAILER)
+    for at in source.find(TRAILING, start, 4):
+        if at >= end:
             break
-    return source.size
+        if at >= broken:  # else a chunk from which the walk did not arrive at the end
+            rest = _behind(source, at, order)
+            if rest.whole and rest.end >= end:
+                return at
+            broken = rest.end
+    return end
+
+
+def _next_form(source: Source, begin: int, at: int) -> int:
+    """Where a file of the kind of that at `begin` lies from `at` on; else the end."""
+    head = source.read(begin, 12)
+    return next(source.find(re.escape(head[:4]) + b".{4}" + head[8:], at, 12), source.size)
+
+
+class _Rest(NamedTuple):
+    """Bytes behind sound.
+
+    end     of chunks, zeros and tags
+    whole   another file begins there, or nothing does
+    sounds  chunks of sound among them
+    """
+
+    end: int
+    whole: bool
+    sounds: int = 0
+
+
+def _behind(source: Source, at: int, order: Order) -> _Rest:
+    sounds = 0
+    while at < source.size:
+        at = source.behind_zeros(at)
+        head = source.read(at, 12)
+        if not head or is_form(head):
+            break
+        if head.startswith(TAGS):
+            return _Rest(next(source.find(ANY_FORM, at, 12), source.size), True, sounds)
+        size = int.from_bytes(head[4:8], order)
+        there = at + 8 + size <= source.size and _is_name(head[:4])
+        if not (there or re.match(TRAILING, head)):
+            return _Rest(at, False, sounds)
+        sounds += head[:4] in (b"data", b"SSND")
+        at += 8 + size
+        at += size % 2 and not _is_name(source.read(at, 4))  # padding, which some leave out
+    return _Rest(min(at, source.size), True, sounds)
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) == 4 and name.isascii() and name.decode().isprintable()
 
 
 def _spliced(whole: range, fixes: Fixes) -> tuple[bytes | range, ...]:

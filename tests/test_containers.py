@@ -103,6 +103,81 @@ def test_gigabytes_that_are_stated_and_not_there_are_cut_off():
             read(wav(stated, sound))
 
 
+LIST = struct.pack("<4sI4s", b"LIST", 26, b"INFO") + b"ISFT" + struct.pack("<I", 14) + bytes(14)
+
+
+@pytest.mark.parametrize("stated", [0, 2**32 - 1])
+@pytest.mark.parametrize("more", [LIST, LIST + LIST, b"id3 \3\0\0\0abc\0" + LIST])
+def test_chunks_behind_sound_of_unknown_size_are_no_sound(stated, more):
+    sound = noise(1, 2)
+    np.testing.assert_array_equal(read(wav(stated, sound, more=more)), read(wav(1998, sound)))
+
+
+@pytest.mark.parametrize("missing", [8, 36])
+def test_a_size_that_slipped_into_chunks_does_not_make_them_sound(missing):
+    sound = noise(1, 2)
+    with pytest.warns(UserWarning, match=f"states {missing} bytes more than there are"):
+        found, _ = read_audio(io.BytesIO(wav(len(sound) + missing, sound, more=LIST)))
+    np.testing.assert_array_equal(found, read(wav(len(sound), sound)))
+
+
+@pytest.mark.parametrize("stated", [2, 200, 1000, 1800])
+def test_a_header_of_less_than_there_is_does_not_shorten_the_sound(stated):
+    sound = noise(1, 2)
+    remark = f"its header states {1998 - stated} bytes less than there are, it is read to its end"
+    for data in (wav(stated, sound), wav(stated, sound, more=LIST), rf64(b"RF64", stated, sound)):
+        with pytest.warns(UserWarning, match=remark):
+            found, _ = read_audio(io.BytesIO(data))
+        np.testing.assert_array_equal(found, read(wav(1998, sound)))
+
+
+def test_a_little_behind_the_sound_is_not_read_and_remarked():
+    sound = noise(1, 2)
+    more = b"\xff\1garbage"
+    with pytest.warns(UserWarning, match="9 bytes behind the sound that its header states were"):
+        found, _ = read_audio(io.BytesIO(wav(1998, sound, more=more)))
+    np.testing.assert_array_equal(found, read(wav(1998, sound)))
+
+
+@pytest.mark.parametrize("more", [b"TAG" + bytes(125), b"ID3\3" + bytes(99), bytes(9 << 20)])
+def test_tags_and_zeros_behind_the_sound_are_passed_over(more):
+    sound = noise(1, 2)
+    data = wav(1998, sound, more=more)
+    np.testing.assert_array_equal(read(data), read(wav(1998, sound)))
+    np.testing.assert_array_equal(read(data + data), np.tile(read(data), 2))
+
+
+def test_zeros_between_two_files_do_not_hide_the_second():
+    data = wav(1998, noise(1, 2))
+    np.testing.assert_array_equal(read(data + bytes(3001) + data), np.tile(read(data), 2))
+
+
+def test_silence_of_unknown_size_is_sound():
+    assert len(read(wav(0, bytes(1998)))) == 999
+
+
+def test_sound_that_looks_like_one_chunk_is_sound():
+    sound = b"AAAAd\0\0\0" + noise(1, 1)
+    assert len(read(wav(0, sound, width=1))) == 8 + 999
+
+
+def test_sound_as_long_as_its_file_means_a_header_counted_as_sound():
+    sound = noise(1, 2)
+    data = bytearray(wav(len(sound), sound))
+    data[36:36] = LIST
+    data[40 + len(LIST) : 44 + len(LIST)] = struct.pack("<I", len(data))
+    with pytest.warns(UserWarning, match=f"states {44 + len(LIST)} bytes more than there are"):
+        found, _ = read_audio(io.BytesIO(bytes(data)))
+    np.testing.assert_array_equal(found, read(wav(len(sound), sound)))
+
+
+def test_two_chunks_of_sound_are_refused():
+    sound = noise(1, 2)
+    more = struct.pack("<4sI", b"data", len(sound)) + sound
+    with pytest.raises(AudioError, match="holds several chunks of sound, expected one"):
+        read(wav(len(sound), sound, more=more))
+
+
 # ---- RF64 and BW64 -----------------------------------------------------------------------------
 
 
@@ -125,6 +200,15 @@ def test_files_with_sizes_of_64_bits_are_read(magic):
         read(rf64(magic, len(sound) + 5 * 10**9, sound))
 
 
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+def test_a_64_bit_size_counts_where_the_other_is_0(magic):
+    sound = noise(1, 2)
+    for stated in (len(sound), 0, 2**64 - 1):
+        data = bytearray(rf64(magic, stated, sound))
+        data[-len(sound) - 4 : -len(sound)] = bytes(4)
+        np.testing.assert_array_equal(read(bytes(data)), read(wav(len(sound), sound)))
+
+
 # ---- AIFF --------------------------------------------------------------------------------------
 
 
@@ -144,6 +228,11 @@ def aiff(stated: int | None = None, missing: int = 0, **how) -> bytes:
 @pytest.mark.parametrize("how", [{}, {"endian": "LITTLE"}, {"subtype": "ULAW"}])
 def test_an_aiff_whose_size_was_not_known_is_read_to_its_end(stated, how):
     np.testing.assert_array_equal(read(aiff(stated, **how)), read(aiff(**how)))
+
+
+@pytest.mark.parametrize("stated", [0, 0xFFFFFFFF])
+def test_chunks_behind_an_aiff_of_unknown_size_are_no_sound(stated):
+    np.testing.assert_array_equal(read(aiff(stated) + b"NAME\0\0\0\4name"), read(aiff()))
 
 
 def test_an_aiff_that_lacks_little_is_remarked():
