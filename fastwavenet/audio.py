@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import soundfile
 from . import files
 from .audio_finding import READ_SUFFIXES as READ_SUFFIXES
 from .audio_finding import find_audio as find_audio
-from .audio_reading import AudioFile, file_name
+from .audio_reading import AudioFile, check_name, file_name
 from .audio_reading import read_audio as read_audio
 from .audio_reading import read_codes as read_codes
 from .audio_source import AudioError as AudioError
@@ -46,17 +48,16 @@ def write_audio(
     """Writes a file as its suffix says, .wav or .flac, whole or not at all.
 
     file: a path; a device or pipe (/dev/stdout) gets a WAV.  Or an object that takes bytes, which
-    stays open: it gets a FLAC if its name ends so, else a WAV.  Other arguments as in
-    `encode_audio`.
+    stays open: it gets a FLAC if its name ends so, else a WAV, unless the name is that of other
+    audio.  Other arguments as in `encode_audio`.
     Raises AudioError as `encode_audio` does and for another suffix, and OSError, with any existing
-    file intact, if the file cannot be written.
+    file intact, if the file cannot be written, or if an object stops taking bytes.
     """
     if isinstance(file, (str, os.PathLike)):
         check_output(file, subtype)
         container = _container(file)
     elif hasattr(file, "write"):
-        name = str(getattr(file, "name", ""))
-        container = "FLAC" if name.lower().endswith(".flac") else "WAV"
+        container = _container_of_object(file)
     else:
         raise TypeError(f"file must be a path, or an object that takes bytes, not {shown(file)}")
     try:
@@ -66,7 +67,31 @@ def write_audio(
     if isinstance(file, (str, os.PathLike)):
         files.replace_atomically(file, data)
     else:
-        file.write(data)
+        _write_whole(file, data)
+
+
+def _container_of_object(file: BinaryIO) -> str:
+    name = getattr(file, "name", None)
+    suffix = ""
+    if isinstance(name, (str, bytes, os.PathLike)):
+        suffix = Path(os.fsdecode(name)).suffix.lower()
+    if suffix in READ_SUFFIXES and suffix not in WRITE_SUFFIXES:
+        raise AudioError(f"{file_name(file)}: the name must end in {' or '.join(WRITE_SUFFIXES)}")
+    return "FLAC" if suffix == ".flac" else "WAV"
+
+
+def _write_whole(file: BinaryIO, data: bytes) -> None:
+    """An object without a buffer may take less than it is given, and then returns how much."""
+    rest: bytes | memoryview = data
+    while rest:
+        count = file.write(rest)
+        if count is None and not isinstance(file, io.RawIOBase):
+            return  # not every object counts
+        if not count:
+            raise BlockingIOError(
+                errno.EAGAIN, f"{file_name(file)}: took no more bytes, {len(rest)} are left"
+            )
+        rest = memoryview(rest)[count:]
 
 
 def encode_audio(
@@ -102,6 +127,7 @@ def check_output(path: str | os.PathLike[str], subtype: str = "PCM_16", n_sample
     Raises AudioError or OSError if it could not.
     """
     try:
+        check_name(path)
         container = _container(path)
         _check_subtype(container, subtype)
         _check_size(n_samples, 1, container, subtype)
@@ -120,9 +146,9 @@ def _container(path: str | os.PathLike[str]) -> str:
 
 
 def _check_subtype(container: str, subtype: str) -> None:
-    if container not in SUBTYPES:
+    if not isinstance(container, str) or container not in SUBTYPES:
         raise AudioError(f"container must be {' or '.join(SUBTYPES)}, not {shown(container)}")
-    if subtype not in SUBTYPES[container]:
+    if not isinstance(subtype, str) or subtype not in SUBTYPES[container]:
         names = ", ".join(SUBTYPES[container])
         raise AudioError(
             f"the subtype of a {container} must be one of {names}, not {shown(subtype)}"
@@ -153,11 +179,14 @@ def _round(audio: np.ndarray, bits: int) -> np.ndarray:
 def _encode(samples: np.ndarray, sample_rate: int, container: str, subtype: str) -> bytes:
     buffer = io.BytesIO()  # in memory, because libsndfile does not report a full disk
     try:
+        if isinstance(sample_rate, bool):
+            raise TypeError
         soundfile.write(buffer, samples, sample_rate, format=container, subtype=subtype)
     except (soundfile.LibsndfileError, OverflowError, TypeError):
         channels = 1 if samples.ndim == 1 else samples.shape[1]
+        rate = shown(sample_rate).strip("'")
         raise AudioError(
-            f"cannot be written at {sample_rate} Hz with {channels} channel(s), "
+            f"cannot be written at {rate} Hz with {channels} channel(s), "
             f"expected a whole number of Hz and what a {container} can hold"
         ) from None
     if subtype == "FLOAT":

@@ -34,6 +34,7 @@ FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF")  # contents, in
 MAX_FILE = 2**38  # bytes
 MAX_SAMPLES = 2**30  # of the result, 4 GiB in float32; 18 hours at 16 kHz
 UNKNOWN = 2**63 - 1  # libsndfile's length of a FLAC that was written into a pipe
+MAX_HZ = 2**31 - 1
 MAX_RATIO = 256  # between two sample rates; beyond it a header is wrong
 MAX_PEAK = 2.0  # lossy coders overshoot full scale a little; far above, a file was never scaled
 BLOCK = 1 << 18  # samples of all channels that are decoded at a time
@@ -122,7 +123,7 @@ def _collect(blocks: Iterator[np.ndarray], dtype: np.dtype, length: int) -> np.n
 def _opened(file: AudioFile, sample_rate: int | None, convert: bool) -> Iterator[_Reading]:
     """The file's name is put in front of errors and remarks."""
     name = file_name(file)
-    if sample_rate is not None and (not isinstance(sample_rate, Integral) or sample_rate < 1):
+    if sample_rate is not None and not _is_rate(sample_rate):
         raise ValueError(f"sample_rate must be a whole number of Hz, not {shown(sample_rate)}")
     try:
         with contextlib.ExitStack() as stack:
@@ -135,20 +136,33 @@ def _opened(file: AudioFile, sample_rate: int | None, convert: bool) -> Iterator
         raise AudioError(f"{name}: {error}") from None
 
 
+def _is_rate(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= int(value) <= MAX_HZ
+
+
 def file_name(file: AudioFile) -> str:
     """For messages."""
     path = file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", None)
-    return shown(Path(path)) if isinstance(path, (str, os.PathLike)) else "the file object"
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        return "the file object"
+    return shown(Path(os.fsdecode(path)))
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Raises AudioError if no file can have this name."""
+    if "\0" in os.fspath(path):
+        raise AudioError("the name holds a zero byte, expected the name of a file")
 
 
 def _source(file: AudioFile, stack: contextlib.ExitStack) -> Source:
     if isinstance(file, (str, os.PathLike)):
+        check_name(file)
         file = stack.enter_context(_open_regular(file))
     elif not (hasattr(file, "read") and hasattr(file, "seek")) or isinstance(file, io.TextIOBase):
         raise TypeError(
             f"file must be a path, or an object that reads bytes and can seek, not {shown(file)}"
         )
-    elif not file.seekable():
+    elif hasattr(file, "seekable") and not file.seekable():
         raise AudioError("cannot seek, expected an object that can: read it into io.BytesIO first")
     source = Source(file)
     if source.size > MAX_FILE:
@@ -264,7 +278,8 @@ class _Reading:
         with self._decoder(part) as decoder:
             _check_alike(decoder, self.found, self.channels)
             expected, done = part.frames or decoder.frames, 0
-            step = max(BLOCK // self.channels, 1)
+            longer = max(self.rate // self.found, 1)  # of which resampling makes more
+            step = max(BLOCK // (self.channels * longer), 1)
             while done < expected:
                 block = self._call(decoder.spliced, decoder.block, min(step, expected - done))
                 if not len(block):

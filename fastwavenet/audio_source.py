@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ class Source:
 
     def __init__(self, file: BinaryIO):
         self.file = file
-        self.size = file.seek(0, os.SEEK_END)
+        end = file.seek(0, os.SEEK_END)
+        self.size: int = file.tell() if end is None else end  # None: that of a memory map
 
     def read(self, at: int, n: int) -> bytes:
         """n bytes from byte `at` on; fewer at the end of the file."""
@@ -43,7 +45,9 @@ class Source:
         if at >= self.size:  # a header may state places that no seek can reach
             return b""
         self.file.seek(at)
-        while n > 0 and (part := self.file.read(n)):
+        while n > 0 and (part := self.file.read(n)) != b"":
+            if part is None:
+                raise BlockingIOError(errno.EAGAIN, "the file object has no bytes yet")
             parts.append(part)
             n -= len(part)
         return b"".join(parts)
@@ -76,7 +80,7 @@ class Spliced:
         self.source, self.pieces = source, pieces
         self.size = sum(len(piece) for piece in pieces)
         self.at = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self.at, os.SEEK_END: self.size}[whence]
@@ -93,7 +97,7 @@ class Spliced:
                 data += more
                 self.at += len(more)
             buffer[: len(data)] = data
-        except Exception as error:
+        except BaseException as error:
             self.error = error
             return 0
         return len(data)

@@ -1,6 +1,7 @@
 """Audio files: what is read and written exactly, what is converted, what is refused and how."""
 
 import io
+import mmap
 import os
 import signal
 import threading
@@ -414,3 +415,102 @@ def test_ctrl_c_while_reading_is_neither_lost_nor_printed(capfd, slow):
     with pytest.raises(KeyboardInterrupt):
         fw.read_audio(Interrupted(encode_audio(tone(), RATE, "FLAC")))
     assert capfd.readouterr() == ("", "")
+
+
+class Raw(io.RawIOBase):
+    """A file without a buffer, that takes a few bytes at a time and at last no more."""
+
+    def __init__(self, takes: int, at_last: int | None = None):
+        self.taken, self.takes, self.at_last = b"", takes, at_last
+
+    def write(self, data):
+        part = bytes(data[: min(1000, self.takes - len(self.taken))])
+        self.taken += part
+        return len(part) or self.at_last
+
+
+def test_an_object_that_takes_few_bytes_at_a_time_gets_them_all():
+    file = Raw(10**9)
+    fw.write_audio(file, tone(), RATE)
+    assert file.taken == encode_audio(tone(), RATE)
+
+
+@pytest.mark.parametrize("at_last", [None, 0])
+def test_an_object_that_takes_no_more_bytes_is_an_error(at_last):
+    with pytest.raises(
+        BlockingIOError, match="the file object: took no more bytes, 17044 are left"
+    ):
+        fw.write_audio(Raw(15000, at_last), tone(), RATE)
+
+
+def test_an_object_that_does_not_count_gets_all_bytes_once():
+    class Plain:
+        taken = ()
+
+        def write(self, data):
+            self.taken += (data,)
+
+    file = Plain()
+    fw.write_audio(file, tone(), RATE)
+    assert file.taken == (encode_audio(tone(), RATE),)
+
+
+def test_the_name_of_an_object_decides_as_that_of_a_path(tmp_path):
+    path = tmp_path / "a.flac"
+    with open(os.fsencode(path), "wb") as file:
+        fw.write_audio(file, tone(), RATE)
+    assert path.read_bytes() == encode_audio(tone(), RATE, "FLAC")
+    with (
+        open(tmp_path / "a.ogg", "wb") as file,
+        pytest.raises(AudioError, match=r"a\.ogg: the name must end in \.wav or \.flac$"),
+    ):
+        fw.write_audio(file, tone(), RATE)
+    with open(tmp_path / "a.part", "wb") as file:
+        fw.write_audio(file, tone(), RATE)
+
+
+def test_a_memory_map_and_an_object_with_little_are_read(tmp_path):
+    class Little:
+        def __init__(self, data):
+            self.read, self.seek = (inner := io.BytesIO(data)).read, inner.seek
+
+    path = record(tmp_path / "a.wav")
+    expected, _ = read_audio(path)
+    np.testing.assert_array_equal(fw.read_audio(Little(path.read_bytes()))[0], expected)
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        np.testing.assert_array_equal(fw.read_audio(mapped)[0], expected)
+
+
+def test_an_object_without_bytes_yet_is_an_os_error():
+    class Late(Foreign):
+        def read(self, n=-1):
+            return super().read(n) if self.bytes.tell() < 1000 else None
+
+    with pytest.raises(BlockingIOError, match="has no bytes yet"):
+        fw.read_audio(Late(encode_audio(tone(), RATE)))
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_a_request_to_end_within_an_object_is_neither_lost_nor_printed(kind, capfd):
+    with pytest.raises(kind):
+        fw.read_audio(Foreign(encode_audio(tone(), RATE, "FLAC"), kind()))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_rates_and_names_that_are_none_are_shown_in_one_line(tmp_path):
+    path = record(tmp_path / "a.wav")
+    for rate, text in ((True, "True"), (10**5000, "a number of 16610 bits")):
+        with pytest.raises(ValueError, match=f"^sample_rate must be .* of Hz, not {text}$"):
+            read_audio(path, rate, convert=True)
+        with pytest.raises(AudioError, match=f"a.wav: cannot be written at {text} Hz"):
+            write_audio(path, tone(), rate)
+    with pytest.raises(AudioError, match=r"cannot be written at 16\\x1b\[31m\\n0 Hz"):
+        write_audio(path, tone(), "16\x1b[31m\n0")
+    with pytest.raises(AudioError, match=r"must be one of .*, not \['x'\]"):
+        write_audio(path, tone(), RATE, ["x"])
+    for attempt in (lambda: read_audio("a\0.wav"), lambda: write_audio("a\0.wav", tone(), RATE)):
+        with pytest.raises(AudioError, match=r"^a\\x00\.wav: the name holds a zero byte"):
+            attempt()

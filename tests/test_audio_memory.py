@@ -51,6 +51,14 @@ def test_blocks_give_the_bits_of_the_whole(short_blocks, n, channels, rate):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("rate", [800, 8000, RATE, 48000])
+def test_blocks_stay_short_at_any_higher_rate(short_blocks, rate):
+    data = io.BytesIO(encoded(sound(30 * BLOCK), rate, "WAV"))
+    with audio_reading._opened(data, RATE, True) as reading:
+        longest = max(len(block) for block in reading.mono())
+    assert longest < 20 * BLOCK  # a filter holds some back
+
+
 @pytest.mark.parametrize(
     ("container", "subtype"),
     [("FLAC", "PCM_24"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None), ("WAV", "MS_ADPCM")],
