@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 from networks import small_spec
-from recordings import RATE, record, tone
+from recordings import RATE, nobody, public_folder, record, tone
 
 from fastwavenet.audio import AudioError, encode_audio, find_audio
-from fastwavenet.audio_finding import ENVIRONMENT, PACKAGES, READ_SUFFIXES, search_audio
+from fastwavenet.audio_finding import CONDA, ENVIRONMENT, PACKAGES, READ_SUFFIXES, search_audio
 from fastwavenet.training.data import load_corpus
 
 SPEC = small_spec(sample_rate=RATE, levels=256)
@@ -108,6 +108,52 @@ def test_virtual_environments_are_left_out(tmp_path):
     found = search_audio(tmp_path)
     assert found.files == [tmp_path / "a.wav"]
     assert found.remarks() == ["left out 2 of the folders, as those of programs: env ..."]
+
+
+def test_a_conda_environment_is_left_out(tmp_path):
+    record(tmp_path / "a.wav")
+    record(tmp_path / "env" / "share" / "b.wav")
+    (tmp_path / "env" / CONDA).mkdir()
+    assert search_audio(tmp_path).left_out == [tmp_path / "env"]
+
+
+def test_links_and_pipes_that_are_passed_over_are_counted(tmp_path):
+    record(tmp_path / "a.wav")
+    record(tmp_path / "in" / "b.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    os.mkfifo(tmp_path / "pipe")  # no name of audio
+    (tmp_path / "again").symlink_to("in")
+    (tmp_path / "lost.wav").symlink_to("nowhere.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    counts = "2 link to nothing, 1 link to a folder, 1 pipe or device"
+    assert search_audio(tmp_path).remarks() == [f"passed over besides: {counts}"]
+    with pytest.raises(
+        AudioError, match="pipe: is a device or a pipe, expected an audio file or a"
+    ):
+        search_audio(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("container", ["AU", "W64", "CAF"])
+def test_audio_of_other_formats_is_not_called_a_file_without_audio(tmp_path, container):
+    record(tmp_path / "a.wav")
+    (tmp_path / "b.x").write_bytes(encoded(container))
+    (tmp_path / "c.m4a").write_bytes(bytes(3) + b"\x18ftypM4A " + bytes(99))
+    kind = "audio file of another format"
+    (line,) = search_audio(tmp_path).remarks()
+    assert line.startswith("passed over besides: 1 ")
+    assert f"1 {kind} (.x)" in line
+    assert f"1 {kind} (.m4a)" in line
+    (tmp_path / "a.wav").unlink()
+    assert search_audio(tmp_path).unusable().startswith(f"none, besides 1 {kind} (.")
+
+
+def test_a_file_that_may_not_be_read_is_not_called_one_without_audio():
+    with public_folder() as folder:
+        record(folder / "a.wav").chmod(0o644)
+        (folder / "b.dat").touch(mode=0)
+        with nobody():
+            remarks = search_audio(folder).remarks()
+    assert remarks == ["passed over besides: 1 file that may not be read"]
 
 
 def test_it_is_said_where_files_were_found_in_several_folders(tmp_path):
