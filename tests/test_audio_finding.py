@@ -198,6 +198,17 @@ def test_a_wrong_header_is_remarked(tmp_path):
 # ---- on the command line -----------------------------------------------------------------------
 
 
+def test_training_with_json_passes_the_remarks_on_standard_error(run, tmp_path):
+    record(tmp_path / "in" / "a.wav")
+    record(tmp_path / "in" / "b.wav", rate=8000)
+    (tmp_path / "in" / "notes.txt").touch()
+    how = "--preset", "tiny", "--steps", 1, "--window", 64
+    code, said, errors = run("train", tmp_path / "in", "-o", tmp_path / "run", "--json", *how)
+    assert (code, json.loads(said)["steps"]) == (0, 1)
+    assert f"fastwavenet: skipped {tmp_path}/in/b.wav: has 8000 Hz" in errors
+    assert "fastwavenet: passed over 1 file without audio: 1 .txt" in errors
+
+
 def test_score_and_prime_pass_the_remarks_on(run, voice, tmp_path):
     data = bytearray(encode_audio(tone(800), 8000))
     data[40:44] = (1600 + 8).to_bytes(4, "little")

@@ -50,11 +50,16 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..training import train
+    from ..training.console import REMARKS
 
     report = Report(arguments)
     settings = {name: value for name, value in vars(arguments).items() if name not in OWN}
     progress = not (arguments.quiet or arguments.json)
-    summary = train(arguments.source, arguments.output, progress=progress, **settings)
+    told = REMARKS.set(report.warn if arguments.json else None)
+    try:
+        summary = train(arguments.source, arguments.output, progress=progress, **settings)
+    finally:
+        REMARKS.reset(told)
     report.result(
         {
             "model": str(summary.model),

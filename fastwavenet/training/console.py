@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 
 from tqdm import tqdm
 
@@ -15,6 +16,8 @@ from .data import Corpus
 from .settings import Budget, Settings
 
 MOST_SKIPPED = 20  # files that are named
+# Takes the remarks about recordings where no other line is printed.
+REMARKS: ContextVar[Callable[[str], None] | None] = ContextVar("REMARKS", default=None)
 LITTLE_SECONDS = 60.0  # of audio to train on, below which there is a warning
 
 
@@ -51,6 +54,14 @@ class Console:
                 tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding))
                 sys.stdout.flush()
 
+    def remark(self, line: str) -> None:
+        """Prints a line, or hands it to `REMARKS`, if there is one and nothing is printed."""
+        take = REMARKS.get()
+        if self.progress or take is None:
+            self.say(line)
+        else:
+            take(line)
+
     def draw(self, spent: float, loss: float, samples: int, seconds: float) -> None:
         """The fraction of the budget that is spent, nats per sample, and the time that is left."""
         with suppress(Exception):
@@ -67,13 +78,17 @@ def interval(seconds: float) -> str:
     return str(tqdm.format_interval(seconds))
 
 
-def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str]:
-    """What was found, and what will be done."""
+def oddities(corpus: Corpus) -> Iterator[str]:
+    """The files that were left out, and remarks about the others."""
     for reason in corpus.skipped[:MOST_SKIPPED]:
         yield f"skipped {reason}"
     if len(corpus.skipped) > MOST_SKIPPED:
         yield f"skipped {len(corpus.skipped) - MOST_SKIPPED} more"
     yield from corpus.remarks
+
+
+def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str]:
+    """The recordings that are used, and the work that will be done."""
     spec = settings.spec
     for clips, use in ((corpus.train, "to train on"), (corpus.validation, "held out")):
         minutes = sum(len(clip.codes) for clip in clips) / spec.sample_rate / 60

@@ -21,7 +21,7 @@ from ..precision import describe_losses
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
-from .console import Console, describe, describe_cost, stop_on_signals
+from .console import Console, describe, describe_cost, oddities, stop_on_signals
 from .data import Corpus, excerpts, load_corpus
 from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
@@ -194,6 +194,8 @@ class Run:
 
     def begin(self, started: Checkpoint | None) -> None:
         """Up to the first step: says what is there, and leaves a run that can be resumed."""
+        for line in oddities(self.corpus):
+            self.console.remark(line)
         for line in describe(self.corpus, self.learner.settings, self.budget):
             self.console.say(line)
         if started is not None:
