@@ -294,6 +294,10 @@ class _Reading:
         decoder: _Decoder = self._call(spliced, _Decoder, spliced)
         if decoder.format not in FORMATS:
             raise AudioError(f"holds {decoder.format} audio, {EXPECTED}: convert it first")
+        if decoder.format != "MP3" and decoder.subtype == "MPEG_LAYER_III":
+            raise AudioError(
+                f"holds MP3 in {decoder.format}, which cannot be read: convert it first"
+            )
         return decoder
 
     def _call(self, spliced: Spliced, function: Callable[[A], T], argument: A) -> T:

@@ -14,10 +14,11 @@ from fastwavenet.audio_source import Source
 av = pytest.importorskip("av", reason="PyAV, which makes and decodes MP3s here, is not installed")
 
 
-def mp3(audio, rate=RATE, bitrate=None, codec="libmp3lame", layout="mono", **options) -> bytes:
+def mp3(
+    audio, rate=RATE, bitrate=None, codec="libmp3lame", layout="mono", form="mp3", **options
+) -> bytes:
     """An MP3 by ffmpeg, of constant bit rate if one is given; options: of its muxer."""
     buffer = io.BytesIO()
-    form = "mp2" if codec == "mp2" else "mp3"
     with av.open(buffer, "w", format=form, options=options) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         stream.bit_rate = bitrate or 64000
@@ -76,7 +77,7 @@ def test_every_version_of_mpeg_is_counted(rate, layout):
 
 
 def test_layer_two_is_counted():
-    data = mp3(tone(), codec="mp2", bitrate=64000)
+    data = mp3(tone(), codec="mp2", bitrate=64000, form="mp2")
     assert len(read_audio(io.BytesIO(data))[0]) == len(decoded(data))
 
 
@@ -198,4 +199,10 @@ def test_bytes_between_frames_that_are_none_are_damage():
     middle = len(data) // 2
     data[middle : middle + 1000] = b"\x55" * 1000
     with pytest.raises(AudioError, match=r"is damaged, bytes \d+ to \d+ are no MPEG frames: copy"):
+        read_audio(io.BytesIO(data))
+
+
+def test_mp3_in_wav_is_refused_by_name():
+    data = mp3(tone(), bitrate=32000, form="wav")
+    with pytest.raises(AudioError, match="holds MP3 in WAV, which cannot be read: convert it"):
         read_audio(io.BytesIO(data))
