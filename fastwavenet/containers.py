@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -39,6 +40,8 @@ TAGS = (
 )  # of MP3s, which some programs add to any file
 FOREIGN = 10  # a tenth of the stated sound, that lies behind it, is sound too
 SLIP = 44  # bytes of a WAV's header, which some writers count as sound
+VOICES = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")  # begin Ogg streams of sound
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # the bits of each byte
 
 
 def parts(source: Source) -> list[Part]:
@@ -53,8 +56,7 @@ def parts(source: Source) -> list[Part]:
     if head.startswith(b"OggS"):
         return _ogg(source, at)
     if head.startswith(b"fLaC"):
-        starts = list(source.find(FLAC, at, 8)) or [at]
-        return [Part((range(*ends),)) for ends in itertools.pairwise([*starts, source.size])]
+        return _flacs(source, at)
     if mpeg.begins(source, at):
         return mpeg.parts(source, at)
     return [Part((range(source.size),))]
@@ -276,6 +278,7 @@ def _ogg(source: Source, at: int) -> list[Part]:
     """The links of a chain: groups of pages, each begun and ended by pages marked so."""
     starts: list[int] = []
     beginning, ended = False, True
+    link = _Link()
     while at < source.size:
         head = source.read(at, 27 + 255)  # RFC 3533, section 6
         if not head.startswith(b"OggS"):
@@ -289,10 +292,54 @@ def _ogg(source: Source, at: int) -> list[Part]:
         if head[5] & 2 and not beginning:
             _check_ended(ended)
             starts.append(at)
+            link = _Link()
         beginning, ended = bool(head[5] & 2), bool(head[5] & 4)
+        link.check(at, source.read(at, size), body)
         at += size
     _check_ended(ended)
     return [Part((range(*ends),)) for ends in itertools.pairwise([*starts, at])]
+
+
+@dataclass
+class _Link:
+    """A link of a chain.
+
+    pages   serial number of a stream -> number of its next page
+    voices  streams of sound
+    """
+
+    pages: dict[bytes, int] = field(default_factory=dict)
+    voices: int = 0
+
+    def check(self, at: int, page: bytes, body: int) -> None:
+        """Raises AudioError if libsndfile would pass over the page, or over a stream.
+
+        at: byte of the file where the page begins; body: byte of the page behind its header.
+        """
+        serial, number = page[14:18], int.from_bytes(page[18:22], "little")
+        if int.from_bytes(page[22:26], "little") != _checksum(page):
+            raise AudioError(
+                f"is damaged, the Ogg page at byte {at} has another checksum: {REPAIR}"
+            )
+        if number != self.pages.get(serial, number):
+            raise AudioError(f"is damaged, Ogg pages are missing before byte {at}: {REPAIR}")
+        self.pages[serial] = (number + 1) % 2**32
+        if page[5] & 2:
+            self._begin(page[body:])
+
+    def _begin(self, body: bytes) -> None:
+        if body.startswith(b"\x7fFLAC"):
+            raise AudioError("holds FLAC in Ogg, which cannot be read here: convert it to .flac")
+        self.voices += body.startswith(VOICES)
+        if self.voices > 1:
+            raise AudioError("holds several streams side by side: split it into files")
+
+
+def _checksum(page: bytes) -> int:
+    """Of an Ogg page: the CRC of zlib with all bits mirrored, and begun and ended with zeros."""
+    bare = page[:22] + bytes(4) + page[26:]
+    mirrored = zlib.crc32(bare.translate(MIRRORED), 2**32 - 1) ^ (2**32 - 1)
+    return int(f"{mirrored:032b}"[::-1], 2)
 
 
 def _check_rest(source: Source, at: int, ended: bool) -> None:
@@ -305,3 +352,23 @@ def _check_rest(source: Source, at: int, ended: bool) -> None:
 def _check_ended(ended: bool) -> None:
     if not ended:
         raise AudioError(f"is cut off, expected a last page that says so: {REPAIR}")
+
+
+# ---- FLAC --------------------------------------------------------------------------------------
+
+
+def _flacs(source: Source, at: int) -> list[Part]:
+    starts, start = [], at
+    while start < source.size:
+        starts.append(start)
+        start = next(source.find(FLAC, _behind_metadata(source, start), 8), source.size)
+    return [Part((range(*ends),)) for ends in itertools.pairwise([*starts, source.size])]
+
+
+def _behind_metadata(source: Source, at: int) -> int:
+    """The first byte of sound of a FLAC: its metadata may hold another FLAC."""
+    at, last = at + 4, False
+    while not last and len(head := source.read(at, 4)) == 4:  # RFC 9639, section 8.1
+        last = head[0] >= 0x80
+        at += 4 + int.from_bytes(head[1:], "big")
+    return at

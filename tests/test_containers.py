@@ -10,7 +10,7 @@ import soundfile
 from recordings import RATE, tone
 
 from fastwavenet.audio import AudioError, read_audio
-from fastwavenet.containers import SLIP
+from fastwavenet.containers import SLIP, _checksum
 
 HEADER = 44
 FRAMES = {"16_bit": (1, 2), "24_bit": (1, 3), "3_channels": (3, 2), "6_channels_24_bit": (6, 3)}
@@ -315,3 +315,66 @@ def test_an_id3_tag_before_any_kind_is_passed_over():
     for container in CONTAINERS:
         data = stream(container, 5000)
         np.testing.assert_array_equal(read(b"ID3\4\0\0\0\0\1\0" + bytes(128) + data), read(data))
+
+
+# ---- pages of Ogg ------------------------------------------------------------------------------
+
+
+def pages(data: bytes) -> list[bytes]:
+    starts = [at for at in range(len(data)) if data.startswith(b"OggS", at)]
+    return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+
+@pytest.mark.parametrize("container", ["OGG", "OPUS"])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_bit_that_flipped_in_an_ogg_is_damage(container, before):
+    whole = stream(container, 10 * RATE)
+    for page in range(len(pages(whole))):
+        begin = len(b"".join(pages(whole)[:page]))
+        end = begin + len(pages(whole)[page])
+        data = bytearray(whole)
+        data[end - 1] ^= 1
+        with pytest.raises(
+            AudioError, match=f"is damaged, the Ogg page at byte {begin + before * len(whole)} "
+        ):
+            read(before * whole + data)
+
+
+@pytest.mark.parametrize("container", ["OGG", "OPUS"])
+def test_an_ogg_that_lacks_pages_inside_is_damaged(container):
+    found = pages(stream(container, 30 * RATE))
+    assert len(found) > 4
+    for lost in (slice(2, 3), slice(2, len(found) // 2), slice(len(found) - 2, len(found) - 1)):
+        data = b"".join(p for p in found if p not in found[lost])
+        with pytest.raises(
+            AudioError, match=r"is damaged, Ogg pages are missing before byte \d+: "
+        ):
+            read(data)
+
+
+def test_ogg_streams_side_by_side_are_refused():
+    first, second = (pages(stream("OGG", 5000, channels=n)) for n in (1, 2))
+    data = b"".join(page for both in zip(first, second, strict=False) for page in both)
+    with pytest.raises(AudioError, match="holds several streams side by side: split it into files"):
+        read(data)
+
+
+def test_flac_in_ogg_is_refused_by_name():
+    page = bytearray(b"OggS\0\2" + bytes(20) + b"\1\5\x7fFLAC")
+    page[22:26] = _checksum(bytes(page)).to_bytes(4, "little")
+    with pytest.raises(
+        AudioError, match="holds FLAC in Ogg, which cannot be read here: convert it"
+    ):
+        read(bytes(page))
+
+
+# ---- metadata of FLAC --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_flac_within_the_metadata_of_a_flac_is_no_stream(count):
+    plain = stream("FLAC", 5000)
+    end = 4 + 4 + 34  # of the first block
+    block = b"\2" + (4 + 8 + 34).to_bytes(3, "big") + b"test" + plain[: 8 + 34]
+    data = plain[:end] + block + plain[end:]
+    np.testing.assert_array_equal(read(count * data), np.tile(read(plain), count))
