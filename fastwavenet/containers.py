@@ -57,9 +57,11 @@ def parts(source: Source) -> list[Part]:
         return _ogg(source, at)
     if head.startswith(b"fLaC"):
         return _flacs(source, at)
-    if mpeg.begins(source, at):
-        return mpeg.parts(source, at)
-    return [Part((range(source.size),))]
+    if (start := mpeg.start(source, at)) is not None:
+        return mpeg.parts(source, *start)
+    if mpeg.parse(head) is not None:  # libsndfile would guess the length
+        raise AudioError("not a readable audio file (only its first bytes are those of an MP3)")
+    return [Part((range(at if at < source.size else 0, source.size),))]
 
 
 def is_known(source: Source) -> bool:

@@ -1,13 +1,14 @@
 """MP3 files: as many samples as another decoder finds, whatever tables and tags they have."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
 import soundfile
 from recordings import RATE, tone
 
-from fastwavenet import mpeg
+from fastwavenet import containers, mpeg
 from fastwavenet.audio import AudioError, read_audio
 from fastwavenet.audio_source import Source
 
@@ -206,3 +207,140 @@ def test_mp3_in_wav_is_refused_by_name():
     data = mp3(tone(), bitrate=32000, form="wav")
     with pytest.raises(AudioError, match="holds MP3 in WAV, which cannot be read: convert it"):
         read_audio(io.BytesIO(data))
+
+
+# ---- frames apart from one another -------------------------------------------------------------
+
+
+def bare(**how) -> bytes:
+    """A VBR stream of frames of many sizes without tags."""
+    data = mp3(SOUNDS["loud_then_quiet"], **how)
+    return data[mpeg.skip_id3(Source(io.BytesIO(data))) :]
+
+
+def behind_first(data: bytes) -> int:
+    frame = mpeg.parse(data)
+    assert frame is not None
+    return frame.size
+
+
+def read(data: bytes, **how) -> np.ndarray:
+    """Without a remark."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read_audio(io.BytesIO(data), **how)[0]
+
+
+@pytest.mark.parametrize("table", ["1", "0"], ids=["table", "no_table"])
+@pytest.mark.parametrize("zeros", [1, 4, 8, 3000])
+def test_zeros_behind_the_first_frame_lose_nothing(table, zeros):
+    data = bare(write_xing=table)
+    at = behind_first(data)
+    assert len(read(data[:at] + bytes(zeros) + data[at:])) == len(read(data))
+
+
+@pytest.mark.parametrize("table", ["1", "0"], ids=["table", "no_table"])
+@pytest.mark.parametrize("lost", [(-4, 0), (0, 20)], ids=["of_the_first", "of_the_second"])
+def test_bytes_lost_at_the_first_frame_are_damage(table, lost):
+    data = bare(write_xing=table)
+    at = behind_first(data)
+    with pytest.raises(AudioError, match="is damaged, bytes"):
+        read(data[: at + lost[0]] + data[at + lost[1] :])
+
+
+def test_a_table_apart_from_its_frames_counts_them_all_the_same():
+    data = bare(write_xing="1")
+    at = behind_first(data)
+    with pytest.raises(AudioError, match="is cut off after"):
+        read((data[:at] + bytes(9) + data[at:])[: len(data) // 2])
+
+
+@pytest.mark.parametrize("sound", SOUNDS)
+@pytest.mark.parametrize("flags", [0, 2, 14])
+def test_a_table_without_a_count_of_frames_shortens_nothing(sound, flags):
+    data = bytearray(mp3(SOUNDS[sound]))
+    at = data.index(b"Xing") + 4
+    data[at : at + 4] = flags.to_bytes(4, "big")
+    plain = mp3(SOUNDS[sound], write_xing="0")
+    assert len(read(data)) == len(read(plain))
+
+
+@pytest.mark.parametrize("first", [24000, 32000, 48000])
+def test_a_vbri_frame_of_another_size_shortens_nothing(first):
+    plain = bare(write_xing="0")
+    count = len(read(plain)) // 576
+    frame = next(
+        bytes([plain[0], plain[1], third, plain[3]])
+        for third in range(256)
+        if mpeg.parse(bytes([plain[0], plain[1], third, plain[3]]))
+        == (*mpeg.parse(plain)[:2], 72 * first // RATE)
+    )
+    numbers = [len(plain) + 72 * first // RATE, count]
+    vbri = b"VBRI" + bytes(6) + b"".join(n.to_bytes(4, "big") for n in numbers)
+    table = (frame + bytes(32) + vbri).ljust(72 * first // RATE, b"\0")
+    np.testing.assert_array_equal(read(table + plain), read(plain))
+
+
+def test_a_table_may_count_streams_with_tables_of_their_own():
+    first, second = bytearray(bare()), bare()
+    at = first.index(b"Xing") + 8
+    count = int.from_bytes(first[at : at + 4], "big")
+    first[at : at + 4] = (2 * count + 1).to_bytes(4, "big")
+    data = bytes(first) + second
+    assert len(read(data)) == len(read(second)) + 576 * count
+    with pytest.raises(AudioError, match="is cut off"):
+        read(data[:-1000])
+
+
+@pytest.mark.parametrize("table", ["1", "0"], ids=["table", "no_table"])
+def test_mono_behind_stereo_is_refused(table):
+    one, two = (mp3(tone(), bitrate=32000, layout=x, write_xing=table) for x in ("mono", "stereo"))
+    for data in (one + two, two + one):
+        with pytest.raises(AudioError, match="holds several streams, one of 16000 Hz with"):
+            read(data, convert=True)
+
+
+# ---- files that begin with other bytes ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [bytes(100), ape(400, True), id3v2(9) + bytes(500)])
+@pytest.mark.parametrize("table", ["1", "0"], ids=["table", "no_table"])
+def test_zeros_and_tags_in_front_change_nothing(before, table):
+    data = bare(write_xing=table)
+    np.testing.assert_array_equal(read(before + data), read(data))
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"JUNK" * 99, bare(write_xing="0")[300:400]])
+def test_other_bytes_in_front_are_remarked(before):
+    data = bare()
+    with pytest.warns(UserWarning, match=f"bytes 0 to {len(before)} are no MPEG frames, they are"):
+        found, _ = read_audio(io.BytesIO(before + data))
+    np.testing.assert_array_equal(found, read(data))
+
+
+@pytest.mark.parametrize("lines", [1, 5, 500])
+def test_text_that_begins_like_a_frame_is_no_mp3(lines):
+    data = b"\xff\xfe" + "[.ShellClassInfo]\r\n".encode("utf-16-le") * lines
+    assert mpeg.parse(data) is not None
+    assert not containers.is_known(Source(io.BytesIO(data)))
+    with pytest.raises(AudioError, match="not a readable audio file"):
+        read(data)
+
+
+def test_a_stream_of_free_format_behind_a_tag_is_whole():
+    data = bytearray(
+        mp3(tone(48000, rate=48000), 48000, bitrate=64000, write_xing="0", id3v2_version="0")
+    )
+    expected = len(read(data))
+    for at in range(0, len(data), 192):
+        assert mpeg.parse(data[at : at + 4]) is not None
+        data[at + 2] &= 0x0F
+    assert len(read(data)) == len(read(id3v2(99) + data)) == expected
+
+
+def test_likely_frames_are_all_places_where_frames_begin():
+    rng = np.random.default_rng(1)
+    noise = rng.choice(np.frombuffer(b"\xff\xfb\xf3\x90\x64\0TAGI", np.uint8), 20000).tobytes()
+    source = Source(io.BytesIO(noise + bare(write_xing="0") + noise))
+    found = [at for at in mpeg._likely_frames(source, 0, source.size) if mpeg.begins(source, at)]
+    assert found == [at for at in range(source.size) if mpeg.begins(source, at)]
