@@ -60,7 +60,7 @@ def parts(source: Source) -> list[Part]:
     if (start := mpeg.start(source, at)) is not None:
         return mpeg.parts(source, *start)
     if mpeg.parse(head) is not None:  # libsndfile would guess the length
-        raise AudioError("not a readable audio file (only its first bytes are those of an MP3)")
+        raise AudioError(f"not a readable audio file (an MPEG frame, but none behind it): {REPAIR}")
     return [Part((range(at if at < source.size else 0, source.size),))]
 
 
