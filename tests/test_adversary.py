@@ -34,7 +34,7 @@ from slow_twin import SlowTwin, check_against_numpy, every_step, listen, to_code
 
 import fastwavenet as fw
 
-SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "500"))
+SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "400"))
 CALLS = 10  # of a sequence, at most
 BLOCK = 7  # of an iterator; 256 would take the twin long
 COPIES = [

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld, ob
 # ---- the program -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session", params=["gcc", "clang"])
+# clang's sanitizers run the fuzzer of test_fuzz.py each time, and these claims in `make test-slow`.
+@pytest.fixture(scope="session", params=["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def program(request, compile_engine, tmp_path_factory) -> Path:
     compiler, folder = request.param, tmp_path_factory.mktemp(request.param)
     if not compiles(compiler, folder, *SANITIZE):
