@@ -92,13 +92,11 @@ class Model:
 
 
 def _frozen(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The array, or a copy if anybody may write to its memory."""
+    """The array, or a copy if somebody may write to its memory: it or an array that it views."""
     owner: object = array
     while isinstance(owner, np.ndarray) and not owner.flags.writeable:
         owner = owner.base
-    if isinstance(owner, memoryview):
-        owner = owner.obj
-    if isinstance(owner, bytes):
+    if owner is None or (isinstance(owner, memoryview) and owner.readonly):
         return array
     array = array.copy()
     array.flags.writeable = False
