@@ -114,11 +114,7 @@ def encode_audio(
             f"not {audio.dtype} {audio.shape}"
         )
     _check_size(audio.size, 1 if audio.ndim == 1 else audio.shape[1], container, subtype)
-    _check_finite(audio)
-    samples = _to_float32(audio) if subtype == "FLOAT" else _round(audio, BITS[subtype])
-    if subtype == "ULAW":  # libsndfile gives the lowest int32 the wrong sign
-        samples = np.maximum(samples, 1 - 2**31)
-    return _encode(samples, sample_rate, container, subtype)
+    return _encode(stored_samples(audio, subtype), sample_rate, container, subtype)
 
 
 def check_output(path: str | os.PathLike[str], subtype: str = "PCM_16", n_samples: int = 1) -> None:
@@ -153,6 +149,18 @@ def _check_subtype(container: str, subtype: str) -> None:
         raise AudioError(
             f"the subtype of a {container} must be one of {names}, not {shown(subtype)}"
         )
+
+
+def stored_samples(audio: np.ndarray, subtype: str) -> np.ndarray:
+    """Floats in the form that libsndfile stores exactly: float32, or the upper bits of int32.
+
+    Raises AudioError for values that are not finite.
+    """
+    _check_finite(audio)
+    samples = _to_float32(audio) if subtype == "FLOAT" else _round(audio, BITS[subtype])
+    if subtype == "ULAW":  # libsndfile gives the lowest int32 the wrong sign
+        samples = np.maximum(samples, 1 - 2**31)
+    return samples
 
 
 def _to_float32(audio: np.ndarray) -> np.ndarray:

@@ -287,9 +287,9 @@ class Generator:
         """Ends the call that another thread is in, which raises concurrent.futures.CancelledError.
 
         Returns whether there was one; with `wait` when it has ended, after a piece of about
-        LOOK_SECONDS.  A thread for which a `progress` function waits must not wait for the call.
-          What was generated until then is lost unless `progress` noted it; the generator
-        stands behind it.  In a `progress` function it does not wait.
+        LOOK_SECONDS.  A thread for which a `progress` function waits must not wait for the call;
+        in a `progress` function itself it never does.  Samples made until then are in `out`, if one
+        was given, and lost otherwise; the generator goes on behind them.
         """
         use = self._rows.use()
         self._cancelled = use

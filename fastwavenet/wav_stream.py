@@ -12,7 +12,7 @@ import struct
 import numpy as np
 import soundfile
 
-from .audio import BITS, SUBTYPES, _check_finite, _check_subtype, _round, _to_float32
+from .audio import SUBTYPES, _check_subtype, stored_samples
 
 TAGS = {"FLOAT": 3, "ULAW": 7}  # of the format in a WAV header; the others are PCM, 1
 
@@ -38,11 +38,8 @@ def wav_block(audio: np.ndarray, subtype: str) -> bytes:
 
     Raises AudioError for values that are not finite.
     """
-    _check_finite(audio)
-    samples = _to_float32(audio) if subtype == "FLOAT" else _round(audio, BITS[subtype])
-    if subtype == "ULAW":  # libsndfile gives the lowest int32 the wrong sign
-        samples = np.maximum(samples, 1 - 2**31)
     buffer = io.BytesIO()
+    samples = stored_samples(audio, subtype)
     soundfile.write(buffer, samples, 1, format="RAW", subtype=subtype, endian="LITTLE")
     return buffer.getvalue()
 
