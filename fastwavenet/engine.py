@@ -13,12 +13,14 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _engine
+from .checks import whole
 from .isa import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import output_array
@@ -33,6 +35,8 @@ MAX_SAMPLES = 2**40
 BLOCK = 256  # samples that iterating gives at a time
 
 Progress = Callable[[int, int], object]
+
+_integer = partial(whole, wrong_type=TypeError)
 
 _streams: weakref.WeakSet[_engine.Stream] = weakref.WeakSet()  # of all generators
 
@@ -83,15 +87,15 @@ class Generator:
         threads: int = 1,
     ):
         check_model(model)
-        rows = 1 if batch is None else _whole("batch", batch, 1, 65536)
+        rows = 1 if batch is None else _integer("batch", batch, 1, 65536)
         self.model = model
         self.batch = batch
         self.isa = resolve_isa(isa)
         self._wanted_isa = isa
         self._temperature = _temperature(temperature)
         self._top_k = _top_k(top_k, model.spec.levels)
-        self._first_stream = _whole("stream", stream, 0, 2**32 - rows)
-        self._threads = _whole("threads", threads, 1, 2)
+        self._first_stream = _integer("stream", stream, 0, 2**32 - rows)
+        self._threads = _integer("threads", threads, 1, 2)
         self._rows = _engine.Stream(model._network, self.isa, rows, self._threads)
         _streams.add(self._rows)
         self._cancelled = 0
@@ -138,7 +142,7 @@ class Generator:
         """Back to silence and step 0; with `seed` None a new seed is drawn."""
         if seed is None:
             seed = secrets.randbits(32)
-        _whole("seed", seed, 0, 2**64 - 1)
+        _integer("seed", seed, 0, 2**64 - 1)
         with self._rows:
             for row in range(self._rows.rows):
                 self._rows.reset(row, seed, self._first_stream + row)
@@ -158,7 +162,7 @@ class Generator:
         cond: as in `generate`; one step is taken per sample, none for a generator's very first.
         """
         check_rate(sample_rate, self.model.sample_rate)
-        codes, hop = self._codes(samples), _whole("hop", hop, 1, MAX_SAMPLES)
+        codes, hop = self._codes(samples), _integer("hop", hop, 1, MAX_SAMPLES)
         with self._rows:
             begin = codes.shape[1] > 0 and not self._rows.info(0)["begun"]
             steps = codes.shape[1] - begin
@@ -190,7 +194,7 @@ class Generator:
         progress(done, total) is called now and then, in samples of one row; what it raises ends
         the call.
         """
-        n, hop = _whole("n", n, 0, MAX_SAMPLES), _whole("hop", hop, 1, MAX_SAMPLES)
+        n, hop = _integer("n", n, 0, MAX_SAMPLES), _integer("hop", hop, 1, MAX_SAMPLES)
         rows = self._cond(cond, n, hop)
         audio = np.empty((self._rows.rows, n), np.float32) if out is None else self._out(out, n)
         if rows is not None and np.may_share_memory(rows, audio):
@@ -216,8 +220,8 @@ class Generator:
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[Audio]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
-        chunk = _whole("chunk", chunk, 1, MAX_SAMPLES)
-        left = None if n_samples is None else _whole("n_samples", n_samples, 0, MAX_SAMPLES)
+        chunk = _integer("chunk", chunk, 1, MAX_SAMPLES)
+        left = None if n_samples is None else _integer("n_samples", n_samples, 0, MAX_SAMPLES)
         return self._blocks(chunk, left)
 
     def _blocks(self, chunk: int, left: int | None) -> Iterator[Audio]:
@@ -473,7 +477,7 @@ def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:
     if (seconds is None) == (n_samples is None):
         raise ValueError("give either seconds or n_samples")
     if n_samples is not None:
-        return _whole("n_samples", n_samples, 0, MAX_SAMPLES)
+        return _integer("n_samples", n_samples, 0, MAX_SAMPLES)
     if not isinstance(seconds, numbers.Real):
         raise TypeError(f"seconds must be a number, not {shown(seconds)}")
     if not 0 <= seconds <= MAX_SAMPLES / model.sample_rate:  # not NaN either
@@ -493,13 +497,4 @@ def _temperature(value: float) -> float:
 
 
 def _top_k(value: int | None, levels: int) -> int | None:
-    return None if value is None else _whole("top_k", value, 1, levels)
-
-
-def _whole(name: str, value: int, low: int, high: int) -> int:
-    whole = type(value) is int or isinstance(value, (int, np.integer))  # first what is usual, fast
-    if isinstance(value, bool) or not whole:
-        raise TypeError(f"{name} must be a whole number, not {shown(value)}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be from {low} to {high}, not {shown(value)}")
-    return int(value)
+    return None if value is None else _integer("top_k", value, 1, levels)

@@ -11,7 +11,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 import numpy as np
 import numpy.typing as npt
 
-from .engine import LOOK_SECONDS, MAX_SAMPLES, Generator, Progress, _whole
+from .engine import LOOK_SECONDS, MAX_SAMPLES, Generator, Progress, _integer
 from .model import Model, check_model
 from .samples import check_rate
 from .types import Isa
@@ -43,7 +43,7 @@ def score(
     """
     gen, codes = _listener(model, samples, sample_rate, isa)
     steps = max(codes.shape[1] - 1, 0)
-    hop = _whole("hop", hop, 1, MAX_SAMPLES)
+    hop = _integer("hop", hop, 1, MAX_SAMPLES)
     rows = gen._cond(cond, steps, hop)
     logp = np.empty((1, steps), np.float32)
 
@@ -60,7 +60,7 @@ def score(
                 gen._run(now.start, n, rows, hop, forced=forced, **out)
                 tell(n if known else 0)
 
-    cuts = _cuts(model, steps, _whole("threads", threads, 1, MAX_THREADS))
+    cuts = _cuts(model, steps, _integer("threads", threads, 1, MAX_THREADS))
     if steps:
         _in_parts(part, cuts, progress)
     return np.negative(logp[0], out=logp[0])
@@ -81,7 +81,7 @@ def outputs(
     """
     gen, codes = _listener(model, samples, sample_rate, isa)
     steps = codes.shape[1]
-    hop = _whole("hop", hop, 1, MAX_SAMPLES)
+    hop = _integer("hop", hop, 1, MAX_SAMPLES)
     rows = gen._cond(cond, steps, hop)
     following = np.append(codes[:, 1:], codes[:, :1], axis=1)  # what follows the last is not used
     logits = np.empty((1, steps, model.spec.levels), np.float32)

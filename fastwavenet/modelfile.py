@@ -262,15 +262,15 @@ def _place(name: str, entry: object, shape: tuple[int, ...]) -> tuple[int, int]:
     dtype, sides, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
     if dtype != "F32":
         raise ModelFormatError(f"tensor {name!r} must be F32, not {shown(dtype)}")
-    if not _whole(sides) or sides != list(shape):
+    if not _integers(sides) or sides != list(shape):
         found = tuple(sides) if isinstance(sides, list) else sides
         raise ModelFormatError(f"tensor {name!r} must have shape {shape}, not {shown(found)}")
     size = 4 * math.prod(shape)
-    if not _whole(offsets) or len(offsets) != 2 or offsets[1] - offsets[0] != size:
+    if not _integers(offsets) or len(offsets) != 2 or offsets[1] - offsets[0] != size:
         raise ModelFormatError(f"tensor {name!r} must take {size} bytes, not {shown(offsets)}")
     return offsets[0], offsets[1]
 
 
-def _whole(numbers: object) -> TypeGuard[list[int]]:
+def _integers(numbers: object) -> TypeGuard[list[int]]:
     """Whether they are a list of whole numbers; True is none."""
     return isinstance(numbers, list) and all(type(number) is int for number in numbers)

@@ -14,16 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _engine
+from .checks import whole
 from .isa import isa as resolve_isa
-from .shown import shown
 from .types import Isa
 
 
 def _codec(levels: int) -> _engine.MuLaw:
-    whole = isinstance(levels, (int, np.integer)) and not isinstance(levels, bool)
-    if not whole or not 2 <= levels <= 65536:
-        raise ValueError(f"levels must be a whole number from 2 to 65536, not {shown(levels)}")
-    return _kept_codec(int(levels))
+    return _kept_codec(whole("levels", levels, 2, 65536))
 
 
 @functools.lru_cache(maxsize=16)

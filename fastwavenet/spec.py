@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
+from .checks import whole
 from .shown import shown
 
 Given = TypeVar("Given")
@@ -102,11 +103,11 @@ class WaveNetSpec:
     conditioning: str | None = None  # "rows": a row of L x 2D numbers per `hop` samples is added
 
     def __post_init__(self) -> None:
-        _whole("sample_rate", self.sample_rate, 1, MAX_SAMPLE_RATE)
-        _whole("levels", self.levels, 2, MAX_LEVELS)
+        self._set("sample_rate", whole("sample_rate", self.sample_rate, 1, MAX_SAMPLE_RATE))
+        self._set("levels", whole("levels", self.levels, 2, MAX_LEVELS))
         for name in ("residual", "dilation_channels", "skip", "head"):
-            _whole(name, getattr(self, name), 1, MAX_CHANNELS)
-        _whole("first_kernel", self.first_kernel, 1, MAX_KERNEL)
+            self._set(name, whole(name, getattr(self, name), 1, MAX_CHANNELS))
+        self._set("first_kernel", whole("first_kernel", self.first_kernel, 1, MAX_KERNEL))
         if not isinstance(self.bias, bool):
             raise ValueError(f"bias must be true or false, not {shown(self.bias)}")
         self._set("dilations", _tuple("dilations", self.dilations, 1, MAX_DILATION))
@@ -141,7 +142,7 @@ class WaveNetSpec:
             self._set("codec", codec_round)
         if self.start_code is None:
             self._set("start_code", self.levels // 2)
-        _whole("start_code", self.start_code, 0, self.levels - 1)
+        self._set("start_code", whole("start_code", self.start_code, 0, self.levels - 1))
         for name, known in (
             ("input", ("codes",)),
             ("output", ("softmax",)),
@@ -287,19 +288,12 @@ def _known_fields(cls: type, given: dict, what: str) -> None:
         raise ValueError(f"{what} field {missing[0]!r} is missing")
 
 
-def _whole(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {shown(value)}")
-
-
 def _tuple(name: str, values: object, low: int, high: int) -> tuple[int, ...]:
     if not isinstance(values, (tuple, list)) or not 1 <= len(values) <= MAX_LAYERS:
         raise ValueError(
             f"{name} must be a list of 1 to {MAX_LAYERS} whole numbers, not {shown(values)}"
         )
-    for value in values:
-        _whole(f"each of {name}", value, low, high)
-    return tuple(values)
+    return tuple(whole(f"each of {name}", value, low, high) for value in values)
 
 
 def _row_bytes(channels: int) -> int:

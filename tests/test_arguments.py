@@ -20,7 +20,7 @@ def test_temperature_and_top_k_may_change_between_two_calls():
         gen.temperature = -1
     with pytest.raises(TypeError, match="temperature must be a number, not 'hot'"):
         gen.temperature = "hot"
-    with pytest.raises(ValueError, match="top_k must be from 1 to 32, not 0"):
+    with pytest.raises(ValueError, match="top_k must be a whole number from 1 to 32, not 0"):
         gen.top_k = 0
     assert (gen.temperature, gen.top_k) == (0.5, 3)
 
@@ -40,19 +40,19 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": -1}, "seed must be from 0 to 18446744073709551615, not -1"),
-        ({"seed": 2**64}, "seed must be from 0 to"),
-        ({"stream": -1}, "stream must be from 0 to 4294967295, not -1"),
-        ({"stream": 2**32}, "stream must be from 0 to"),
-        ({"stream": 2**32 - 1, "batch": 2}, "stream must be from 0 to 4294967294"),
-        ({"batch": 0}, "batch must be from 1 to 65536, not 0"),
-        ({"batch": 65537}, "batch must be from 1 to 65536"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 18446744073709551615, not -1"),
+        ({"seed": 2**64}, "seed must be a whole number from 0 to"),
+        ({"stream": -1}, "stream must be a whole number from 0 to 4294967295, not -1"),
+        ({"stream": 2**32}, "stream must be a whole number from 0 to"),
+        ({"stream": 2**32 - 1, "batch": 2}, "stream must be a whole number from 0 to 4294967294"),
+        ({"batch": 0}, "batch must be a whole number from 1 to 65536, not 0"),
+        ({"batch": 65537}, "batch must be a whole number from 1 to 65536"),
         ({"temperature": -1}, "temperature must be 0 .* or from 0.001 to 1000, not -1"),
         ({"temperature": 1e-4}, "temperature must be 0"),
         ({"temperature": 1001}, "temperature must be 0"),
         ({"temperature": NAN}, "temperature must be 0"),
-        ({"top_k": 0}, "top_k must be from 1 to 32, not 0"),
-        ({"top_k": 33}, "top_k must be from 1 to 32"),
+        ({"top_k": 0}, "top_k must be a whole number from 1 to 32, not 0"),
+        ({"top_k": 33}, "top_k must be a whole number from 1 to 32"),
         ({"isa": "sse9"}, "isa 'sse9' is unknown; available: scalar"),
     ],
     ids=str,
@@ -65,16 +65,16 @@ def test_a_generator_with_a_value_out_of_range_is_refused(arguments, message):
 @pytest.mark.parametrize("name", ["seed", "stream", "batch", "top_k"])
 @pytest.mark.parametrize("value", [1.0, True, "1", [1]])
 def test_a_number_that_is_not_whole_is_refused(name, value):
-    with pytest.raises(TypeError, match=f"{name} must be a whole number, not"):
+    with pytest.raises(TypeError, match=f"{name} must be a whole number from"):
         generator(**{name: value})
     assert generator(**{name: np.int64(3)}).generate(5).size
 
 
 WRONG_CALLS = [
-    (lambda gen: gen.reset(-1), "seed must be from 0 to"),
-    (lambda gen: gen.generate(-1), "n must be from 0 to"),
-    (lambda gen: gen.stream(0), "chunk must be from 1 to"),
-    (lambda gen: gen.stream(8, n_samples=-1), "n_samples must be from 0 to"),
+    (lambda gen: gen.reset(-1), "seed must be a whole number from 0 to"),
+    (lambda gen: gen.generate(-1), "n must be a whole number from 0 to"),
+    (lambda gen: gen.stream(0), "chunk must be a whole number from 1 to"),
+    (lambda gen: gen.stream(8, n_samples=-1), "n_samples must be a whole number"),
     (lambda gen: gen.prime([[1, 2], [3, 4]]), r"shape \(n,\), not \(2, 2\)"),
     (lambda gen: gen.prime([[[1]]]), r"shape \(n,\), not \(1, 1, 1\)"),
     (lambda gen: gen.prime(3), r"shape \(n,\), not \(\)"),
@@ -87,7 +87,10 @@ WRONG_CALLS = [
     (lambda gen: fw.outputs(gen.model, [99]), "codes must be from 0 to 31: 99 at index 0"),
     (lambda gen: fw.generate(gen.model), "give either seconds or n_samples"),
     (lambda gen: fw.generate(gen.model, 1, n_samples=1), "give either seconds or n_samples"),
-    (lambda gen: fw.generate(gen.model, n_samples=-1), "n_samples must be from 0 to"),
+    (
+        lambda gen: fw.generate(gen.model, n_samples=-1),
+        "n_samples must be a whole number from 0 to",
+    ),
     (lambda gen: fw.generate(gen.model, -1), "seconds must be a number from 0, not -1"),
     (lambda gen: fw.generate(gen.model, NAN), "seconds must be a number from 0"),
     (lambda gen: fw.generate(gen.model, float("inf")), "seconds must be a number from 0"),
@@ -111,7 +114,7 @@ def test_a_batch_is_primed_with_one_row_or_all():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda gen: gen.generate(1.0), "n must be a whole number, not 1.0"),
+        (lambda gen: gen.generate(1.0), "n must be a whole number from 0 to .*, not 1.0"),
         (lambda gen: gen.prime(["a"]), "codes must be integers"),
         (lambda gen: gen.prime([True]), "codes must be integers, not bool"),
         (lambda gen: gen.set_state("abc"), "string"),
@@ -134,7 +137,7 @@ WRONG_COND = [
     ({"cond": 1.0}, r"shape \(frames, 3, 6\).* not \(\)"),
     ({"cond": FRAMES[:, None].repeat(2, axis=1)}, r"\(frames, 1, 3, 6\), not \(10, 2, 3, 6\)"),
     ({"cond": FRAMES * NAN}, "cond must be finite"),
-    ({"cond": FRAMES, "hop": 0}, "hop must be from 1 to"),
+    ({"cond": FRAMES, "hop": 0}, "hop must be a whole number from 1 to"),
 ]
 
 

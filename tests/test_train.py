@@ -374,8 +374,8 @@ def test_training_runs_in_another_thread(source, tmp_path):
         ({"minutes": 10**5000}, "minutes must be a positive number, not a number of 16610 bits$"),
         ({"preset": ["tiny"], "spec": None}, r"preset must be one of tiny.*, not \['tiny'\]"),
         ({"device": "\x1b[31m"}, r"device must be one of those here, cpu.*, not '\\x1b\[31m'"),
-        ({"seed": -1}, "seed must be from 0 to 18446744073709551615, not -1"),
-        ({"seed": 2**64}, "seed must be from 0 to 18446744073709551615"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 18446744073709551615, not -1"),
+        ({"seed": 2**64}, "seed must be a whole number from 0 to 18446744073709551615"),
     ],
 )
 def test_arguments_out_of_bounds_are_refused(source, tmp_path, changes, message):

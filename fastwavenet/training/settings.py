@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import sys
 from dataclasses import dataclass
 
+from ..checks import number, whole
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .presets import preset_spec
@@ -17,6 +17,7 @@ WARM_UP = 0.05  # of the budget
 REPORTS = 20  # validations in a budget, or more:
 REPORT_MINUTES, REPORT_STEPS = 1.0, 500  # they are never further apart
 LARGEST = 2**31  # of batch, window and steps
+POSITIVE = "a positive whole number"
 LEAVE_OUT = "leave it out to resume the run, or train into another folder"
 
 
@@ -40,11 +41,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.spec.conditioning is not None:
             raise ValueError(f"conditioning {shown(self.spec.conditioning)} cannot be trained")
-        _whole("seed", self.seed, 0, 2**64 - 1, f"from 0 to {2**64 - 1}")
-        _whole("batch", self.batch)
-        _whole("window", self.window)
-        _number("learning_rate", self.learning_rate, zero=False)
-        _number("weight_decay", self.weight_decay, zero=True)
+        whole("seed", self.seed, 0, 2**64 - 1)
+        whole("batch", self.batch, 1, LARGEST, expected=POSITIVE)
+        whole("window", self.window, 1, LARGEST, expected=POSITIVE)
+        number("learning_rate", self.learning_rate, zero=False)
+        number("weight_decay", self.weight_decay, zero=True)
         for name, known in (("convert", (True, False)), ("autocast", (True, False, None))):
             if getattr(self, name) not in known:
                 expected = " or ".join(map(str, known))
@@ -126,9 +127,9 @@ class Budget:
         if self.minutes is None and self.steps is None:
             object.__setattr__(self, "minutes", DEFAULT_MINUTES)
         if self.minutes is not None:
-            _number("minutes", self.minutes, zero=False)
+            number("minutes", self.minutes, zero=False)
         if self.steps is not None:
-            _whole("steps", self.steps)
+            whole("steps", self.steps, 1, LARGEST, expected=POSITIVE)
 
     def __str__(self) -> str:
         limits = ((self.minutes, "minute"), (self.steps, "step"))
@@ -165,22 +166,3 @@ def schedule(spent: float) -> float:
     if spent < WARM_UP:
         return spent / WARM_UP
     return (1 + math.cos(math.pi * min(1.0, (spent - WARM_UP) / (1 - WARM_UP)))) / 2
-
-
-def _whole(
-    name: str,
-    value: object,
-    low: int = 1,
-    high: int = LARGEST,
-    expected: str = "a positive whole number",
-) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} must be {expected}, not {shown(value)}")
-
-
-def _number(name: str, value: object, zero: bool) -> None:
-    right = isinstance(value, (int, float)) and not isinstance(value, bool)
-    most = sys.float_info.max  # an int may be larger, and then nothing can be computed with it
-    if not right or not 0 <= value <= most or (value == 0 and not zero):  # type: ignore[operator]
-        expected = "a number from 0" if zero else "a positive number"
-        raise ValueError(f"{name} must be {expected}, not {shown(value)}")
