@@ -190,7 +190,7 @@ def test_unusable_recordings_are_refused_by_name(refused, tmp_path, make, expect
         ("--minutes", "nan", "minutes must be a positive number, not nan"),
         ("--minutes", "-1", "minutes must be a positive number, not -1.0"),
         ("--steps", "0", "steps must be a positive whole number, not 0"),
-        ("--seed", "-1", "seed must be from 0 to "),
+        ("--seed", "-1", "seed must be a whole number from 0 to "),
         ("--sample-rate", "0", "sample_rate must be a whole number from 1 to "),
         ("--val", "nowhere", "nowhere: no such file or folder"),
     ],
