@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
-SOURCES := $(wildcard csrc/*.c csrc/*.h) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
+SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
 .PHONY: demo test test-slow fuzz lint bench clean
 .DELETE_ON_ERROR:

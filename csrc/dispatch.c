@@ -1,5 +1,5 @@
 /* Which instruction sets and precisions there are, and the kernels compiled for each set. */
-#include "model.h"
+#include "dispatch.h"
 
 #define FWN_EVERY_PRECISION(isa) \
     extern const fwn_kernels fwn_kernels_##isa##_0, fwn_kernels_##isa##_1, fwn_kernels_##isa##_2; \

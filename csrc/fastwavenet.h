@@ -90,10 +90,10 @@ int fwn_model_info(const fwn_model *model, fwn_info *out);
 typedef struct fwn_stream fwn_stream;
 /* threads 2: with a thread of its own beside the caller's, if that is faster; about a hundred steps
  * measure it.  It sleeps between runs.  A process that forks leaves it behind, and goes on with one. */
-int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, uint32_t threads, fwn_stream **out);
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads, fwn_stream **out);
 void fwn_stream_destroy(fwn_stream *stream);
 /* Bytes that a stream of so many rows takes with one thread; 0 if it cannot be created. */
-size_t fwn_stream_bytes(const fwn_model *model, uint32_t rows);
+size_t fwn_stream_bytes(const fwn_model *model, uint32_t batch);
 uint32_t fwn_stream_threads(const fwn_stream *stream); /* how many it uses: 1 or 2 */
 /* Decides otherwise than was measured; 2 only if so many were asked for, and there are. */
 int fwn_stream_set_threads(fwn_stream *stream, uint32_t threads);

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "float_mode.h"
-#include "model.h"
+#include "arena.h"
+#include "dispatch.h"
 #include "mulaw_tables.h"
 
 /* ln x by the series of 2 artanh((m - 1) / (m + 1)), x = m 2^e */
@@ -103,10 +104,10 @@ static void fill_segments(fwn_mulaw *c, const float *threshold, int count)
 
 static fwn_mulaw *lay_out(fwn_arena *a, uint32_t levels, int segments)
 {
-    fwn_mulaw *c = fwn_take(a, 1, sizeof *c);
-    int32_t(*segment)[2] = fwn_take(a, (size_t)segments, sizeof *segment);
-    float *amplitude = fwn_take(a, levels, sizeof *amplitude);
-    int16_t *sample = fwn_take(a, levels, sizeof *sample);
+    fwn_mulaw *c = fwn_arena_take(a, 1, sizeof *c);
+    int32_t(*segment)[2] = fwn_arena_take(a, (size_t)segments, sizeof *segment);
+    float *amplitude = fwn_arena_take(a, levels, sizeof *amplitude);
+    int16_t *sample = fwn_arena_take(a, levels, sizeof *sample);
     if (c) *c = (fwn_mulaw){.levels = levels, .segment = segment, .amplitude = amplitude, .sample = sample};
     return c;
 }

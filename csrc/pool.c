@@ -10,19 +10,18 @@
 struct fwn_pool {
     void (*work)(void *);
     void *argument;
-    const fwn_voice *leader;
-    fwn_voice *helper;
+    fwn_signal *start;
     pthread_t thread;
     pid_t process;
-    uint32_t calls;          /* the leader's count of them */
-    _Atomic uint32_t called; /* which call stands; 0: none */
-    _Atomic uint32_t ready;  /* which call the helper has answered: in a forked process none is */
+    uint32_t calls;          /* number of the leader's last call */
+    _Atomic uint32_t called; /* number of the call in force; 0: none */
+    _Atomic uint32_t ready;  /* number of the call that the helper has answered */
     atomic_int asleep, quit;
     sem_t wake;
 };
 
-/* Leader and helper write `called` or `asleep` before they read the other's, in one order for both: no
- * call is slept through.  A wake too many only makes the helper look once more. */
+/* Each thread writes its own flag (`called`, `asleep`) before it reads the other's, sequentially
+ * consistent: no call is missed.  A spurious wake-up costs the helper one more poll. */
 static void sleep_until_called(fwn_pool *p)
 {
     atomic_store(&p->asleep, 1);
@@ -30,53 +29,51 @@ static void sleep_until_called(fwn_pool *p)
     atomic_store(&p->asleep, 0);
 }
 
-static void *help(void *argument)
+static void *helper_loop(void *argument)
 {
     fwn_pool *p = argument;
-    uint32_t answered = 0, looks = 0;
-    (void)fwn_set_mode(); /* for good: the thread is ours */
+    uint32_t answered = 0, polls = 0;
+    (void)fwn_set_mode(); /* never restored: this thread runs no code of the host */
     while (!atomic_load_explicit(&p->quit, memory_order_relaxed)) {
         const uint32_t called = atomic_load_explicit(&p->called, memory_order_acquire);
         if (called != answered) atomic_store_explicit(&p->ready, answered = called, memory_order_release);
-        if (fwn_news(p->helper, p->leader)) {
-            p->helper->heard++;
+        if (signal_pending(p->start)) {
+            signal_wait(p->start);
             p->work(p->argument);
-        } else if (called || looks++ < FWN_LINGER) {
+        } else if (called || polls++ < FWN_LINGER) {
             fwn_pause();
         } else {
             sleep_until_called(p);
         }
-        if (called) looks = 0;
+        if (called) polls = 0;
     }
     return NULL;
 }
 
-/* With all signals blocked, which are the host's, but those of a fault: blocked, they would end the process
- * without a word of the host's handlers. */
-static int start(fwn_pool *p)
+/* The helper blocks all of the host's POSIX signals except faults: a blocked fault would end the process
+ * without running the host's handler. */
+static int start_thread(fwn_pool *p)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     sigset_t all, before;
     sigfillset(&all);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
     if (pthread_sigmask(SIG_SETMASK, &all, &before)) return 0;
-    const int error = pthread_create(&p->thread, NULL, help, p);
+    const int error = pthread_create(&p->thread, NULL, helper_loop, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return !error;
 }
 
-fwn_pool *fwn_pool_create(void (*work)(void *), void *argument, const fwn_voice *leader,
-                          fwn_voice *helper)
+fwn_pool *fwn_pool_create(void (*work)(void *), void *argument, fwn_signal *start)
 {
     fwn_pool *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->work = work;
     p->argument = argument;
-    p->leader = leader;
-    p->helper = helper;
+    p->start = start;
     p->process = getpid();
     if (!sem_init(&p->wake, 0, 0)) {
-        if (start(p)) return p;
+        if (start_thread(p)) return p;
         sem_destroy(&p->wake);
     }
     free(p);

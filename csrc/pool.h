@@ -1,38 +1,37 @@
-/* A second thread for a stream: made once, asleep between runs, and within a run no further away than a
- * cache line.  The leader is the thread that calls fwn_run; the helper is ours.
- *
- * Both know in which order they speak, so that to say something is to count: hear() waits until the
- * other has said one thing more than was heard.  What was written before it was said can be read. */
+/* The helper thread of a stream, and the signals by which leader and helper alternate.  The leader is the
+ * thread in fwn_run; the helper is created once and sleeps between runs.  Within a run both poll, at the
+ * distance of a cache line. */
 #ifndef FWN_POOL_H
 #define FWN_POOL_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define FWN_LINE 128       /* bytes that a CPU may fetch together: what each thread says stands alone */
-#define FWN_LOOKS 40000000 /* in a second, about: how often a thread looks for what another says */
-#define FWN_PATIENCE (FWN_LOOKS / 2500) /* then somebody else must have the helper's core */
+#define FWN_LINE 128       /* bytes that a CPU may fetch together: each counter has them for itself */
+#define FWN_POLLS 40000000 /* polls in a second, about */
+#define FWN_PATIENCE (FWN_POLLS / 2500) /* after so many another program must have the helper's core */
 #ifndef FWN_LINGER
-#define FWN_LINGER (FWN_LOOKS / 10000) /* without a run: then the helper falls asleep */
+#define FWN_LINGER (FWN_POLLS / 10000) /* polls without a run until the helper sleeps */
 #endif
 
+/* A counter with release and acquire.  One thread posts, one other waits; memory written before a post
+ * can be read after the wait for it. */
 typedef struct {
     char apart[FWN_LINE];
-    _Atomic uint32_t said;
+    _Atomic uint32_t posted;
     char within[FWN_LINE];
-    uint32_t heard; /* of what the other said */
-} fwn_voice;
+    uint32_t consumed; /* posts, by the waiting thread */
+} fwn_signal;
 
 typedef struct fwn_pool fwn_pool;
 
-/* A helper that calls work(argument) when the leader has said something.  NULL if there is no memory
- * or no thread to be had. */
-fwn_pool *fwn_pool_create(void (*work)(void *), void *argument, const fwn_voice *leader,
-                          fwn_voice *helper);
+/* A helper that calls work(argument) for each post of `start` that work itself does not wait for.  NULL
+ * if there is no memory or no thread to be had. */
+fwn_pool *fwn_pool_create(void (*work)(void *), void *argument, fwn_signal *start);
 void fwn_pool_destroy(fwn_pool *pool);
 
-/* The leader calls the helper, without waiting for it, and may speak once it is ready; it stays so until
- * it is dismissed.  A fork leaves the helper behind: it is never ready there. */
+/* The leader calls the helper, without waiting for it, and may post once it is ready; it stays ready until
+ * it is dismissed.  After a fork there is no helper in the child: it is never ready there. */
 void fwn_pool_call(fwn_pool *pool);
 int fwn_pool_ready(const fwn_pool *pool);
 void fwn_pool_dismiss(fwn_pool *pool);
@@ -47,25 +46,25 @@ static inline void fwn_pause(void)
 #endif
 }
 
-static inline void fwn_say(fwn_voice *mine)
+static inline void signal_post(fwn_signal *s)
 {
-    const uint32_t said = atomic_load_explicit(&mine->said, memory_order_relaxed);
-    atomic_store_explicit(&mine->said, said + 1, memory_order_release);
+    const uint32_t posted = atomic_load_explicit(&s->posted, memory_order_relaxed);
+    atomic_store_explicit(&s->posted, posted + 1, memory_order_release);
 }
 
-/* Whether the other has said something that was not heard yet. */
-static inline int fwn_news(const fwn_voice *mine, const fwn_voice *other)
+/* Whether there is a post that is not consumed yet. */
+static inline int signal_pending(const fwn_signal *s)
 {
-    return atomic_load_explicit(&other->said, memory_order_acquire) != mine->heard;
+    return atomic_load_explicit(&s->posted, memory_order_acquire) != s->consumed;
 }
 
-/* Returns how many looks it took. */
-static inline uint32_t fwn_hear(fwn_voice *mine, const fwn_voice *other)
+/* Consumes one post; returns the number of polls it took. */
+static inline uint32_t signal_wait(fwn_signal *s)
 {
-    uint32_t looks = 0;
-    for (; !fwn_news(mine, other); looks++) fwn_pause();
-    mine->heard++;
-    return looks;
+    uint32_t polls = 0;
+    for (; !signal_pending(s); polls++) fwn_pause();
+    s->consumed++;
+    return polls;
 }
 
 #endif

@@ -3,7 +3,7 @@
  * speak is in flow.h. */
 #include <math.h>
 #include <time.h>
-#include "model.h"
+#include "stream.h"
 
 #define TRIES 4   /* to measure both threads */
 #define REST 0.25 /* seconds that a late helper is not called again: somebody else is using its core */
@@ -41,22 +41,22 @@ static void share_out(fwn_stream *s)
 {
     const fwn_model *m = s->model;
     const uint32_t skip = leaders_skip(s), hidden = fwn_pad(m->Hp / 2), output = fwn_pad(m->Qp / 2);
-    fwn_share *lead = &s->part[0], *help = &s->part[1];
+    fwn_share *lead = &s->share[0], *help = &s->share[1];
     lead->skip = fwn_mat_part(m, &m->skip, 0, skip);
     lead->hidden = fwn_mat_part(m, &m->hidden, 0, hidden);
     lead->output = fwn_mat_part(m, &m->output, 0, output);
     help->skip = fwn_mat_part(m, &m->skip, skip, m->Sp - skip);
     help->hidden = fwn_mat_part(m, &m->hidden, hidden, m->Hp - hidden);
     help->output = fwn_mat_part(m, &m->output, output, m->Qp - output);
-    lead->mine = help->other = &s->voice[0];
-    lead->other = help->mine = &s->voice[1];
+    lead->post = help->await = &s->signal[0];
+    lead->await = help->post = &s->signal[1];
 }
 
 static void help(void *stream)
 {
     fwn_stream *s = stream;
     if (s->kernels->begin) s->kernels->begin();
-    s->kernels->help(s);
+    s->kernels->helper_block(s);
     if (s->kernels->end) s->kernels->end();
 }
 
@@ -73,10 +73,10 @@ static double measure(fwn_stream *s, uint32_t threads, uint32_t steps, uint32_t 
         const double began = seconds();
         fwn_run(s, &io);
         const double took = seconds() - began;
-        if (s->part[0].waited > s->patience || !s->insists) return INFINITY;
+        if (s->share[0].waited > s->patience || !s->insists) return INFINITY;
         if (run == 0 || took >= best) continue;
         best = took;
-        *waited = s->part[0].waited;
+        *waited = s->share[0].waited;
     }
     return best;
 }
@@ -97,15 +97,15 @@ static double measure_both(fwn_stream *s, uint32_t steps, uint32_t *waited)
 
 void fwn_threads_create(fwn_stream *s)
 {
-    const uint32_t steps = s->rows < FWN_AHEAD ? FWN_AHEAD / s->rows : 1;
+    const uint32_t steps = s->batch < FWN_AHEAD ? FWN_AHEAD / s->batch : 1;
     uint32_t waited = 0;
     share_out(s);
-    s->pool = fwn_pool_create(help, s, &s->voice[0], &s->voice[1]);
+    s->pool = fwn_pool_create(help, s, &s->signal[0]);
     if (!s->pool) return;
     s->insists = 1;
     s->patience = FWN_PATIENCE;
     const double alone = measure(s, 1, steps, &waited);
-    if (alone < 10) s->patience += (uint32_t)(alone * FWN_LOOKS);
+    if (alone < 10) s->patience += (uint32_t)(alone * FWN_POLLS);
     const double together = measure_both(s, steps, &waited);
     s->insists = 0;
     s->patience = FWN_PATIENCE + 4 * waited;
@@ -116,18 +116,18 @@ void fwn_threads_create(fwn_stream *s)
 
 void fwn_threads_call(fwn_stream *s)
 {
-    s->part[0].waited = 0;
+    s->share[0].waited = 0;
     if (!s->insists && s->alone_until > 0 && seconds() < s->alone_until) return;
     s->alone_until = 0;
     fwn_pool_call(s->pool);
     for (uint32_t looks = 0; s->insists && !fwn_pool_ready(s->pool); looks++) {
         fwn_pause();
-        if (looks > FWN_LOOKS / 40) s->insists = 0; /* a fork has left it behind, or it has no core */
+        if (looks > FWN_POLLS / 40) s->insists = 0; /* a fork has left it behind, or it has no core */
     }
 }
 
 void fwn_threads_dismiss(fwn_stream *s)
 {
     fwn_pool_dismiss(s->pool);
-    if (s->part[0].waited > s->patience) s->alone_until = seconds() + REST;
+    if (s->share[0].waited > s->patience) s->alone_until = seconds() + REST;
 }

@@ -60,11 +60,11 @@ cdef extern from "fastwavenet.h" nogil:
         size_t step_bytes
         uint64_t fingerprint
         const void *arena
-    size_t fwn_stream_bytes(const fwn_model *model, uint32_t rows)
+    size_t fwn_stream_bytes(const fwn_model *model, uint32_t batch)
     int fwn_model_info(const fwn_model *model, fwn_info *out)
 
     ctypedef struct fwn_stream
-    int fwn_stream_create(const fwn_model *model, int isa, uint32_t rows, uint32_t threads,
+    int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads,
                           fwn_stream **out)
     void fwn_stream_destroy(fwn_stream *stream)
     uint32_t fwn_stream_threads(const fwn_stream *stream)

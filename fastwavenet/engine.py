@@ -1,6 +1,6 @@
 """What users call to generate: Generator, generate.
 
-The network itself is csrc/flow.h; here arguments are checked, calls are cut into pieces, and each
+The network is csrc/kernels/flow.h; here arguments are checked, calls are cut into pieces, and each
 call is one use of the stream.
 """
 

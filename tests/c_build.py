@@ -63,11 +63,11 @@ def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dic
 
 
 def simd_of(isa: str) -> list[str]:
-    """Options that tell a program of tests/c which vocabulary csrc/isa_<isa>.c is compiled with."""
-    source = (ROOT / "csrc" / f"isa_{isa}.c").read_text()
+    """Options that tell a program of tests/c which vocabulary csrc/kernels/isa_<isa>.c is compiled with."""
+    source = (ROOT / "csrc" / "kernels" / f"isa_{isa}.c").read_text()
     macros = re.findall(r"^#define (\w+)$", source, re.MULTILINE)
-    (header,) = re.findall(r'^#include ("simd_\w+\.h")$', source, re.MULTILINE)
-    return [f"-DSIMD={header}", *(f"-D{macro}" for macro in macros)]
+    (header,) = re.findall(r'^#include "(simd_\w+\.h)"$', source, re.MULTILINE)
+    return [f'-DSIMD="kernels/{header}"', *(f"-D{macro}" for macro in macros)]
 
 
 def link(compiler: str, name: str, objects: dict[str, Path], folder: Path, *flags: str) -> Path:

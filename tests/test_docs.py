@@ -118,9 +118,9 @@ def undefined(path: Path, markdown: str) -> list[str]:
 SAMPLE = """# A `title`, of 2 words
 
 [good](README.md) [good](#a-title-of-2-words) [bad](nowhere.md) ![bad](no.png) [bad](#not-here)
-[far](https://example.org/x) [`load`](fastwavenet/model.py) [`block`](csrc/flow.h)
+[far](https://example.org/x) [`load`](fastwavenet/model.py) [`run_block`](csrc/kernels/flow.h)
 [`model.py`](fastwavenet/model.py) [`Model.nowhere`](fastwavenet/model.py)
-[`fwn_run`](csrc/flow.h)
+[`fwn_run`](csrc/kernels/flow.h)
 
 <!-- not run: because it cannot be here -->
 ```python
@@ -136,7 +136,7 @@ def test_the_reader_of_markdown_finds_what_is_wrong():
     path = ROOT / "CHANGELOG.md"  # where SAMPLE stands for its text
     assert broken(path, SAMPLE) == ["nowhere.md", "no.png", "#not-here"]
     assert undefined(path, SAMPLE) == [
-        "nowhere in fastwavenet/model.py", "fwn_run in csrc/flow.h"
+        "nowhere in fastwavenet/model.py", "fwn_run in csrc/kernels/flow.h"
     ]  # fmt: skip
     assert blocks(SAMPLE) == [
         Block("python", "[no link](at-all.md)\n", 9 + 1, "because it cannot be here"),

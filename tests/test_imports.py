@@ -126,7 +126,7 @@ def test_importing_fastwavenet_and_its_benchmark_imports_nothing_heavy(module):
 
 # ---- C -----------------------------------------------------------------------------------------
 
-C_SOURCES = sorted((ROOT / "csrc").glob("*.[ch]"))
+C_SOURCES = sorted((ROOT / "csrc").rglob("*.[ch]"))
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 PRINTS = r"stdout|stderr|f?open|fread|f?write|f?puts|putchar|perror|(?!snprintf)[a-z]*printf"
 

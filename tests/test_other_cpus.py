@@ -171,16 +171,16 @@ def test_every_instruction_set_has_the_vocabulary_of_the_portable_code(built, bu
 
 
 def names_of(header: str) -> set[str]:
-    """What a header of csrc/ defines of the vocabulary, and those that it includes."""
-    text = (ROOT / "csrc" / header).read_text()
+    """What a header of csrc/kernels/ defines of the vocabulary, and those that it includes."""
+    text = (ROOT / "csrc" / "kernels" / header).read_text()
     included = re.findall(r'^#include "(simd_\w+\.h)"$', text, re.MULTILINE)
     return set(VOCABULARY.findall(text)).union(*map(names_of, included))
 
 
 def test_every_name_of_the_vocabulary_is_defined_by_all_and_compared():
-    headers = {path.name for path in (ROOT / "csrc").glob("simd_*.h")}
+    headers = {path.name for path in (ROOT / "csrc" / "kernels").glob("simd_*.h")}
     used = {simd_of(isa)[0] for isas in MACHINES.values() for isa in isas}
-    assert {f'-DSIMD="{header}"' for header in headers} == used
+    assert {f'-DSIMD="kernels/{header}"' for header in headers} == used
     expected = names_of("simd_scalar.h")
     assert {header for header in headers if names_of(header) != expected} == set()
     program = (PROGRAMS / "print_vocabulary.c").read_text()

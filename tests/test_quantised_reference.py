@@ -137,7 +137,7 @@ def test_inputs_of_16_bits_are_half_a_unit_away_and_stay_when_stored_again(large
 
 
 def test_the_table_of_tanh_is_that_of_the_engine():
-    text = (ROOT / "csrc" / "tanh_table.h").read_text()
+    text = (ROOT / "csrc" / "kernels" / "tanh_table.h").read_text()
     rows = re.findall(r"\{([^{}]+)\}", text)
     numbers = [[np.float32(n.strip().rstrip("f")) for n in row.split(",")] for row in rows]
     assert np.array_equal(np.array(numbers), twin.tanh_table())

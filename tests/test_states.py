@@ -59,7 +59,7 @@ def test_a_loaded_state_is_primed_like_the_one_that_was_saved(before, precision)
 
 
 def state_hash(words: bytes) -> bytes:
-    """What csrc/model.c computes over a state."""
+    """What csrc/arena.c computes over a state."""
     h = 1
     for (word,) in struct.iter_unpack("<I", words):
         h = (h ^ word) * 0x9E3779B97F4A7C15 % 2**64

@@ -2,7 +2,7 @@
  * argument says; run by tests/test_other_cpus.py.  Two thirds of them are made so that sums lie on or
  * beside the edges of rounding, of normal and of denormal numbers. */
 #include "networks.h"
-#include "simd_scalar.h"
+#include "kernels/simd_scalar.h"
 
 static uint64_t state = 1;
 

@@ -3,18 +3,18 @@
  * calls.  All that a stream does, its slow twin does too, with the same bits (fuzz_twin.h). */
 #include "fuzz_flaws.h"
 #include "fuzz_mulaw.h"
-#include "model.h" /* fwn_hash */
+#include "model.h" /* fwn_hash, fwn_mat_part */
 
 /* In an execution.  Work is weights times rows times steps: of one execution in 16, and of the others. */
 enum { MOST_CALLS = 24, MOST_WORK = 200000, LITTLE_WORK = 8000 };
 
 #ifdef PLANTED
 /* A fault that must be found: the second thread has the weights of the first one's outputs. */
-fwn_mat __real_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t from, uint32_t n);
-fwn_mat __wrap_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t from, uint32_t n);
-fwn_mat __wrap_fwn_mat_part(const fwn_model *model, const fwn_mat *whole, uint32_t from, uint32_t n)
+fwn_mat __real_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t first, uint32_t n);
+fwn_mat __wrap_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t first, uint32_t n);
+fwn_mat __wrap_fwn_mat_part(const fwn_model *model, const fwn_mat *whole, uint32_t first, uint32_t n)
 {
-    fwn_mat part = __real_fwn_mat_part(model, whole, from, n);
+    fwn_mat part = __real_fwn_mat_part(model, whole, first, n);
     part.w = whole->w;
     return part;
 }

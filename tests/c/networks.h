@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fastwavenet.h"
-#include "philox.h"
+#include "kernels/philox.h"
 
 #define CHECK(claim)                                                          \
     do {                                                                      \

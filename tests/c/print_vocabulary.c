@@ -63,7 +63,7 @@ static uint64_t of_bits(uint64_t h, vf x)
     vf_store(f, x);
     return digest(h, f, sizeof f);
 }
-static uint64_t of_ints(uint64_t h, vi x) { return of_bits(h, vi_float(x)); }
+static uint64_t of_ints(uint64_t h, vi x) { return of_bits(h, vf_bitcast(x)); }
 /* Which NaN an operation makes is the CPU's choice. */
 static uint64_t of_floats(uint64_t h, vf x)
 {
@@ -111,8 +111,8 @@ static uint64_t of_pairs(uint64_t h, vi where)
 #define C vf_load(now->c)
 #define N vi_load(now->n)
 #define M vi_load(now->m)
-/* Of magnitudes below 2^22, as vf_nearest wants them: multiples of 1/2, and anything. */
-#define NEAR vf_select(vf_lt(A, B), vf_mul(vi_to_float(vi_sra(N, 9)), vf_set(0.5f)), \
+/* Of magnitudes below 2^22, as vi_nearest wants them: multiples of 1/2, and anything. */
+#define NEAR vf_select(vf_lt(A, B), vf_mul(vf_convert(vi_sra(N, 9)), vf_set(0.5f)), \
                        vf_mul(vf_load(now->other), vf_set(32768.0f)))
 #define LEAST vi_set(INT32_MIN)
 
@@ -120,7 +120,7 @@ int main(void)
 {
     fill();
     PRINT(vf_load, of_bits, A);
-    PRINT(vf_bits, of_ints, vf_bits(A));
+    PRINT(vi_bitcast, of_ints, vi_bitcast(A));
     PRINT(vi_load, of_ints, N);
     PRINT(vi_load_once, of_ints, vi_load_once(now->m));
     PRINT(vf_set, of_bits, vf_set(now->a[3]));
@@ -142,8 +142,8 @@ int main(void)
     PRINT(vi_largest, of_largest, vi_select(vf_lt(A, vf_set(0.0f)), N, LEAST));
     PRINT(vi_dot, of_ints, vi_dot(N, M, vi_load(now->quads)));
     PRINT(extreme_dots, of_ints, vi_dot(N, vi_load(now->highs), vi_load(now->lows)));
-    PRINT(vf_nearest, of_ints, vf_nearest(NEAR));
-    PRINT(vi_to_float, of_bits, vi_to_float(N));
+    PRINT(vi_nearest, of_ints, vi_nearest(NEAR));
+    PRINT(vf_convert, of_bits, vf_convert(N));
     PRINT(vf_select, of_bits, vf_select(vf_lt(A, B), vf_load(now->other), A));
     PRINT(vi_select, of_ints, vi_select(vf_lt(B, A), N, M));
     PRINT(vf_gather, of_bits, vf_gather(table, vi_load(now->at)));

@@ -4,7 +4,7 @@
  * seen by the sanitizer. */
 #include <errno.h>
 #include <pthread.h>
-#include "model.h"
+#include "stream.h"
 #include "networks.h"
 #ifdef __x86_64__
 #include <xmmintrin.h>
@@ -1099,7 +1099,7 @@ static shape shape_to_share(uint32_t i)
 
 static int covers(const fwn_mat *a, const fwn_mat *b, const fwn_mat *whole)
 {
-    return a->from == 0 && b->from == a->n && a->n % 16 == 0 && a->n <= whole->n && a->n + b->n == whole->n;
+    return a->first == 0 && b->first == a->n && a->n % 16 == 0 && a->n <= whole->n && a->n + b->n == whole->n;
 }
 
 static result run_rows(fwn_stream *s, uint32_t levels, uint32_t rows, uint32_t n)
@@ -1116,7 +1116,7 @@ static void check_share(const fwn_model *model, uint32_t rows)
     const uint32_t levels = model->spec.levels;
     fwn_stream *alone = stream_of(model, FWN_SCALAR, rows), *both;
     CHECK(!fwn_stream_create(model, FWN_SCALAR, rows, 2, &both));
-    const fwn_share *lead = &both->part[0], *help = &both->part[1];
+    const fwn_share *lead = &both->share[0], *help = &both->share[1];
     CHECK(covers(&lead->skip, &help->skip, &model->skip));
     CHECK(covers(&lead->hidden, &help->hidden, &model->hidden));
     CHECK(covers(&lead->output, &help->output, &model->output));

@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 #define FWN_ROW_PANELS 1 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_PANELS 1     /* ... and for many: panels ... */
-#define FWN_TILE_ROWS 4  /* ... and rows: what fits the registers */
-#define FWN_INT8_PANELS 1 /* for int8: panels for one row; panels and rows for many */
-#define FWN_INT8_TILE 1
-#define FWN_INT8_ROWS 2
+#define FWN_MICRO_PANELS 1     /* ... and for many: panels ... */
+#define FWN_MICRO_ROWS 4  /* ... and rows: what fits the registers */
+#define FWN_INT8_ROW_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_MICRO_PANELS 1
+#define FWN_INT8_MICRO_ROWS 2
 
 typedef struct { __m256 lo, hi; } vf;
 typedef struct { __m256i lo, hi; } vi;
@@ -30,8 +30,8 @@ static inline vf vf_max(vf a, vf b) { return FWN_VF(_mm256_max_ps(a.lo, b.lo), _
 static inline vf vf_min(vf a, vf b) { return FWN_VF(_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)); }
 static inline vf vf_fma(vf a, vf b, vf c) { return FWN_VF(_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)); }
 
-static inline vi vf_bits(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
-static inline vf vi_float(vi a) { return FWN_VF(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)); }
+static inline vi vi_bitcast(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
+static inline vf vf_bitcast(vi a) { return FWN_VF(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)); }
 static inline vi vi_load(const void *p) { return FWN_VI(_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)p + 1)); }
 static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
 static inline vi vi_set(int32_t x) { return FWN_VI(_mm256_set1_epi32(x), _mm256_set1_epi32(x)); }
@@ -57,8 +57,8 @@ static inline __m256i fwn_dot8(__m256i acc, __m256i u, __m256i w)
     return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_srli_epi16(u, 8), _mm256_srai_epi16(w, 8)));
 }
 static inline vi vi_dot(vi acc, vi u, vi w) { return FWN_VI(fwn_dot8(acc.lo, u.lo, w.lo), fwn_dot8(acc.hi, u.hi, w.hi)); }
-static inline vi vf_nearest(vf a) { return FWN_VI(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)); }
-static inline vf vi_to_float(vi a) { return FWN_VF(_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)); }
+static inline vi vi_nearest(vf a) { return FWN_VI(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)); }
+static inline vf vf_convert(vi a) { return FWN_VF(_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)); }
 
 static inline vm vf_lt(vf a, vf b)
 {
@@ -68,7 +68,7 @@ static inline vf vf_select(vm m, vf a, vf b)
 {
     return FWN_VF(_mm256_blendv_ps(b.lo, a.lo, m.lo), _mm256_blendv_ps(b.hi, a.hi, m.hi));
 }
-static inline vi vi_select(vm m, vi a, vi b) { return vf_bits(vf_select(m, vi_float(a), vi_float(b))); }
+static inline vi vi_select(vm m, vi a, vi b) { return vi_bitcast(vf_select(m, vf_bitcast(a), vf_bitcast(b))); }
 static inline vf vf_gather(const float *p, vi at)
 {
     return FWN_VF(_mm256_i32gather_ps(p, at.lo, 4), _mm256_i32gather_ps(p, at.hi, 4));

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #define FWN_ROW_PANELS 1 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_PANELS 1     /* ... and for many: panels ... */
-#define FWN_TILE_ROWS 4  /* ... and rows: what fits the registers */
-#define FWN_INT8_PANELS 1 /* for int8: panels for one row; panels and rows for many */
-#define FWN_INT8_TILE 1
-#define FWN_INT8_ROWS 2
+#define FWN_MICRO_PANELS 1     /* ... and for many: panels ... */
+#define FWN_MICRO_ROWS 4  /* ... and rows: what fits the registers */
+#define FWN_INT8_ROW_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_MICRO_PANELS 1
+#define FWN_INT8_MICRO_ROWS 2
 
 typedef struct { float f[16]; } vf;    /* 16 floats */
 typedef struct { int32_t i[16]; } vi;  /* 16 integers */
@@ -59,8 +59,8 @@ static inline vf vf_fma(vf a, vf b, vf c)
 }
 #endif
 
-static inline vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
-static inline vf vi_float(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; } /* the bits as floats */
+static inline vi vi_bitcast(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
+static inline vf vf_bitcast(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; } /* the bits as floats */
 static inline vi vi_load(const void *p) { vi r; memcpy(r.i, p, sizeof r.i); return r; }
 static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
 static inline vi vi_set(int32_t x) { vi r; LANES r.i[l] = x; return r; }
@@ -89,8 +89,8 @@ static inline vi vi_dot(vi acc, vi u, vi w)
     return acc;
 }
 /* the nearest integer, ties to even, of |a| below 2^22 */
-static inline vi vf_nearest(vf a) { return vi_sub(vf_bits(vf_add(a, vf_set(12582912.0f))), vi_set(0x4B400000)); }
-static inline vf vi_to_float(vi a) { vf r; LANES r.f[l] = (float)a.i[l]; return r; } /* the values */
+static inline vi vi_nearest(vf a) { return vi_sub(vi_bitcast(vf_add(a, vf_set(12582912.0f))), vi_set(0x4B400000)); }
+static inline vf vf_convert(vi a) { vf r; LANES r.f[l] = (float)a.i[l]; return r; } /* the values */
 
 static inline vm vf_lt(vf a, vf b) { vm r; LANES r.b[l] = a.f[l] < b.f[l]; return r; }
 static inline vf vf_select(vm m, vf a, vf b) { LANES a.f[l] = m.b[l] ? a.f[l] : b.f[l]; return a; }

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #define FWN_ROW_PANELS 4 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_PANELS 2     /* ... and for many: panels ... */
-#define FWN_TILE_ROWS 8  /* ... and rows: what fits the registers */
-#define FWN_INT8_PANELS 4 /* for int8: panels for one row; panels and rows for many */
-#define FWN_INT8_TILE 2
-#define FWN_INT8_ROWS 4
+#define FWN_MICRO_PANELS 2     /* ... and for many: panels ... */
+#define FWN_MICRO_ROWS 8  /* ... and rows: what fits the registers */
+#define FWN_INT8_ROW_PANELS 4 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_MICRO_PANELS 2
+#define FWN_INT8_MICRO_ROWS 4
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -28,8 +28,8 @@ static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 static inline vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 
-static inline vi vf_bits(vf a) { return _mm512_castps_si512(a); }
-static inline vf vi_float(vi a) { return _mm512_castsi512_ps(a); }
+static inline vi vi_bitcast(vf a) { return _mm512_castps_si512(a); }
+static inline vf vf_bitcast(vi a) { return _mm512_castsi512_ps(a); }
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 /* Into a register: what is used twice would else be read twice. */
 static inline vi vi_load_once(const void *p)
@@ -58,8 +58,8 @@ static inline vi vi_dot(vi acc, vi u, vi w)
     return vi_add(acc, _mm512_madd_epi16(_mm512_srli_epi16(u, 8), _mm512_srai_epi16(w, 8)));
 }
 #endif
-static inline vi vf_nearest(vf a) { return _mm512_cvtps_epi32(a); }
-static inline vf vi_to_float(vi a) { return _mm512_cvtepi32_ps(a); }
+static inline vi vi_nearest(vf a) { return _mm512_cvtps_epi32(a); }
+static inline vf vf_convert(vi a) { return _mm512_cvtepi32_ps(a); }
 
 static inline vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }

@@ -7,11 +7,11 @@
 
 /* Of 32 registers the sums of a tile take 16, the weights 4; two panels would leave none. */
 #define FWN_ROW_PANELS 1 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_PANELS 1     /* ... and for many: panels ... */
-#define FWN_TILE_ROWS 4  /* ... and rows: what fits the registers */
-#define FWN_INT8_PANELS 1 /* for int8: panels for one row; panels and rows for many */
-#define FWN_INT8_TILE 1
-#define FWN_INT8_ROWS 2
+#define FWN_MICRO_PANELS 1     /* ... and for many: panels ... */
+#define FWN_MICRO_ROWS 4  /* ... and rows: what fits the registers */
+#define FWN_INT8_ROW_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+#define FWN_INT8_MICRO_PANELS 1
+#define FWN_INT8_MICRO_ROWS 2
 
 typedef struct { float32x4_t a, b, c, d; } vf;
 typedef struct { int32x4_t a, b, c, d; } vi;
@@ -44,8 +44,8 @@ static inline vf vf_mul(vf x, vf y) { return FWN_MAP2(vf, vmulq_f32, x, y); }
 static inline vf vf_div(vf x, vf y) { return FWN_MAP2(vf, vdivq_f32, x, y); }
 static inline vf vf_fma(vf x, vf y, vf z) { return FWN_MAP3(vf, vfmaq_f32, z, x, y); }
 
-static inline vi vf_bits(vf x) { return FWN_MAP1(vi, vreinterpretq_s32_f32, x); }
-static inline vf vi_float(vi x) { return FWN_MAP1(vf, vreinterpretq_f32_s32, x); }
+static inline vi vi_bitcast(vf x) { return FWN_MAP1(vi, vreinterpretq_s32_f32, x); }
+static inline vf vf_bitcast(vi x) { return FWN_MAP1(vf, vreinterpretq_f32_s32, x); }
 static inline vi vi_load(const void *p)
 {
     const int32_t *q = p;
@@ -70,8 +70,8 @@ static inline vi vi_and(vi x, vi y) { return FWN_MAP2(vi, vandq_s32, x, y); }
 static inline vi vi_max(vi x, vi y) { return FWN_MAP2(vi, vmaxq_s32, x, y); }
 static inline vi vi_min(vi x, vi y) { return FWN_MAP2(vi, vminq_s32, x, y); }
 static inline int32_t vi_largest(vi x) { return vmaxvq_s32(vmaxq_s32(vmaxq_s32(x.a, x.b), vmaxq_s32(x.c, x.d))); }
-static inline vi vf_nearest(vf x) { return FWN_MAP1(vi, vcvtnq_s32_f32, x); }
-static inline vf vi_to_float(vi x) { return FWN_MAP1(vf, vcvtq_f32_s32, x); }
+static inline vi vi_nearest(vf x) { return FWN_MAP1(vi, vcvtnq_s32_f32, x); }
+static inline vf vf_convert(vi x) { return FWN_MAP1(vf, vcvtq_f32_s32, x); }
 
 static inline vm vf_lt(vf x, vf y) { return FWN_MAP2(vm, vcltq_f32, x, y); }
 static inline vf vf_select(vm m, vf x, vf y) { return FWN_MAP3(vf, vbslq_f32, m, x, y); }

@@ -1,20 +1,20 @@
-/* mu-law coding on 16 lanes (docs/arithmetic.md, "mu-law"): a look-up of the one threshold that
- * may matter, and one comparison. */
-#ifndef FWN_MULAW_H
-#define FWN_MULAW_H
+/* mu-law coding on 16 lanes (docs/arithmetic.md, "mu-law"): one look-up of the nearest threshold and one
+ * comparison. */
+#ifndef FWN_CODEC_MULAW_H
+#define FWN_CODEC_MULAW_H
 
-#include "mulaw_tables.h"
+#include "../mulaw_tables.h"
 
-#define FWN_FETCH_AHEAD 4096 /* bytes: look-ups keep the CPU from running ahead by itself */
+#define FWN_FETCH_AHEAD 4096 /* bytes to prefetch: gathers stall the hardware prefetcher */
 
 static inline vi mulaw_code(const fwn_mulaw *c, vf x)
 {
     const vf zero = vf_set(0.0f);
     const vf size = vf_min(vf_max(x, vf_sub(zero, x)), vf_set(1.0f));
-    const vi place = vi_sra(vf_bits(vf_add(size, vf_set(c->offset))), c->drop);
+    const vi place = vi_sra(vi_bitcast(vf_add(size, vf_set(c->offset))), c->drop);
     vi threshold, below;
     vi_gather2((const int32_t(*)[2])c->segment, vi_sub(place, vi_set(c->first)), &threshold, &below);
-    const vm is_below = vf_lt(size, vi_float(threshold));
+    const vm is_below = vf_lt(size, vf_bitcast(threshold));
     const vi code = vi_select(is_below, below, vi_add(below, vi_set(1)));
     return vi_select(vf_lt(x, zero), vi_sub(vi_set((int32_t)c->levels - 1), code), code);
 }
@@ -34,8 +34,7 @@ static void mulaw_tail(const fwn_mulaw *c, vf x, size_t n, void *codes, size_t a
     memcpy((char *)codes + at * size, full, n * size);
 }
 
-/* Returns 0 if an x was NaN or infinite, or if numbers near the end of their range were added up
- * to infinity. */
+/* Returns 0 if an x is NaN or infinite, or if the sum of the finite numbers overflows. */
 static int encode_f32(const fwn_mulaw *c, const float *x, size_t n, void *codes)
 {
     float rest[16] = {0}, sums[16];
@@ -62,13 +61,13 @@ static void encode_i16(const fwn_mulaw *c, const int16_t *x, size_t n, void *cod
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         __builtin_prefetch((const char *)(x + i) + FWN_FETCH_AHEAD);
-        mulaw_store(c, codes, i, mulaw_code(c, vf_mul(vi_to_float(vi_load_i16(x + i)), unit)));
+        mulaw_store(c, codes, i, mulaw_code(c, vf_mul(vf_convert(vi_load_i16(x + i)), unit)));
     }
     memcpy(rest, x + i, (n - i) * sizeof *x);
-    mulaw_tail(c, vf_mul(vi_to_float(vi_load_i16(rest)), unit), n - i, codes, i);
+    mulaw_tail(c, vf_mul(vf_convert(vi_load_i16(rest)), unit), n - i, codes, i);
 }
 
-/* Of codes below `levels`.  Whole cache lines are stored, which takes an aligned start. */
+/* Codes must be below `levels`.  x is aligned first, so that whole cache lines are stored. */
 static void decode_f32(const fwn_mulaw *c, const void *codes, size_t n, float *x)
 {
     const uint8_t *narrow = codes;

@@ -1,6 +1,6 @@
 /* Matrix times rows in float32.  Outputs in lanes, inputs broadcast, four partial sums per output:
  * y = ((((start + bias) + p0) + p1) + p2) + p3, p_i over k = i, i + 4, ... (docs/arithmetic.md).
- * `start` may be y itself, or NULL.  Weights are what mat_weights of the number format reads. */
+ * `start` may be y itself, or absent.  mat_weights of the number format widens the weights. */
 #ifndef FWN_MAT_H
 #define FWN_MAT_H
 
@@ -9,7 +9,7 @@
 #define FWN_PARTS 4
 #define FWN_GATED_BYTES sizeof(float)
 
-/* Stores x[k] as a row: the form in which it is multiplied and remembered. */
+/* Stores x[k] as a row of inputs. */
 FWN_INLINE void act_store(fwn_act row, const float *x, uint32_t k)
 {
     memcpy(row.at, x, k * sizeof *x);
@@ -25,8 +25,8 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
         vf_store((float *)row.at + i, vf_gate(vf_load(a + i), vf_load(b + i)));
 }
 
-/* One row, inputs k to `until`, `panels` panels: all four partial sums at once, to have enough sums in
- * flight. */
+/* One row, inputs [k, until), `panels` panels: all four partial sums at once, enough in flight to hide
+ * the latency of fma. */
 FWN_INLINE void add_row(vf p[FWN_PARTS][FWN_ROW_PANELS], const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
                         size_t n, const int panels)
 {
@@ -52,8 +52,9 @@ FWN_INLINE void mul_row(float *y, const fwn_mat *m, fwn_act row, fwn_rows start,
     }
 }
 
-/* `rows` rows, `panels` panels: one partial sum after the other, each weight used for all rows. */
-FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
+/* A microkernel: `rows` rows, `panels` panels, whose sums stay in registers.  One partial sum after the
+ * other; each weight is used for all rows. */
+FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
                          const int panels, const int rows)
 {
     const float *from = (const float *)x.at;
@@ -70,7 +71,7 @@ FWN_INLINE void mul_tile(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, 
             }
         EACH(r, rows)
             EACH(j, panels) {
-                float *out = y + (size_t)r * m->of + n + 16 * j;
+                float *out = y + (size_t)r * m->stride + n + 16 * j;
                 const vf sum = i ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
                 vf_store(out, vf_add(sum, p[r][j]));
             }
@@ -82,29 +83,29 @@ FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, f
 {
     while (rows) {
         size_t done = 1;
-        if (rows >= FWN_TILE_ROWS) mul_tile(y, m, x, start, n, panels, done = FWN_TILE_ROWS);
-        else if (rows >= 2) mul_tile(y, m, x, start, n, panels, done = 2);
+        if (rows >= FWN_MICRO_ROWS) mul_micro(y, m, x, start, n, panels, done = FWN_MICRO_ROWS);
+        else if (rows >= 2) mul_micro(y, m, x, start, n, panels, done = 2);
         else mul_row(y, m, x, start, n, panels);
-        y += done * m->of;
-        x = act_from(x, done, 0);
+        y += done * m->stride;
+        x = act_from(x, done);
         start = rows_from(start, done);
         rows -= done;
     }
 }
 
-/* y[rows][of] = start + bias + W x, for each of the rows. */
+/* y = start + bias + W x for each row; rows of y are m->stride wide. */
 static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
 {
     size_t n = 0;
     for (; rows == 1 && n + 16 * FWN_ROW_PANELS <= m->n; n += 16 * FWN_ROW_PANELS)
         mul_row(y, m, x, start, n, FWN_ROW_PANELS);
-    for (; n + 16 * FWN_PANELS <= m->n; n += 16 * FWN_PANELS)
-        mul_panels(y, m, x, rows, start, n, FWN_PANELS);
+    for (; n + 16 * FWN_MICRO_PANELS <= m->n; n += 16 * FWN_MICRO_PANELS)
+        mul_panels(y, m, x, rows, start, n, FWN_MICRO_PANELS);
     if (n < m->n) mul_panels(y, m, x, rows, start, n, 1);
 }
 
-/* The same for one row, last outputs first: of a matrix that is read to and fro, the cache still has what
- * comes next. */
+/* The same for one row, last outputs first.  A matrix that is read in alternating directions finds its
+ * most recently read weights in the cache. */
 static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
 {
     size_t n = m->n;
@@ -113,8 +114,8 @@ static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start
         mul_row(y, m, row, start, n - 16 * FWN_ROW_PANELS, FWN_ROW_PANELS);
 }
 
-/* The same for one row whose inputs come in one part after the other: `sums` [n / 16][4][16] are
- * begun, inputs k to `until` are added, ascending, and y is what mat_mul makes of it. */
+/* The same for one row whose inputs arrive in parts: sums_begin initialises `sums` [n / 16][4][16],
+ * sums_add adds inputs [k, until), ascending, sums_end stores the y of mat_mul. */
 static void sums_begin(float *sums, const fwn_mat *m) { memset(sums, 0, m->n * FWN_PARTS * sizeof(float)); }
 
 FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const float *x, uint32_t k, uint32_t until,

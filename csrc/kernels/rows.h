@@ -1,17 +1,19 @@
-/* What matrix products of every number format share: rows, and where sums start. */
+/* Rows of inputs, outputs and initial sums, for the matrix products of every number format. */
 #ifndef FWN_ROWS_H
 #define FWN_ROWS_H
 
-#include "model.h"
+#include "../model.h"
 
-/* Loops over what must live in registers are unrolled before anything else. */
+#define FWN_INLINE static inline __attribute__((always_inline))
+
+/* Loops over arrays that must live in registers are unrolled before any other optimisation. */
 #ifdef __clang__
 #define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
 #else
 #define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 #endif
 
-/* rows of floats, `stride` apart; none: at == NULL */
+/* Rows of floats, `stride` floats apart; at == NULL: none. */
 typedef struct {
     const float *at;
     size_t stride;
@@ -24,15 +26,15 @@ FWN_INLINE fwn_rows rows_from(fwn_rows rows, size_t row)
     return rows.at ? (fwn_rows){rows.at + row * rows.stride, rows.stride} : rows;
 }
 
-/* `scales`: how many there are to a row */
-FWN_INLINE fwn_act act_from(fwn_act a, size_t row, size_t scales)
+FWN_INLINE fwn_act act_from(fwn_act a, size_t row)
 {
     a.at += row * a.stride;
-    if (a.scale) a.scale += row * scales;
+    if (a.scale) a.scale += row;
+    if (a.check) a.check += 16 * row;
     return a;
 }
 
-/* Where the sums of 16 outputs from n on start. */
+/* The initial sums of 16 outputs from n on. */
 FWN_INLINE vf mat_start(const fwn_mat *m, fwn_rows start, size_t row, size_t n)
 {
     if (!start.at) return vf_load(m->bias + n);

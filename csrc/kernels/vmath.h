@@ -19,7 +19,7 @@ static inline vf vf_exp(vf x)
     q = vf_fma(q, r, vf_set(0.16666515f));
     q = vf_fma(q, r, vf_set(0.49999994f));
     const vf p = vf_add(vf_fma(vf_mul(r, r), q, r), vf_set(1.0f));
-    const vf scaled = vi_float(vi_add(vf_bits(p), vi_shl(vf_bits(shifted), 23)));
+    const vf scaled = vf_bitcast(vi_add(vi_bitcast(p), vi_shl(vi_bitcast(shifted), 23)));
     return vf_select(tiny, vf_set(0.0f), scaled);
 }
 
@@ -27,9 +27,9 @@ static inline vf vf_exp(vf x)
 static inline vf vf_log(vf x)
 {
     const vi half = vi_set(0x3f3504f3); /* sqrt(1/2): the mantissa m lies in [it, 2 * it) */
-    const vi e = vi_sra(vi_sub(vf_bits(x), half), 23);
-    const vf f = vf_sub(vi_float(vi_sub(vf_bits(x), vi_shl(e, 23))), vf_set(1.0f));
-    const vf n = vi_to_float(e);
+    const vi e = vi_sra(vi_sub(vi_bitcast(x), half), 23);
+    const vf f = vf_sub(vf_bitcast(vi_sub(vi_bitcast(x), vi_shl(e, 23))), vf_set(1.0f));
+    const vf n = vf_convert(e);
     vf q = vf_set(-0.07634474f);
     q = vf_fma(q, f, vf_set(0.12761568f));
     q = vf_fma(q, f, vf_set(-0.13160187f));
@@ -44,7 +44,7 @@ static inline vf vf_log(vf x)
     return vf_fma(n, vf_set(0.693359375f), y);
 }
 
-/* tanh(a) * sigmoid(b) with one division; NaN if a or b is not finite, for head_max to find. */
+/* tanh(a) * sigmoid(b) with one division; NaN if a or b is not finite, for softmax_max to find. */
 static inline vf vf_gate(vf a, vf b)
 {
     const vf zero = vf_set(0.0f), one = vf_set(1.0f), limit = vf_set(40.0f);

@@ -1,0 +1,149 @@
+/* The number format int8: weights of 8 bits with a scale per output, times rows of integers (quant_i8.h).
+ * Integer products are summed exactly, FWN_EXACT inputs at a time, so that any order gives the same bits
+ * (docs/arithmetic.md, "int8"):
+ *   y = start + bias;  for each block of k:  y = fma(sum, scale[n] * scale of the row, y)
+ * `gated`, a constant where the code is inlined, selects gates' outputs as inputs. */
+#ifndef FWN_MAT_H
+#define FWN_MAT_H
+
+#include "quant_i8.h"
+
+/* One group of four input bytes in every lane. */
+FWN_INLINE vi mat_group(const char *x)
+{
+    int32_t bytes;
+    memcpy(&bytes, x, sizeof bytes);
+    return vi_set(bytes);
+}
+
+/* sum[rows][panels] += exact products of `count` inputs.  Low and high bytes have sums of their own, and so
+ * have the even and odd groups of gates' outputs: enough sums in flight to hide the latency. */
+FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, size_t stride,
+                          uint32_t count, const int panels, const int rows, const int gated)
+{
+    vi low[16], high[16];
+    const char *xs[8];
+    EACH(r, rows) xs[r] = x + r * stride;
+    EACH(j, panels * rows) low[j] = sum[j];
+    EACH(j, panels * rows) high[j] = vi_set(0);
+    for (uint32_t k = 0; k < count; k += 16)
+        EACH(i, 4)
+            EACH(j, panels) {
+                const char *at_k = w + j * panel + k * 16 + 64 * i;
+                const vi wk = gated ? vi_load(at_k) : vi_load_once(at_k);
+                EACH(r, rows) {
+                    const char *from = xs[r] + k + 4 * i;
+                    const int at = r * panels + j;
+                    if (gated && i % 2) high[at] = vi_dot(high[at], mat_group(from), wk);
+                    else low[at] = vi_dot(low[at], mat_group(from), wk);
+                    if (!gated) high[at] = vi_dot(high[at], mat_group(from + stride / 2), wk);
+                }
+            }
+    EACH(j, panels * rows) sum[j] = vi_add(low[j], gated ? high[j] : vi_shl(high[j], 8));
+}
+
+/* A microkernel: a fixed number of rows and panels, whose sums stay in registers. */
+FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
+                         const int panels, const int rows, const int gated)
+{
+    const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
+    const int32_t *zero_point = m->zero_point + n;
+    const char *w = (const char *)m->w + n * m->k;
+    vf out[16];
+    EACH(r, rows)
+        EACH(j, panels) out[r * panels + j] = mat_start(m, start, r, n + 16 * j);
+    for (uint32_t k = 0; k < m->k; k += block, zero_point += m->stride) {
+        const uint32_t count = m->k - k < block ? m->k - k : block;
+        vi sum[16];
+        EACH(r, rows)
+            EACH(j, panels) sum[r * panels + j] = vi_load(zero_point + 16 * j);
+        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k, x.stride, count, panels, rows, gated);
+        EACH(r, rows)
+            EACH(j, panels) {
+                const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
+                                        gated ? vf_load(x.check + 16 * r) : vf_set(x.scale[r]));
+                out[r * panels + j] = vf_fma(vf_convert(sum[r * panels + j]), scale, out[r * panels + j]);
+            }
+    }
+    EACH(r, rows)
+        EACH(j, panels) vf_store(y + (size_t)r * m->stride + n + 16 * j, out[r * panels + j]);
+}
+
+/* All rows, FWN_INT8_MICRO_ROWS at a time. */
+FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start, const int gated)
+{
+    while (rows) {
+        const size_t done = rows >= FWN_INT8_MICRO_ROWS ? FWN_INT8_MICRO_ROWS : 1;
+        size_t n = 0;
+        if (done > 1)
+            for (; n + 16 * FWN_INT8_MICRO_PANELS <= m->n; n += 16 * FWN_INT8_MICRO_PANELS)
+                mul_micro(y, m, x, start, n, FWN_INT8_MICRO_PANELS, FWN_INT8_MICRO_ROWS, gated);
+        else
+            for (; n + 16 * FWN_INT8_ROW_PANELS <= m->n; n += 16 * FWN_INT8_ROW_PANELS)
+                mul_micro(y, m, x, start, n, FWN_INT8_ROW_PANELS, 1, gated);
+        for (; n < m->n; n += 16)
+            if (done > 1) mul_micro(y, m, x, start, n, 1, FWN_INT8_MICRO_ROWS, gated);
+            else mul_micro(y, m, x, start, n, 1, 1, gated);
+        y += done * m->stride;
+        x = act_from(x, done);
+        start = rows_from(start, done);
+        rows -= done;
+    }
+}
+
+#ifdef FWN_HAS_TILES
+#include "mat_i8_tiles.h"
+#endif
+
+static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
+{
+    const int gated = m->input != FWN_INPUT_ROW;
+#ifdef FWN_HAS_TILES
+    const int padded = m->k % 64 == 0 || m->input != FWN_INPUT_GATE; /* else the next layer's z follows */
+    if (padded && (rows >= FWN_AHEAD || x.batch >= FWN_TILE_BATCH)) {
+        if (gated) mul_by_tiles(y, m, x, rows, start, 1);
+        else mul_by_tiles(y, m, x, rows, start, 0);
+        return;
+    }
+#endif
+    if (gated) mul_rows(y, m, x, rows, start, 1);
+    else mul_rows(y, m, x, rows, start, 0);
+}
+
+/* For one row.  Last outputs first, as for floats, gains nothing: most of the weights fit the cache. */
+static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
+{
+    mat_mul(y, m, row, 1, start);
+}
+
+/* The same for one row of at most FWN_EXACT_GATED gates' outputs that arrive in parts: sums_begin
+ * initialises `sums` [n], sums_add adds inputs [k, until), sums_end stores the y of mat_mul. */
+static void sums_begin(float *sums, const fwn_mat *m) { memcpy(sums, m->zero_point, m->n * sizeof *m->zero_point); }
+
+FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const char *x, uint32_t k, uint32_t until,
+                           size_t n, const int panels)
+{
+    const char *w = (const char *)m->w + n * m->k + (size_t)k * 16;
+    vi sum[16];
+    EACH(j, panels) sum[j] = vi_load(sums + n + 16 * j);
+    mul_exact(sum, w, (size_t)m->k * 16, x + k, 0, until - k, panels, 1, 1);
+    EACH(j, panels) vf_store(sums + n + 16 * j, vf_bitcast(sum[j]));
+}
+
+static void sums_add(float *sums, const fwn_mat *m, fwn_act row, uint32_t k, uint32_t until)
+{
+    size_t n = 0;
+    for (; n + 16 * FWN_INT8_ROW_PANELS <= m->n; n += 16 * FWN_INT8_ROW_PANELS)
+        add_panels(sums, m, row.at, k, until, n, FWN_INT8_ROW_PANELS);
+    for (; n < m->n; n += 16) add_panels(sums, m, row.at, k, until, n, 1);
+}
+
+static void sums_end(float *y, const fwn_mat *m, const float *sums, fwn_act row)
+{
+    for (size_t n = 0; n < m->n; n += 16) {
+        const vf scale = vf_mul(vf_load(m->scale + n), vf_load(row.check));
+        vf_store(y + n, vf_fma(vf_convert(vi_load(sums + n)), scale, vf_load(m->bias + n)));
+    }
+}
+
+#endif

@@ -1,0 +1,158 @@
+/* The network's output: a row of logits to a sample by softmax, log-probability and draw
+ * (docs/arithmetic.md).  Rows of q codes are padded to qp. */
+#ifndef FWN_OUTPUT_SOFTMAX_H
+#define FWN_OUTPUT_SOFTMAX_H
+
+#include "../mulaw_tables.h"
+#include "../stream.h"
+#include "philox.h"
+
+/* The largest logit; 0 if one of them is not finite.  The padding repeats the first logit. */
+static int softmax_max(float *logits, uint32_t q, uint32_t qp, float *max)
+{
+    for (uint32_t c = q; c < qp; c++) logits[c] = logits[0];
+    vf most = vf_load(logits), check = vf_set(0.0f);
+    for (uint32_t c = 0; c < qp; c += 16) {
+        const vf l = vf_load(logits + c);
+        most = vf_max(most, l);
+        check = vf_fma(l, vf_set(0.0f), check); /* infinity * 0 is NaN, and NaN stays */
+    }
+    float m[16], t[16];
+    vf_store(m, most);
+    vf_store(t, check);
+    int finite = 1;
+    *max = m[0];
+    for (int lane = 0; lane < 16; lane++) {
+        if (m[lane] > *max) *max = m[lane];
+        finite &= t[lane] == 0.0f;
+    }
+    return finite;
+}
+
+/* weight[c] = exp((logit[c] - max) * scale), 0 in the padding */
+static void softmax_weights(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
+                         float scale)
+{
+    const vf m = vf_set(max), s = vf_set(scale);
+    for (uint32_t c = 0; c < qp; c += 16)
+        vf_store(weight + c, vf_exp(vf_mul(vf_sub(vf_load(logits + c), m), s)));
+    for (uint32_t c = q; c < qp; c++) weight[c] = 0.0f;
+}
+
+/* cumulative[j] = weights of lanes 0 .. j; the last is the total */
+static void softmax_cumulate(float cumulative[16], const float *weight, uint32_t qp)
+{
+    vf sum = vf_load(weight);
+    for (uint32_t c = 16; c < qp; c += 16) sum = vf_add(sum, vf_load(weight + c));
+    vf_store(cumulative, sum);
+    for (int lane = 1; lane < 16; lane++) cumulative[lane] = cumulative[lane - 1] + cumulative[lane];
+}
+
+/* A key that orders floats as integers.  (A logit is never -0: its partial sums start at +0.) */
+static inline uint32_t softmax_key(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits ^ (bits >> 31 ? 0xFFFFFFFFu : 0x80000000u);
+}
+
+/* Zeroes all weights but those of the k largest logits: finds the k-th key byte by byte. */
+static void softmax_keep_top(float *weight, const float *logits, uint32_t q, uint32_t k)
+{
+    uint32_t key = 0, mask = 0, left = k; /* `left` of the codes that match `key` stay */
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        uint32_t count[256] = {0}, byte = 255;
+        for (uint32_t c = 0; c < q; c++) {
+            const uint32_t this = softmax_key(logits[c]);
+            if ((this & mask) == key) count[this >> shift & 255]++;
+        }
+        for (; count[byte] < left; byte--) left -= count[byte];
+        key |= byte << shift;
+        mask |= 255u << shift;
+    }
+    for (uint32_t c = 0; c < q; c++) {
+        const uint32_t this = softmax_key(logits[c]);
+        if (this > key) continue;
+        if (this == key && left) left--;
+        else weight[c] = 0.0f;
+    }
+}
+
+static uint32_t softmax_argmax(const float *logits, float max)
+{
+    uint32_t c = 0;
+    while (logits[c] != max) c++;
+    return c;
+}
+
+/* Inverse distribution function, by lane, then within the lane.  Never a code of weight 0. */
+static uint32_t softmax_pick(const float *weight, const float cumulative[16], uint32_t qp, float u)
+{
+    const float target = u * cumulative[15];
+    uint32_t lane = 0, found = 0;
+    while (lane < 15 && !(target < cumulative[lane])) lane++;
+    float sum = lane ? cumulative[lane - 1] : 0.0f;
+    for (uint32_t c = lane; c < qp; c += 16) {
+        if (!(weight[c] > 0.0f)) continue;
+        found = c;
+        sum += weight[c];
+        if (target < sum) break;
+    }
+    return found;
+}
+
+/* ln p(code), at temperature 1 */
+static float softmax_logp(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
+                       uint32_t code)
+{
+    float cumulative[16], log_total[16];
+    softmax_weights(weight, logits, q, qp, max, 1.0f);
+    softmax_cumulate(cumulative, weight, qp);
+    vf_store(log_total, vf_log(vf_set(cumulative[15])));
+    return (logits[code] - max) - log_total[0];
+}
+
+/* The code drawn for the row's current step. */
+static uint32_t softmax_draw(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
+                          const fwn_io *io, const fwn_row *row)
+{
+    if (io->temperature == 0.0f) return softmax_argmax(logits, max);
+    float cumulative[16];
+    softmax_weights(weight, logits, q, qp, max, 1.0f / io->temperature);
+    if (io->top_k && io->top_k < q) softmax_keep_top(weight, logits, q, io->top_k);
+    softmax_cumulate(cumulative, weight, qp);
+    const uint32_t word = fwn_philox(row->seed, row->step, row->id);
+    return softmax_pick(weight, cumulative, qp, (float)(word >> 8) * 0x1p-24f);
+}
+
+/* Row b takes its sample after step i of the block: forced, or drawn from its logits. */
+static int emit_sample(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t i, uint32_t b,
+                       int has_logits)
+{
+    const fwn_model *m = s->model;
+    const uint32_t q = m->spec.levels;
+    const size_t out = (size_t)b * io->n + done + i;
+    fwn_row *row = &s->row[b];
+    float *logits = s->logits + ((size_t)i * s->batch + b) * m->Qp, max = 0.0f;
+    if (has_logits && !softmax_max(logits, q, m->Qp, &max)) return FWN_NOT_FINITE;
+    row->next = io->forced ? io->forced[out] : softmax_draw(s->weight, logits, q, m->Qp, max, io, row);
+    atomic_store_explicit(&row->step, row->step + 1, memory_order_relaxed); /* the only writer */
+    atomic_store_explicit(&row->begun, 1, memory_order_relaxed);
+    if (io->codes) io->codes[out] = (uint16_t)row->next;
+    if (io->audio) io->audio[out] = m->codec->amplitude[row->next];
+    if (io->logits) memcpy(io->logits + out * q, logits, q * sizeof *logits);
+    if (io->logp) io->logp[out] = softmax_logp(s->weight, logits, q, m->Qp, max, row->next);
+    return FWN_OK;
+}
+
+/* The samples of all rows after each of the block's n steps. */
+static int emit_samples(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n, int has_logits)
+{
+    int error = FWN_OK;
+    for (uint32_t i = 0; i < n && !error; i++)
+        for (uint32_t b = 0; b < s->batch && !error; b++)
+            error = emit_sample(s, io, done, i, b, has_logits);
+    return error;
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* Packing: PyTorch's tensors, transposed, padded and quantised into the matrices that the kernels
+ * read (docs/arithmetic.md).  With arena->base == NULL only sizes are counted. */
+#include <math.h>
+#include <stdio.h> /* snprintf */
+#include <string.h>
+#include "model.h"
+
+/* ---- the caller's tensors ---------------------------------------------------------------------- */
+
+/* The caller's tensors.  They are looked for from where the last one was found, and counted. */
+typedef struct {
+    const fwn_tensor *tensors;
+    size_t count, next, found;
+    int error;
+} source;
+
+static const float *find(source *src, const char *name, uint32_t rank, uint32_t a, uint32_t b,
+                         uint32_t c)
+{
+    const uint32_t shape[3] = {a, b, c};
+    for (size_t i = 0; i < src->count; i++) {
+        const size_t at = (src->next + i) % src->count;
+        const fwn_tensor *t = &src->tensors[at];
+        if (!t->name || strcmp(t->name, name)) continue;
+        if (t->rank != rank || memcmp(t->shape, shape, rank * sizeof *shape) || !t->data) break;
+        src->next = at + 1;
+        src->found++;
+        return t->data;
+    }
+    return NULL;
+}
+
+/* A convolution's tensors in PyTorch's layout: weight [outs][ins][taps], bias [outs]. */
+typedef struct {
+    const float *weight, *bias; /* bias NULL: absent */
+    uint32_t outs, ins, taps;
+} conv;
+
+static conv find_conv(source *src, const char *name, uint32_t outs, uint32_t ins, uint32_t taps)
+{
+    char full[64];
+    conv c = {NULL, NULL, outs, ins, taps};
+    snprintf(full, sizeof full, "%s.weight", name);
+    c.weight = find(src, full, 3, outs, ins, taps);
+    snprintf(full, sizeof full, "%s.bias", name);
+    c.bias = find(src, full, 1, outs, 0, 0);
+    if (!c.weight) src->error = FWN_BAD_TENSOR;
+    return c;
+}
+
+/* ---- matrices -------------------------------------------------------------------------------- */
+
+static size_t weight_bytes(int precision)
+{
+    return precision == FWN_FLOAT32 ? 4 : precision == FWN_BFLOAT16 ? 2 : 1;
+}
+
+/* Inputs whose products are summed exactly, and into how many such blocks k falls. */
+static uint32_t exact(const fwn_mat *mat) { return mat->input != FWN_INPUT_ROW ? FWN_EXACT_GATED : FWN_EXACT; }
+static uint32_t blocks(const fwn_mat *mat) { return (mat->k + exact(mat) - 1) / exact(mat); }
+
+/* Memory for a matrix in the model's precision; `gated`: see fwn_mat. */
+static fwn_mat alloc_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint32_t n, fwn_input input, int bias)
+{
+    fwn_mat mat = {.k = k, .n = n, .stride = n, .input = input};
+    mat.w = fwn_arena_take(arena, (size_t)k * n, weight_bytes(m->precision));
+    if (m->precision == FWN_INT8) {
+        mat.scale = fwn_arena_take(arena, n, sizeof(float));
+        mat.zero_point = fwn_arena_take(arena, (size_t)blocks(&mat) * n, sizeof(int32_t));
+    }
+    if (bias) mat.bias = fwn_arena_take(arena, n, sizeof(float));
+    return mat;
+}
+
+fwn_mat fwn_mat_part(const fwn_model *m, const fwn_mat *whole, uint32_t first, uint32_t n)
+{
+    fwn_mat part = *whole;
+    part.first = first;
+    part.n = n;
+    part.w = (const char *)whole->w + (size_t)first * whole->k * weight_bytes(m->precision);
+    if (whole->scale) part.scale += first;
+    if (whole->zero_point) part.zero_point += first;
+    if (whole->bias) part.bias += first;
+    return part;
+}
+
+size_t fwn_mat_bytes(const fwn_model *m, const fwn_mat *mat)
+{
+    const size_t per_output = 4 * ((mat->bias != NULL) + (mat->scale ? 1 + blocks(mat) : 0));
+    return (mat->k * weight_bytes(m->precision) + per_output) * mat->n;
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+/* Where output o stands: two halves of `half` (tanh, sigmoid) are padded apart; 0: no halves. */
+static uint32_t place(uint32_t o, uint32_t half)
+{
+    return half && o >= half ? fwn_pad(half) + o - half : o;
+}
+
+/* The upper half of the float nearest to w, ties to the larger, that has `lower` as its lower half.
+ * Never denormal, which would be slow: 0, or with a lower half the smallest normal number. */
+static uint16_t to_bf16(float w, uint16_t lower)
+{
+    uint32_t bits;
+    memcpy(&bits, &w, sizeof bits);
+    const uint32_t size = bits & 0x7fffffff;
+    uint32_t upper = size < lower ? 0 : (size - lower + 0x8000) >> 16;
+    if (upper < 0x0080) upper = lower ? 0x0080 : 0;
+    return (uint16_t)(upper | bits >> 31 << 15);
+}
+
+static int8_t to_int8(float w, float scale)
+{
+    const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer */
+    return scale > 0.0f ? (int8_t)((w / scale + round) - round) : 0;
+}
+
+/* The weight of input k for output n; int8: mat->scale is known. */
+static void put(const fwn_model *m, const fwn_mat *mat, uint32_t k, uint32_t n, float w)
+{
+    static const uint32_t groups[FWN_PRECISIONS] = {1, 2, 4};
+    const uint32_t g = groups[m->precision];
+    const size_t at = ((size_t)(n / 16) * mat->k + k / g * g) * 16 + n % 16 * g + k % g;
+    if (m->precision == FWN_FLOAT32) ((float *)mat->w)[at] = w;
+    if (m->precision == FWN_BFLOAT16)
+        ((uint16_t *)mat->w)[at] = to_bf16(w, k % 2 ? ((uint16_t *)mat->w)[at - 1] : 0);
+    if (m->precision != FWN_INT8) return;
+    const int8_t q = to_int8(w, mat->scale[n]);
+    ((int8_t *)mat->w)[at] = q;
+    ((int32_t *)mat->zero_point)[k / exact(mat) * mat->n + n] -= q * (mat->input != FWN_INPUT_ROW ? FWN_OFFSET_GATED : FWN_OFFSET);
+}
+
+/* int8: raises the outputs' scales to what their largest weights need.  First for all parts of a
+ * matrix, then `fill` for all, then `finish`. */
+static void measure(const fwn_mat *mat, const conv *c, uint32_t tap, uint32_t half)
+{
+    for (uint32_t o = 0; mat->scale && o < c->outs; o++) {
+        float *scale = (float *)&mat->scale[place(o, half)];
+        for (uint32_t i = 0; i < c->ins; i++) {
+            const float w = fabsf(c->weight[((size_t)o * c->ins + i) * c->taps + tap]) / 127.0f;
+            if (w > *scale && w > 1e-30f) *scale = w;
+        }
+    }
+}
+
+/* One tap of a convolution into mat, its inputs from k0 on. */
+static void fill(const fwn_model *m, fwn_mat *mat, const conv *c, uint32_t tap, uint32_t k0, uint32_t half)
+{
+    for (uint32_t o = 0; o < c->outs; o++)
+        for (uint32_t i = 0; i < c->ins; i++)
+            put(m, mat, k0 + i, place(o, half), c->weight[((size_t)o * c->ins + i) * c->taps + tap]);
+}
+
+/* int8: the unit of a gate's outputs, 1/127, goes into the scales. */
+static void finish(const fwn_mat *mat)
+{
+    for (uint32_t n = 0; mat->scale && mat->input != FWN_INPUT_ROW && n < mat->n; n++)
+        ((float *)mat->scale)[n] /= 127.0f;
+}
+
+static void add_bias(fwn_mat *mat, const conv *c, uint32_t half)
+{
+    for (uint32_t o = 0; c->bias && o < c->outs; o++) ((float *)mat->bias)[place(o, half)] += c->bias[o];
+}
+
+/* ---- layers ---------------------------------------------------------------------------------- */
+
+static fwn_mat pack(const fwn_model *m, fwn_arena *arena, source *src, const char *name, uint32_t outs,
+                    uint32_t ins, fwn_input input)
+{
+    const conv c = find_conv(src, name, outs, ins, 1);
+    fwn_mat mat = alloc_mat(m, arena, fwn_pad(ins), fwn_pad(outs), input, 1);
+    if (arena->base) {
+        measure(&mat, &c, 0, 0);
+        fill(m, &mat, &c, 0, 0, 0);
+        finish(&mat);
+        add_bias(&mat, &c, 0);
+    }
+    return mat;
+}
+
+static void pack_first(fwn_model *m, fwn_arena *arena, source *src)
+{
+    const fwn_spec *s = &m->spec;
+    const float *weight = find(src, "first.weight", 3, s->first_kernel, s->levels, s->residual);
+    const float *bias = find(src, "first.bias", 1, s->residual, 0, 0);
+    if (!weight) src->error = FWN_BAD_TENSOR;
+    const size_t rows = (size_t)s->first_kernel * (s->levels + 1);
+    m->first = fwn_arena_take(arena, rows * m->Rp, sizeof(float));
+    m->first_bias = fwn_arena_take(arena, m->Rp, sizeof(float));
+    if (!arena->base || src->error) return;
+    for (size_t row = 0; row < rows; row++) {
+        const size_t tap = row / (s->levels + 1), code = row % (s->levels + 1);
+        if (code == s->levels) continue; /* before the first sample: zeros */
+        memcpy((float *)m->first + row * m->Rp, weight + (tap * s->levels + code) * s->residual,
+               s->residual * sizeof(float));
+    }
+    if (bias) memcpy((float *)m->first_bias, bias, s->residual * sizeof(float));
+}
+
+/* In reading order: the current tap and the residual product of each layer; the past taps, which
+ * are read once in many samples, stand apart. */
+static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *apart, source *src)
+{
+    const fwn_spec *s = &m->spec;
+    fwn_layer *layer = &m->layers[l];
+    const uint32_t d = s->dilation_channels;
+    char name[48];
+    snprintf(name, sizeof name, "layers.%u.dilated", (unsigned)l);
+    const conv c = find_conv(src, name, 2 * d, s->residual, layer->taps);
+    for (uint32_t j = 0; j < layer->taps; j++) {
+        fwn_mat *tap = &layer->tap[j];
+        *tap = alloc_mat(m, j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp, FWN_INPUT_ROW, j == 0);
+        if (!arena->base) continue;
+        measure(tap, &c, j, d);
+        fill(m, tap, &c, j, 0, d);
+        if (j == 0) add_bias(tap, &c, d);
+    }
+    snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
+    if (l + 1 < s->layers) layer->residual = pack(m, arena, src, name, s->residual, d, FWN_INPUT_GATE);
+}
+
+static void pack_skip(fwn_model *m, fwn_arena *arena, source *src)
+{
+    const uint32_t layers = m->spec.layers;
+    conv parts[FWN_MAX_LAYERS];
+    char name[48];
+    for (uint32_t l = 0; l < layers; l++) {
+        snprintf(name, sizeof name, "layers.%u.skip", (unsigned)l);
+        parts[l] = find_conv(src, name, m->spec.skip, m->spec.dilation_channels, 1);
+    }
+    m->skip = alloc_mat(m, arena, layers * m->Dp, m->Sp, FWN_INPUT_GATES, 1);
+    if (!arena->base) return;
+    for (uint32_t l = 0; l < layers; l++) measure(&m->skip, &parts[l], 0, 0);
+    for (uint32_t l = 0; l < layers; l++) {
+        fill(m, &m->skip, &parts[l], 0, l * m->Dp, 0);
+        add_bias(&m->skip, &parts[l], 0);
+    }
+    finish(&m->skip);
+}
+
+int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor *tensors, size_t count)
+{
+    source src = {tensors, count, 0, 0, FWN_OK};
+    pack_first(m, arena, &src);
+    for (uint32_t l = 0; l < m->spec.layers; l++) pack_layer(m, l, arena, apart, &src);
+    pack_skip(m, arena, &src);
+    m->hidden = pack(m, arena, &src, "head.hidden", m->spec.head, m->spec.skip, FWN_INPUT_ROW);
+    m->output = pack(m, arena, &src, "head.output", m->spec.levels, m->spec.head, FWN_INPUT_ROW);
+    fwn_arena_take(apart, 16, FWN_ALIGN); /* AMX reads whole tiles of weights */
+    return src.found == src.count ? src.error : FWN_BAD_TENSOR;
+}
