@@ -38,7 +38,10 @@ PRECISIONS = {"vnni": [2], "amx": [2]}
 def isa_objects() -> dict[str, tuple[str, list[str]]]:
     """Name -> source and flags of everything that is compiled for an instruction set."""
     return {
-        f"isa_{isa}_{precision}": (f"csrc/kernels/isa_{isa}.c", [f"-DFWN_PRECISION={precision}", *flags])
+        f"isa_{isa}_{precision}": (
+            f"csrc/kernels/isa_{isa}.c",
+            [f"-DFWN_PRECISION={precision}", *flags],
+        )
         for isa, flags in ISA_FLAGS.items()
         for precision in PRECISIONS.get(isa, [0, 1, 2])
     }
@@ -57,7 +60,7 @@ INSTALL = (
 
 
 class BuildExtension(build_ext):
-    """Compiles csrc/kernels/isa_<name>.c with the flags of its instruction set, and links all of them."""
+    """Compiles csrc/kernels/isa_<name>.c with the flags of its instruction set, and links it."""
 
     def build_extensions(self) -> None:
         """Raises PlatformError with what to install if there is no C compiler that can do it."""
@@ -110,7 +113,10 @@ setup(
             ["fastwavenet/_engine.pyx"] + [f"csrc/{name}.c" for name in COMMON],
             include_dirs=["csrc"],
             define_macros=MACROS,
-            depends=sorted(glob.glob("csrc/**/*.[ch]", recursive=True)) + ["fastwavenet/_engine.pxd"],
+            depends=[
+                *sorted(glob.glob("csrc/**/*.[ch]", recursive=True)),
+                "fastwavenet/_engine.pxd",
+            ],
             libraries=["m", "pthread"],
             extra_compile_args=FLAGS,
             extra_link_args=LINK_FLAGS,

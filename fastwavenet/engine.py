@@ -1,7 +1,7 @@
 """What users call to generate: Generator, generate.
 
-The network is csrc/kernels/flow.h; here arguments are checked, calls are cut into pieces, and each
-call is one use of the stream.
+The network is csrc/kernels/flow.h; here arguments are checked, calls are cut into pieces, and
+each call is one use of the stream.
 """
 
 from __future__ import annotations

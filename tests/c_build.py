@@ -63,7 +63,7 @@ def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dic
 
 
 def simd_of(isa: str) -> list[str]:
-    """Options that tell a program of tests/c which vocabulary csrc/kernels/isa_<isa>.c is compiled with."""
+    """Options that give a program of tests/c the vocabulary of csrc/kernels/isa_<isa>.c."""
     source = (ROOT / "csrc" / "kernels" / f"isa_{isa}.c").read_text()
     macros = re.findall(r"^#define (\w+)$", source, re.MULTILINE)
     (header,) = re.findall(r'^#include "(simd_\w+\.h)"$', source, re.MULTILINE)
