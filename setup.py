@@ -29,7 +29,18 @@ if MACHINE in ("x86_64", "amd64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISA_FLAGS["neon"] = []
 
-COMMON = ("arena", "model", "pack", "stream", "state", "threads", "pool", "mulaw", "dispatch")
+COMMON = (
+    "arena",
+    "model",
+    "pack",
+    "stream",
+    "run",
+    "state",
+    "threads",
+    "pool",
+    "mulaw",
+    "dispatch",
+)
 
 # Each file is compiled for every precision (float32, bfloat16, int8), unless it adds to some only.
 PRECISIONS = {"vnni": [2], "amx": [2]}

@@ -1,7 +1,6 @@
-/* Streams: creating, running and resetting them. */
+/* Streams: memory, creation, and reset of their rows.  run.c runs them. */
 #include <stdlib.h>
 #include <string.h>
-#include "float_mode.h"
 #include "stream.h"
 
 /* ---- create ------------------------------------------------------------------------------------ */
@@ -26,7 +25,7 @@ static fwn_act alloc_gated(const fwn_stream *s, fwn_arena *arena, size_t rows, u
     return a;
 }
 
-/* Samples for which a layer's past taps are known, at most as many as make FWN_AHEAD rows. */
+/* Samples for which a layer's past taps are computed at once: at most FWN_AHEAD rows. */
 static uint32_t ahead(const fwn_stream *s, const fwn_layer *layer)
 {
     const uint32_t most = s->batch < FWN_AHEAD ? FWN_AHEAD / s->batch : 1;
@@ -71,10 +70,11 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
         lay_out_share(s, arena, &s->share[1]);
         if (m->skip.k <= FWN_EXACT_GATED) s->skip_sums = fwn_arena_take(arena, 4 * m->Sp, sizeof(float));
     }
-    fwn_arena_take(arena, FWN_TILED_ROWS, s->whole.wide[1].stride + s->z.stride); /* tiles read whole, past the last row */
+    /* AMX reads whole tiles: rows after the last one. */
+    fwn_arena_take(arena, FWN_TILED_ROWS, s->whole.wide[1].stride + s->z.stride);
 }
 
-/* A stream without memory. */
+/* Sizes of a stream, no memory. */
 static fwn_stream planned(const fwn_model *model, uint32_t batch, uint32_t threads)
 {
     return (fwn_stream){.model = model, .batch = batch, .threads = threads,
@@ -90,101 +90,8 @@ size_t fwn_stream_bytes(const fwn_model *model, uint32_t batch)
     return sizeof s + arena.used;
 }
 
-int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads, fwn_stream **out)
+static void reset_row(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
 {
-    if (!model || !out || batch < 1 || batch > 65536 || threads < 1 || threads > 2) return FWN_BAD_ARGUMENT;
-    if (!fwn_kernels_of(isa, model->precision)) return FWN_BAD_ISA;
-    fwn_stream *s = calloc(1, sizeof *s);
-    if (!s) return FWN_NO_MEMORY;
-    *s = planned(model, batch, threads);
-    s->kernels = fwn_kernels_of(isa, model->precision);
-    fwn_arena arena = {NULL, 0};
-    lay_out(s, &arena);
-    s->arena = fwn_arena_memory(arena.used);
-    if (!s->arena) {
-        free(s);
-        return FWN_NO_MEMORY;
-    }
-    arena = (fwn_arena){s->arena, 0};
-    lay_out(s, &arena);
-    atomic_flag_clear(&s->busy);
-    for (uint32_t b = 0; b < batch; b++) fwn_stream_reset(s, b, 0, b);
-    s->whole.skip = model->skip;
-    s->whole.hidden = model->hidden;
-    s->whole.output = model->output;
-    s->threads = 1;
-    if (threads > 1) {
-        fwn_threads_create(s);
-        for (uint32_t b = 0; b < batch; b++) fwn_stream_reset(s, b, 0, b);
-    }
-    *out = s;
-    return FWN_OK;
-}
-
-void fwn_stream_destroy(fwn_stream *s)
-{
-    if (!s) return;
-    fwn_pool_destroy(s->pool);
-    free(s->arena);
-    free(s);
-}
-
-/* ---- running ----------------------------------------------------------------------------------- */
-
-static int check_io(const fwn_stream *s, const fwn_io *io)
-{
-    const uint32_t levels = s->model->spec.levels;
-    for (uint32_t b = 0; b < s->batch; b++)
-        if (s->row[b].torn) return FWN_FORKED;
-    if (!(io->temperature == 0.0f || (io->temperature >= 1e-3f && io->temperature <= 1e3f)))
-        return FWN_BAD_ARGUMENT;
-    if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n)) return FWN_BAD_ARGUMENT;
-    for (size_t i = 0; io->forced && i < (size_t)io->n * s->batch; i++)
-        if (io->forced[i] >= levels) return FWN_BAD_CODE;
-    return FWN_OK;
-}
-
-int fwn_run(fwn_stream *s, const fwn_io *io)
-{
-    if (!s || !io) return FWN_BAD_ARGUMENT;
-    if (fwn_enter(s)) return FWN_BUSY;
-    const fwn_float_mode host = fwn_set_mode();
-    int error = check_io(s, io);
-    const int helped = !error && s->threads > 1;
-    if (s->kernels->begin) s->kernels->begin();
-    if (helped) fwn_threads_call(s);
-    for (uint32_t done = 0, n; done < io->n && !error; done += n) {
-        n = io->forced && io->n - done < s->block ? io->n - done : io->forced ? s->block : 1;
-        error = s->kernels->block(s, io, done, n);
-    }
-    if (s->kernels->end) s->kernels->end();
-    if (helped) fwn_threads_dismiss(s);
-    fwn_restore_mode(host);
-    return fwn_leave(s, error);
-}
-
-/* ---- threads ----------------------------------------------------------------------------------- */
-
-uint32_t fwn_stream_threads(const fwn_stream *s)
-{
-    return s && s->threads > 1 && fwn_pool_here(s->pool) ? 2 : 1;
-}
-
-int fwn_stream_set_threads(fwn_stream *s, uint32_t threads)
-{
-    if (!s || threads < 1 || threads > (fwn_pool_here(s->pool) ? 2 : 1)) return FWN_BAD_ARGUMENT;
-    if (fwn_enter(s)) return FWN_BUSY;
-    s->threads = threads;
-    s->insists = threads > 1;
-    return fwn_leave(s, FWN_OK);
-}
-
-/* ---- rows -------------------------------------------------------------------------------------- */
-
-int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
-{
-    if (!s || row >= s->batch) return FWN_BAD_ARGUMENT;
-    if (fwn_enter(s)) return FWN_BUSY;
     const fwn_model *m = s->model;
     fwn_row *r = &s->row[row];
     r->seed = seed;
@@ -199,6 +106,74 @@ int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
         for (uint32_t i = 0; i < m->layers[l].past; i++)
             s->kernels->store(fwn_past_row(s, l, row, i), s->x, m->Rp);
     fwn_discard_ahead(s);
+}
+
+/* Memory of a planned stream, zeroed: every row may run, from code 0. */
+static int allocate(fwn_stream *s)
+{
+    fwn_arena arena = {NULL, 0};
+    lay_out(s, &arena);
+    s->arena = fwn_arena_memory(arena.used);
+    if (!s->arena) return FWN_NO_MEMORY;
+    arena = (fwn_arena){s->arena, 0};
+    lay_out(s, &arena);
+    return FWN_OK;
+}
+
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads, fwn_stream **out)
+{
+    if (!model || !out || batch < 1 || batch > 65536 || threads < 1 || threads > 2) return FWN_BAD_ARGUMENT;
+    if (!fwn_kernels_of(isa, model->precision)) return FWN_BAD_ISA;
+    fwn_stream *s = calloc(1, sizeof *s);
+    if (!s) return FWN_NO_MEMORY;
+    *s = planned(model, batch, threads);
+    s->kernels = fwn_kernels_of(isa, model->precision);
+    if (allocate(s)) {
+        free(s);
+        return FWN_NO_MEMORY;
+    }
+    atomic_flag_clear(&s->busy);
+    s->whole.skip = model->skip;
+    s->whole.hidden = model->hidden;
+    s->whole.output = model->output;
+    s->threads = 1;
+    if (threads > 1) fwn_threads_create(s);
+    for (uint32_t b = 0; b < batch; b++) reset_row(s, b, 0, b);
+    *out = s;
+    return FWN_OK;
+}
+
+void fwn_stream_destroy(fwn_stream *s)
+{
+    if (!s) return;
+    fwn_pool_destroy(s->pool);
+    free(s->arena);
+    free(s);
+}
+
+/* ---- threads ----------------------------------------------------------------------------------- */
+
+uint32_t fwn_stream_threads(const fwn_stream *s)
+{
+    return s && s->threads > 1 && fwn_pool_here(s->pool) ? 2 : 1;
+}
+
+int fwn_stream_set_threads(fwn_stream *s, uint32_t threads)
+{
+    if (!s || threads < 1 || threads > (fwn_pool_here(s->pool) ? 2 : 1)) return FWN_BAD_ARGUMENT;
+    if (fwn_enter(s)) return FWN_BUSY;
+    s->threads = threads;
+    s->wait_for_helper = threads > 1;
+    return fwn_leave(s, FWN_OK);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
+{
+    if (!s || row >= s->batch) return FWN_BAD_ARGUMENT;
+    if (fwn_enter(s)) return FWN_BUSY;
+    reset_row(s, row, seed, id);
     return fwn_leave(s, FWN_OK);
 }
 
@@ -214,8 +189,8 @@ int fwn_stream_begin(fwn_stream *s, uint32_t row, uint32_t code)
     return fwn_leave(s, FWN_OK);
 }
 
-/* A write position may have been caught between two values: any will do, since all of the past is to be
- * written again.  The call that the helper had answered is dismissed: the helper is not in this process. */
+/* The fork may have caught a write position between two values.  Any valid one will do, because all of the
+ * past is written again.  The helper is not in this process, so its call is dismissed. */
 int fwn_stream_forked(fwn_stream *s)
 {
     if (!s) return FWN_BAD_ARGUMENT;

@@ -59,7 +59,7 @@ struct fwn_stream {
     float *skip_sums;   /* [4 * Sp] partial sums of the helper's skip product; or NULL */
     uint32_t n;         /* samples of the block in hand, for the helper */
     _Atomic uint32_t threads; /* 1, or 2: with the helper while it is ready */
-    int insists;        /* two threads were asked for: a run waits until the helper is ready */
+    int wait_for_helper; /* two threads were requested: a run starts when the helper is ready */
     uint32_t patience;  /* polls after which the leader takes the helper for late ... */
     double alone_until; /* ... and runs without it until this time in seconds; 0: it does not */
     fwn_pool *pool;     /* NULL: there is no helper */
@@ -98,10 +98,24 @@ static inline void fwn_discard_ahead(fwn_stream *s)
     for (uint32_t l = 0; l < s->model->spec.layers; l++) s->past[l].ready = 0;
 }
 
-/* ---- threads.c: the second thread of a stream laid out for two; around a run --------------------- */
+/* ---- run.c ------------------------------------------------------------------------------------- */
 
+typedef struct {
+    int error;       /* fwn_error */
+    int helped;      /* the helper was ready before the first step */
+    uint32_t waited; /* polls of the leader's longest wait for the helper */
+} fwn_run_status;
+
+/* Steps of a stream that the caller has for itself, with checked arguments, in the floating-point mode of
+ * float_mode.h.  With two threads and `wait` the first step waits until the helper is ready, for a
+ * fortieth of a second at most. */
+fwn_run_status fwn_run_steps(fwn_stream *s, const fwn_io *io, uint32_t threads, int wait);
+double fwn_seconds(void);
+
+/* ---- threads.c --------------------------------------------------------------------------------- */
+
+/* Starts the helper of a stream laid out for two threads, if there can be one, and sets s->threads to the
+ * faster number.  All rows must be reset afterwards. */
 void fwn_threads_create(fwn_stream *s);
-void fwn_threads_call(fwn_stream *s);
-void fwn_threads_dismiss(fwn_stream *s);
 
 #endif

@@ -1,0 +1,91 @@
+/* Running a stream: blocks of steps, with the helper thread if it is called. */
+#include <time.h>
+#include "float_mode.h"
+#include "stream.h"
+
+#define FWN_REST 0.25 /* seconds without a helper that was late: another program uses its core */
+
+/* ---- the helper -------------------------------------------------------------------------------- */
+
+double fwn_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Calls the helper; with `wait`, until it is ready or for a fortieth of a second.  Returns whether it is
+ * ready: it may still become so during the run. */
+static int call_helper(fwn_stream *s, int wait)
+{
+    s->share[0].waited = 0;
+    if (!wait && s->alone_until > 0 && fwn_seconds() < s->alone_until) return 0;
+    s->alone_until = 0;
+    fwn_pool_call(s->pool);
+    for (uint32_t polls = 0; wait && !fwn_pool_ready(s->pool) && polls <= FWN_POLLS / 40; polls++)
+        fwn_pause();
+    return fwn_pool_ready(s->pool);
+}
+
+static void dismiss_helper(fwn_stream *s)
+{
+    fwn_pool_dismiss(s->pool);
+    if (s->share[0].waited > s->patience) s->alone_until = fwn_seconds() + FWN_REST;
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------ */
+
+static int run_blocks(fwn_stream *s, const fwn_io *io)
+{
+    const fwn_kernels *k = s->kernels;
+    int error = FWN_OK;
+    if (k->begin) k->begin();
+    for (uint32_t done = 0, n; done < io->n && !error; done += n) {
+        const uint32_t left = io->n - done;
+        n = !io->forced ? 1 : left < s->block ? left : s->block;
+        error = k->block(s, io, done, n);
+    }
+    if (k->end) k->end();
+    return error;
+}
+
+fwn_run_status fwn_run_steps(fwn_stream *s, const fwn_io *io, uint32_t threads, int wait)
+{
+    fwn_run_status status = {FWN_OK, 0, 0};
+    if (threads > 1) status.helped = call_helper(s, wait);
+    status.error = run_blocks(s, io);
+    if (threads > 1) dismiss_helper(s);
+    if (threads > 1) status.waited = s->share[0].waited;
+    return status;
+}
+
+/* ---- fwn_run ----------------------------------------------------------------------------------- */
+
+static int check_io(const fwn_stream *s, const fwn_io *io)
+{
+    const uint32_t levels = s->model->spec.levels;
+    for (uint32_t b = 0; b < s->batch; b++)
+        if (s->row[b].torn) return FWN_FORKED;
+    if (!(io->temperature == 0.0f || (io->temperature >= 1e-3f && io->temperature <= 1e3f)))
+        return FWN_BAD_ARGUMENT;
+    if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n))
+        return FWN_BAD_ARGUMENT;
+    for (size_t i = 0; io->forced && i < (size_t)io->n * s->batch; i++)
+        if (io->forced[i] >= levels) return FWN_BAD_CODE;
+    return FWN_OK;
+}
+
+int fwn_run(fwn_stream *s, const fwn_io *io)
+{
+    if (!s || !io) return FWN_BAD_ARGUMENT;
+    if (fwn_enter(s)) return FWN_BUSY;
+    const fwn_float_mode host = fwn_set_mode();
+    int error = check_io(s, io);
+    if (!error) {
+        const fwn_run_status status = fwn_run_steps(s, io, s->threads, s->wait_for_helper);
+        if (!status.helped) s->wait_for_helper = 0; /* it has no core, or a fork left it behind */
+        error = status.error;
+    }
+    fwn_restore_mode(host);
+    return fwn_leave(s, error);
+}
