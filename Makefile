@@ -30,6 +30,7 @@ fuzz: $(VENV)/.built
 	done
 
 lint: $(VENV)/.built
+	$(BIN)/clang-format --dry-run -Werror $(wildcard csrc/*.[ch] csrc/kernels/*.[ch] tests/c/*.[ch])
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint fastwavenet/_engine.pyx fastwavenet/_engine.pxd

@@ -1,10 +1,12 @@
-/* Which instruction sets and precisions there are, and the kernels compiled for each set. */
+/* The instruction sets and precisions, and the kernels compiled for each. */
 #include "dispatch.h"
 
+/* clang-format off */
 #define FWN_EVERY_PRECISION(isa) \
     extern const fwn_kernels fwn_kernels_##isa##_0, fwn_kernels_##isa##_1, fwn_kernels_##isa##_2; \
     static const fwn_kernels *const isa[FWN_PRECISIONS] = { \
         &fwn_kernels_##isa##_0, &fwn_kernels_##isa##_1, &fwn_kernels_##isa##_2};
+/* clang-format on */
 
 FWN_EVERY_PRECISION(scalar)
 #ifdef __x86_64__
@@ -20,7 +22,7 @@ FWN_EVERY_PRECISION(neon)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Linux wants to be asked, once per process, before tiles are used: their state is 8 KB. */
+/* Linux requires a request, once per process, before tiles are used: their state is 8 KB. */
 static int tiles_allowed(void)
 {
     const unsigned tile = 1u << 24, int8 = 1u << 25;
@@ -33,8 +35,8 @@ static int tiles_allowed(void)
 static int tiles_allowed(void) { return 0; }
 #endif
 
-/* The compiler's run-time library reads CPUID and, for the wide registers, asks by XGETBV whether
- * the operating system saves them. */
+/* The compiler's run-time library reads CPUID and, for the wide registers, XGETBV: whether the
+ * operating system saves them. */
 static int supported(int isa)
 {
     switch (isa) {
@@ -60,8 +62,10 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
     switch (isa) {
 #ifdef __x86_64__
     case FWN_AVX2: return avx2[precision];
-    case FWN_AMX: if (precision == FWN_INT8) return &fwn_kernels_amx_2; /* fall through */
-    case FWN_VNNI: if (precision == FWN_INT8) return &fwn_kernels_vnni_2; /* fall through */
+    case FWN_AMX:
+        if (precision == FWN_INT8) return &fwn_kernels_amx_2; /* fall through */
+    case FWN_VNNI:
+        if (precision == FWN_INT8) return &fwn_kernels_vnni_2; /* fall through */
     case FWN_AVX512: return avx512[precision];
 #elif defined(__aarch64__)
     case FWN_NEON: return neon[precision];
@@ -105,7 +109,8 @@ const char *fwn_strerror(int error)
     case FWN_BUSY: return "the generator is already in use by another call";
     case FWN_STARTED: return "the first sample can only be given before the first step";
     case FWN_NOT_FINITE: return "the network's outputs overflowed: its weights are too large";
-    case FWN_FORKED: return "the process forked while the generator was in a call: reset it, or load a state";
+    case FWN_FORKED:
+        return "the process forked while the generator was in a call: reset it, or load a state";
     default: return "unknown error";
     }
 }

@@ -9,12 +9,13 @@ typedef struct fwn_kernels {
     void (*helper_block)(fwn_stream *); /* the second thread's share of the same block */
     void (*begin)(void), (*end)(void);  /* around blocks; or NULL */
     void (*store)(fwn_act row, const float *x, uint32_t k); /* x [k] as a row ... */
-    void (*load)(float *x, fwn_act row, uint32_t k);        /* ... and back: storing it changes no bit */
+    void (*load)(float *x, fwn_act row, uint32_t k); /* ... and back: storing it changes no bit */
     int (*encode_f32)(const fwn_mulaw *, const float *x, size_t n, void *codes); /* codec_mulaw.h */
     void (*encode_i16)(const fwn_mulaw *, const int16_t *x, size_t n, void *codes);
     void (*decode_f32)(const fwn_mulaw *, const void *codes, size_t n, float *x);
 } fwn_kernels;
 
-const fwn_kernels *fwn_kernels_of(int isa, int precision); /* NULL: unknown, or not supported here */
+/* NULL: unknown, or not supported here */
+const fwn_kernels *fwn_kernels_of(int isa, int precision);
 
 #endif

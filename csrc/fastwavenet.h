@@ -1,15 +1,15 @@
 /* fastwavenet: generate from a WaveNet on a CPU.
  *
- * The whole contract between the engine and whoever calls it (the Cython border, a C program, a
- * test).  Plain C: no Python, no files, no output, no globals that change.
+ * The whole contract between the engine and its callers: the Cython border, C programs, tests.
+ * Plain C: no Python, no files, no output, no mutable globals.
  *
  *   model   the network: spec + packed weights.  Immutable; any number of threads may share it.
- *   stream  `rows` independent voices in step, each with its own past, seed and position.  One
- *           call at a time: a second one, from any thread, gets FWN_BUSY.
+ *   stream  a batch of independent rows in step, each with its own past, seed and position.  One
+ *           call at a time: a second one, from any thread, returns FWN_BUSY.
  *
- * Only the _create functions allocate.  Functions return FWN_OK or a negative fwn_error; on an
- * error nothing was changed unless the error says otherwise.  Arrays are C-contiguous, shapes
- * stand beside them.  The arithmetic, and with it every bit of the results, is docs/arithmetic.md. */
+ * Only the _create functions allocate.  Functions return FWN_OK or a negative fwn_error; an error
+ * changes nothing unless its comment states otherwise.  Arrays are C-contiguous, with their shapes
+ * beside them.  docs/arithmetic.md defines every bit of the results. */
 #ifndef FASTWAVENET_H
 #define FASTWAVENET_H
 
@@ -19,22 +19,22 @@
 typedef enum {
     FWN_OK = 0,
     FWN_NO_MEMORY = -1,
-    FWN_BAD_SPEC = -2,      /* a size of the network outside its bounds */
-    FWN_BAD_TENSOR = -3,    /* missing, extra, misshapen or not finite */
+    FWN_BAD_SPEC = -2,   /* a size of the network outside its bounds */
+    FWN_BAD_TENSOR = -3, /* missing, extra, misshapen or not finite */
     FWN_BAD_ARGUMENT = -4,
-    FWN_BAD_CODE = -5,      /* a code that is not below `levels` */
-    FWN_BAD_AUDIO = -6,     /* NaN or infinity where audio was expected */
-    FWN_BAD_STATE = -7,     /* bytes that fwn_state_save did not write for this model */
-    FWN_BAD_ISA = -8,       /* unknown, or not supported by this CPU and operating system */
-    FWN_BUSY = -9,          /* the stream is in use by another call */
-    FWN_STARTED = -10,      /* fwn_stream_begin after the first step */
-    FWN_NOT_FINITE = -11,   /* the network's outputs overflowed; the stream must be reset */
-    FWN_FORKED = -12        /* the process forked during a call: the row must be reset or loaded */
+    FWN_BAD_CODE = -5,    /* a code that is not below `levels` */
+    FWN_BAD_AUDIO = -6,   /* NaN or infinity where audio was expected */
+    FWN_BAD_STATE = -7,   /* bytes that fwn_state_save did not write for this model */
+    FWN_BAD_ISA = -8,     /* unknown, or not supported by this CPU and operating system */
+    FWN_BUSY = -9,        /* the stream is in use by another call */
+    FWN_STARTED = -10,    /* fwn_stream_begin after the first step */
+    FWN_NOT_FINITE = -11, /* the network's outputs overflowed; the stream must be reset */
+    FWN_FORKED = -12      /* the process forked during a call: the row must be reset or loaded */
 } fwn_error;
 const char *fwn_strerror(int error);
 
-/* Instruction sets, of each kind of CPU worst to best.  fwn_isa_list writes at most `max` supported
- * ones, in this order, and returns how many there are: what CPU and operating system both allow. */
+/* Instruction sets, slowest first for each kind of CPU.  fwn_isa_list writes at most `max` of those
+ * that both CPU and operating system support, in this order, and returns their number. */
 typedef enum {
     FWN_SCALAR = 0,
     FWN_AVX2 = 1,
@@ -57,7 +57,7 @@ typedef struct {
     uint32_t levels, residual, dilation_channels, skip, head; /* Q, R, D, S, H */
     uint32_t first_kernel, layers;
     const uint32_t *kernels, *dilations; /* [layers] each */
-    uint32_t start_code;                 /* what a fresh stream is fed first */
+    uint32_t start_code;                 /* the first input of a fresh row */
 } fwn_spec;
 
 /* Weights are float32, tap 0 is the oldest sample, an absent bias is zero:
@@ -81,31 +81,32 @@ typedef struct {
     size_t arena_bytes;   /* packed weights */
     size_t step_bytes;    /* weight bytes read for one generated sample of one row */
     uint64_t fingerprint; /* of spec, weights and precision: ties a saved state to its model */
-    const void *arena;    /* where the packed weights are; huge pages were asked for, see smaps */
+    const void *arena;    /* address of the packed weights, advised to be huge pages (smaps) */
 } fwn_info;
 int fwn_model_info(const fwn_model *model, fwn_info *out);
 
-/* ---- streams ---------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 typedef struct fwn_stream fwn_stream;
-/* threads 2: with a thread of its own beside the caller's, if that is faster; about a hundred steps
- * measure it.  It sleeps between runs.  A process that forks leaves it behind, and goes on with one. */
-int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads, fwn_stream **out);
+/* threads 2: a second thread beside the caller's, if about a hundred measured steps are faster with
+ * it.  It sleeps between runs, and does not exist in a forked child. */
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads,
+                      fwn_stream **out);
 void fwn_stream_destroy(fwn_stream *stream);
-/* Bytes that a stream of so many rows takes with one thread; 0 if it cannot be created. */
+/* Bytes of a stream of this batch with one thread; 0 if it cannot be created. */
 size_t fwn_stream_bytes(const fwn_model *model, uint32_t batch);
-uint32_t fwn_stream_threads(const fwn_stream *stream); /* how many it uses: 1 or 2 */
-/* Decides otherwise than was measured; 2 only if so many were asked for, and there are. */
+uint32_t fwn_stream_threads(const fwn_stream *stream); /* in use: 1 or 2 */
+/* Overrides the measurement.  2 requires a stream created with two whose second thread exists. */
 int fwn_stream_set_threads(fwn_stream *stream, uint32_t threads);
 
-/* Row `row` starts afresh: silent past, start code next, step 0, random numbers of (seed, id). */
+/* Resets a row: silent past, start code next, step 0, random numbers of (seed, id). */
 int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id);
-/* Replaces the start code of a fresh row by a known first sample. */
+/* Replaces the start code of a fresh row by a given first sample. */
 int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code);
 
-/* In a child process, for a stream that a thread of the parent was using at the fork, before any other
- * call: that thread does not exist here, so the stream is free, and every row is torn: until it is reset
- * or loaded, runs and saving it give FWN_FORKED. */
+/* In a child process, before any other call, for a stream that a thread of the parent was using at
+ * the fork.  That thread does not exist in the child, so the stream becomes free and all its rows
+ * torn: runs and saves return FWN_FORKED until every row is reset or loaded. */
 int fwn_stream_forked(fwn_stream *stream);
 
 /* Never FWN_BUSY: another thread may be running the stream meanwhile. */
@@ -116,43 +117,46 @@ typedef struct {
 int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out);
 
 /* One step feeds a row its next code, yields the distribution of the sample after it, and takes
- * that sample from `forced` or draws it; it becomes the next code.  Priming, scoring and
- * generating are this one function.  B is the stream's rows. */
+ * that sample from `forced` or draws it; it becomes the next code.  Priming, scoring and generating
+ * are this one function.  B is the stream's batch. */
 typedef struct {
     uint32_t n;             /* steps */
     const uint16_t *forced; /* [B][n], or NULL: draw */
     const float *cond;      /* [cond_rows][B][L][2D], added before the gate; or NULL */
     uint32_t cond_rows;     /* step i uses row min((cond_step + i) / hop, cond_rows - 1) */
-    uint64_t cond_step;     /* steps that the rows of cond begin before this run: a run may begin anywhere */
+    uint64_t cond_step;     /* steps from the first row of cond to the first step of this run */
     uint64_t hop;           /* steps that a row holds for; cond_step + n must not overflow */
-    float temperature; /* 0: the most probable code, else 0.001 to 1000 */
-    uint32_t top_k;    /* draw among the k most probable; 0: among all */
-    uint16_t *codes;   /* [B][n] or NULL: the samples taken or drawn ... */
-    float *audio;      /* [B][n] or NULL: ... and their amplitudes */
-    float *logp;       /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
-    float *logits;     /* [B][n][Q] or NULL */
+    float temperature;      /* 0: the most probable code, else 0.001 to 1000 */
+    uint32_t top_k;         /* draw among the k most probable; 0: among all */
+    uint16_t *codes;        /* [B][n] or NULL: the samples forced or drawn ... */
+    float *audio;           /* [B][n] or NULL: ... and their amplitudes */
+    float *logp;            /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
+    float *logits;          /* [B][n][Q] or NULL */
 } fwn_io;
 int fwn_run(fwn_stream *stream, const fwn_io *io);
 
-/* One row's state as bytes, the same for every ISA and position: save with bytes == NULL writes
- * the size needed; load checks everything before it changes anything.  check is FWN_OK for what load
- * takes, and then fills `out`, if not NULL, with what fwn_stream_info gives after loading. */
+/* The state of one row as bytes, equal for every instruction set and row.  save with bytes == NULL
+ * stores the size in *size.  check returns FWN_OK for bytes that load accepts and fills `out`, if
+ * not NULL, with the info of a row loaded from them; load checks all before it changes anything. */
 int fwn_state_save(fwn_stream *stream, uint32_t row, void *bytes, size_t *size);
 int fwn_state_check(const fwn_stream *stream, const void *bytes, size_t size, fwn_row_info *out);
 int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size);
 
-/* ---- mu-law ----------------------------------------------------------------------------------- */
+/* ---- mu-law ---------------------------------------------------------------------------------- */
 
-/* code = floor((c(x) + 1) / 2 * mu + 1/2), c(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu),
- * mu = levels - 1; x is clipped to [-1, 1].  Codes are uint8_t up to 256 levels, uint16_t above.
- * `bad`, if not NULL, receives the index of the first value refused (FWN_BAD_AUDIO, FWN_BAD_CODE);
- * what stands in the output is then undefined. */
+/* mu = levels - 1; code = floor((c(x) + 1) / 2 * mu + 1/2) with x clipped to [-1, 1] and
+ *   c(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu).
+ * Codes are uint8_t up to 256 levels, uint16_t above.  `bad`, if not NULL, receives the index of
+ * the first refused value (FWN_BAD_AUDIO, FWN_BAD_CODE); the output is then undefined. */
 typedef struct fwn_mulaw fwn_mulaw;
 int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out); /* 2 to 65536 */
 void fwn_mulaw_destroy(fwn_mulaw *codec);
-int fwn_mulaw_encode_f32(const fwn_mulaw *, int isa, const float *x, size_t n, void *codes, size_t *bad);
+int fwn_mulaw_encode_f32(const fwn_mulaw *, int isa, const float *x, size_t n, void *codes,
+                         size_t *bad);
 int fwn_mulaw_encode_i16(const fwn_mulaw *, int isa, const int16_t *x, size_t n, void *codes);
-int fwn_mulaw_decode_f32(const fwn_mulaw *, int isa, const void *codes, size_t n, float *x, size_t *bad);
-int fwn_mulaw_decode_i16(const fwn_mulaw *, int isa, const void *codes, size_t n, int16_t *x, size_t *bad);
+int fwn_mulaw_decode_f32(const fwn_mulaw *, int isa, const void *codes, size_t n, float *x,
+                         size_t *bad);
+int fwn_mulaw_decode_i16(const fwn_mulaw *, int isa, const void *codes, size_t n, int16_t *x,
+                         size_t *bad);
 
 #endif

@@ -1,11 +1,12 @@
-/* The arithmetic of docs/arithmetic.md needs rounding to nearest and denormals, whatever mode the
- * host is in: every entry point that computes sets it, and gives the host its own back. */
+/* The arithmetic of docs/arithmetic.md requires rounding to nearest and denormals: every entry
+ * point that computes sets this mode and restores the host's. */
 #ifndef FWN_FLOAT_MODE_H
 #define FWN_FLOAT_MODE_H
 
 #include <stdint.h>
 
-/* What computes between fwn_set_mode and fwn_restore_mode in the same file must not be moved. */
+/* For functions called between fwn_set_mode and fwn_restore_mode in the same file: inlined, their
+ * arithmetic could be moved across these calls. */
 #define FWN_IN_OUR_MODE __attribute__((noinline))
 
 #if defined(__x86_64__)
@@ -33,7 +34,7 @@ static inline void fwn_restore_mode(fwn_float_mode host)
     __asm__ volatile("msr fpcr, %0" : : "r"(host));
 }
 #else
-#error "say here how this CPU sets round-to-nearest without flush-to-zero"
+#error "define how this CPU sets round-to-nearest without flush-to-zero"
 #endif
 
 #endif

@@ -1,5 +1,5 @@
-/* Models: the bounds of a spec, the memory of a model, its fingerprint and sizes.  pack.c fills in the
- * weights. */
+/* Models: the bounds of a spec, the memory of a model, its fingerprint and sizes. pack.c fills in
+ * the weights. */
 #include <stdlib.h>
 #include <string.h>
 #include "float_mode.h"
@@ -8,20 +8,24 @@
 #define FWN_MAX_STREAM_BYTES (1u << 30)
 #define FWN_MAX_WEIGHT_BYTES (1u << 31)
 
-/* ---- bounds ------------------------------------------------------------------------------------ */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 static int between(uint32_t x, uint32_t low, uint32_t high) { return low <= x && x <= high; }
 
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 /* A row of inputs in the precision that needs most (fwn_act). */
-static uint64_t row_bytes(uint64_t k) { return larger(k * sizeof(float), 2 * fwn_lines(k) + sizeof(float)); }
+static uint64_t row_bytes(uint64_t k)
+{
+    return larger(k * sizeof(float), 2 * fwn_lines(k) + sizeof(float));
+}
 
 /* Bytes of the packed weights, at most: those of float32, and a bias of every skip product. */
 static uint64_t packed_bytes(const fwn_spec *s)
 {
-    const uint64_t r = fwn_pad(s->residual), d = fwn_pad(s->dilation_channels), sk = fwn_pad(s->skip),
-                   h = fwn_pad(s->head), q = fwn_pad(s->levels), layers = s->layers;
+    const uint64_t r = fwn_pad(s->residual), d = fwn_pad(s->dilation_channels),
+                   sk = fwn_pad(s->skip), h = fwn_pad(s->head), q = fwn_pad(s->levels),
+                   layers = s->layers;
     uint64_t numbers = (uint64_t)s->first_kernel * (s->levels + 1) * r + r;
     for (uint32_t l = 0; l < s->layers; l++) numbers += 2 * d * (s->kernels[l] * r + 1);
     numbers += (layers - 1) * r * (d + 1);
@@ -29,11 +33,13 @@ static uint64_t packed_bytes(const fwn_spec *s)
     return sizeof(float) * numbers + 16 * FWN_ALIGN;
 }
 
-/* Bytes of a stream of one row, at most, in the precision that needs most: the layout in stream.c. */
+/* Bytes of a stream of one row, at most, in the precision that needs most: the layout in
+ * stream.c. */
 static uint64_t stream_bytes(const fwn_spec *s)
 {
-    const uint64_t r = fwn_pad(s->residual), d = fwn_pad(s->dilation_channels), sk = fwn_pad(s->skip),
-                   h = fwn_pad(s->head), q = fwn_pad(s->levels), layers = s->layers, z = layers * d;
+    const uint64_t r = fwn_pad(s->residual), d = fwn_pad(s->dilation_channels),
+                   sk = fwn_pad(s->skip), h = fwn_pad(s->head), q = fwn_pad(s->levels),
+                   layers = s->layers, z = layers * d;
     uint64_t slots = 0, ahead = 0;
     for (uint32_t l = 0; l < s->layers; l++) {
         slots += (uint64_t)(s->kernels[l] - 1) * s->dilations[l] + FWN_BLOCK_ROWS;
@@ -41,27 +47,29 @@ static uint64_t stream_bytes(const fwn_spec *s)
     }
     uint64_t row = sizeof(float) * (r + 2 * d + sk + h + q);
     row += larger(z * sizeof(float), fwn_lines(z) + FWN_ALIGN) + 3 * (row_bytes(sk) + row_bytes(h));
-    return slots * row_bytes(r) + ahead * 2 * d * sizeof(float) + (FWN_BLOCK_ROWS + FWN_TILED_ROWS) * row +
-           (8 * layers + 64) * FWN_ALIGN;
+    return slots * row_bytes(r) + ahead * 2 * d * sizeof(float) +
+           (FWN_BLOCK_ROWS + FWN_TILED_ROWS) * row + (8 * layers + 64) * FWN_ALIGN;
 }
 
-/* WaveNetSpec in fastwavenet/spec.py has the same bounds. */
+/* The bounds of WaveNetSpec in fastwavenet/spec.py. */
 static int check_spec(const fwn_spec *s)
 {
     if (!between(s->levels, 2, 65536) || !between(s->residual, 1, 4096) ||
         !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
         !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
-        !between(s->layers, 1, FWN_MAX_LAYERS) || !s->kernels || !s->dilations || s->start_code >= s->levels)
+        !between(s->layers, 1, FWN_MAX_LAYERS) || !s->kernels || !s->dilations ||
+        s->start_code >= s->levels)
         return FWN_BAD_SPEC;
     for (uint32_t l = 0; l < s->layers; l++) {
         if (!between(s->kernels[l], 2, 32) || !between(s->dilations[l], 1, 1u << 20))
             return FWN_BAD_SPEC;
     }
-    const int fits = stream_bytes(s) <= FWN_MAX_STREAM_BYTES && packed_bytes(s) <= FWN_MAX_WEIGHT_BYTES;
+    const int fits =
+        stream_bytes(s) <= FWN_MAX_STREAM_BYTES && packed_bytes(s) <= FWN_MAX_WEIGHT_BYTES;
     return fits ? FWN_OK : FWN_BAD_SPEC;
 }
 
-/* ---- create ------------------------------------------------------------------------------------ */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 /* The layers' sizes, and a copy of the spec's arrays. */
 static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
@@ -75,8 +83,8 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
         if (!arena->base) continue;
         kernels[l] = taps;
         dilations[l] = dilation;
-        layers[l] = (fwn_layer){.dilation = dilation, .taps = taps, .past = (taps - 1) * dilation,
-                                .tap = tap};
+        layers[l] = (fwn_layer){
+            .dilation = dilation, .taps = taps, .past = (taps - 1) * dilation, .tap = tap};
     }
     if (!arena->base) return;
     m->spec = *spec;
@@ -111,10 +119,11 @@ static int is_finite(const fwn_tensor *t)
 }
 
 /* Independent of the order of the tensors. */
-static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *tensors, size_t count)
+static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *tensors,
+                            size_t count)
 {
-    const uint32_t sizes[] = {s->levels, s->residual, s->dilation_channels, s->skip,
-                              s->head,   s->first_kernel, s->layers,        s->start_code};
+    const uint32_t sizes[] = {s->levels,       s->residual, s->dilation_channels, s->skip, s->head,
+                              s->first_kernel, s->layers,   s->start_code};
     uint64_t h = fwn_hash(1 + (uint64_t)precision, sizes, sizeof sizes / 4);
     h = fwn_hash(h, s->kernels, s->layers);
     h = fwn_hash(h, s->dilations, s->layers);
@@ -179,7 +188,8 @@ void fwn_model_destroy(fwn_model *m)
 int fwn_model_info(const fwn_model *m, fwn_info *out)
 {
     if (!m || !out) return FWN_BAD_ARGUMENT;
-    size_t step = fwn_mat_bytes(m, &m->skip) + fwn_mat_bytes(m, &m->hidden) + fwn_mat_bytes(m, &m->output);
+    size_t step =
+        fwn_mat_bytes(m, &m->skip) + fwn_mat_bytes(m, &m->hidden) + fwn_mat_bytes(m, &m->output);
     step += (size_t)(m->spec.first_kernel + 1) * m->Rp * sizeof(float);
     for (uint32_t l = 0; l < m->spec.layers; l++) {
         const fwn_layer *layer = &m->layers[l];

@@ -20,16 +20,16 @@ typedef enum {
     FWN_INPUT_GATES /* all layers' gate outputs */
 } fwn_input;
 
-/* y[n] = start[n] + bias[n] + sum_k W[n][k] x[k]: all outputs of a matrix, or some of them (then rows
- * of y are `stride` wide).  Packed in panels of 16 outputs, inputs in groups of 1 (float32), 2
+/* y[n] = start[n] + bias[n] + sum_k W[n][k] x[k]: all outputs of a matrix, or some of them (then
+ * rows of y are `stride` wide).  Packed in panels of 16 outputs, inputs in groups of 1 (float32), 2
  * (bfloat16) or 4 (int8): 64 bytes a group. */
 typedef struct {
-    uint32_t k, n;             /* inputs, outputs; multiples of 16 */
-    uint32_t first, stride;    /* these are outputs [first, first + n) of `stride` */
+    uint32_t k, n;          /* inputs, outputs; multiples of 16 */
+    uint32_t first, stride; /* these are outputs [first, first + n) of `stride` */
     fwn_input input;
     const void *w;             /* [n / 16][k / group][16][group] */
     const float *scale;        /* [n] int8: value of one unit of a product; else NULL */
-    const int32_t *zero_point; /* [blocks of k][stride] int8: initial value of the sums; else NULL */
+    const int32_t *zero_point; /* [blocks of k][stride] int8: initial sums; else NULL */
     const float *bias;         /* [n] or NULL */
 } fwn_mat;
 
@@ -59,7 +59,7 @@ typedef struct {
 } fwn_layer;
 
 struct fwn_model {
-    fwn_spec spec;           /* with arrays of its own */
+    fwn_spec spec; /* with arrays of its own */
     int precision;
     uint32_t Rp, Dp, Sp, Hp, Qp;
     const float *first;      /* [first_kernel][Q + 1][Rp]; row Q is "before the first sample" */
@@ -70,15 +70,16 @@ struct fwn_model {
     fwn_mulaw *codec;
     uint64_t fingerprint;
     size_t arena_bytes;
-    void *arena, *plan;      /* the weights; everything else */
+    void *arena, *plan; /* the weights; everything else */
 };
 
-/* ---- pack.c ------------------------------------------------------------------------------------ */
+/* ---- pack.c ---------------------------------------------------------------------------------- */
 
-/* Packs all tensors into the model's matrices.  Weights that every step reads go into `arena`, those
- * of past taps into `apart`; with base == NULL both only count.  FWN_BAD_TENSOR if a tensor is
- * missing, misshapen or unknown. */
-int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor *tensors, size_t count);
+/* Packs all tensors into the model's matrices.  Weights that every step reads go into `arena`,
+ * those of past taps into `apart`; with base == NULL both only count.  FWN_BAD_TENSOR if a tensor
+ * is missing, misshapen or unknown. */
+int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor *tensors,
+             size_t count);
 
 /* Outputs [first, first + n) of a matrix; both multiples of 16. */
 fwn_mat fwn_mat_part(const fwn_model *m, const fwn_mat *whole, uint32_t first, uint32_t n);

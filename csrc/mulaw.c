@@ -1,5 +1,5 @@
-/* mu-law codecs of any number of levels: their tables, and the calls.  The tables are made with
- * our own exp and log in double precision, so that every machine has the same ones. */
+/* mu-law codecs: their tables, and the public functions.  The tables are computed with exp and log
+ * defined here in double precision, so that they are equal on every machine. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,10 @@ static double ln(double x)
 {
     int e;
     double m = frexp(x, &e), sum = 0.0;
-    if (m < 0.70710678118654752) { m *= 2.0; e--; }
+    if (m < 0.70710678118654752) {
+        m *= 2.0;
+        e--;
+    }
     const double z = (m - 1.0) / (m + 1.0), zz = z * z;
     for (int i = 41; i > 0; i -= 2) sum = sum * zz + 1.0 / i;
     return 2.0 * z * sum + e * 0.69314718055994530942;
@@ -35,8 +38,8 @@ static float round_up(double x)
     return (double)f < x ? nextafterf(f, INFINITY) : f;
 }
 
-/* The magnitudes at which the code changes, ascending.  Levels lie at m = 0, 1, ... or, where their
- * number is even, halfway between those. */
+/* The magnitudes at which the code changes, ascending.  Levels lie at m = 0, 1, ... or, if their
+ * number is even, halfway between. */
 static void fill_thresholds(float *threshold, uint32_t levels)
 {
     const double mu = levels - 1.0, log_range = ln(1.0 + mu), centre = mu / 2.0;
@@ -58,7 +61,7 @@ static void fill_amplitudes(fwn_mulaw *c)
     }
 }
 
-/* ---- segments: where |x| + 1 / mu, about, has the same leading bits ----------------------------- */
+/* ---- segments: magnitudes whose |x| + offset has the same leading bits ----------------------- */
 
 static int place(const fwn_mulaw *c, float size)
 {
@@ -100,15 +103,17 @@ static void fill_segments(fwn_mulaw *c, const float *threshold, int count)
     }
 }
 
-/* ---- the codec ---------------------------------------------------------------------------------- */
+/* ---- the codec ------------------------------------------------------------------------------- */
 
 static fwn_mulaw *lay_out(fwn_arena *a, uint32_t levels, int segments)
 {
     fwn_mulaw *c = fwn_arena_take(a, 1, sizeof *c);
-    int32_t(*segment)[2] = fwn_arena_take(a, (size_t)segments, sizeof *segment);
+    int32_t (*segment)[2] = fwn_arena_take(a, (size_t)segments, sizeof *segment);
     float *amplitude = fwn_arena_take(a, levels, sizeof *amplitude);
     int16_t *sample = fwn_arena_take(a, levels, sizeof *sample);
-    if (c) *c = (fwn_mulaw){.levels = levels, .segment = segment, .amplitude = amplitude, .sample = sample};
+    if (c)
+        *c = (fwn_mulaw){
+            .levels = levels, .segment = segment, .amplitude = amplitude, .sample = sample};
     return c;
 }
 
@@ -144,7 +149,8 @@ int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out)
 
 void fwn_mulaw_destroy(fwn_mulaw *codec) { free(codec); }
 
-int fwn_mulaw_encode_f32(const fwn_mulaw *c, int isa, const float *x, size_t n, void *codes, size_t *bad)
+int fwn_mulaw_encode_f32(const fwn_mulaw *c, int isa, const float *x, size_t n, void *codes,
+                         size_t *bad)
 {
     const fwn_kernels *k = fwn_kernels_of(isa, FWN_FLOAT32);
     if (!c || (n && (!x || !codes))) return FWN_BAD_ARGUMENT;
@@ -171,7 +177,8 @@ int fwn_mulaw_encode_i16(const fwn_mulaw *c, int isa, const int16_t *x, size_t n
     return FWN_OK;
 }
 
-#define FWN_CHECKED 8192 /* codes checked at once: they are still in the first cache when used */
+#define FWN_CHECKED \
+    8192 /* codes checked at once: they stay in the L1 cache until they are decoded */
 
 /* The index of the first of n codes that is not below `levels`, or n. */
 static size_t first_bad(const fwn_mulaw *c, const void *codes, size_t n)
@@ -181,8 +188,10 @@ static size_t first_bad(const fwn_mulaw *c, const void *codes, size_t n)
     uint32_t most = 0;
     size_t i = 0;
     if (c->levels == 256 || c->levels == 65536) return n;
-    if (c->levels < 256) for (; i < n; i++) most = narrow[i] > most ? narrow[i] : most;
-    else for (; i < n; i++) most = wide[i] > most ? wide[i] : most;
+    if (c->levels < 256)
+        for (; i < n; i++) most = narrow[i] > most ? narrow[i] : most;
+    else
+        for (; i < n; i++) most = wide[i] > most ? wide[i] : most;
     if (most < c->levels) return n;
     for (i = 0; (c->levels < 256 ? narrow[i] : wide[i]) < c->levels;) i++;
     return i;
@@ -192,11 +201,13 @@ static void decode_i16(const fwn_mulaw *c, const void *codes, size_t n, int16_t 
 {
     const uint8_t *narrow = codes;
     const uint16_t *wide = codes;
-    if (c->levels <= 256) for (size_t i = 0; i < n; i++) x[i] = c->sample[narrow[i]];
-    else for (size_t i = 0; i < n; i++) x[i] = c->sample[wide[i]];
+    if (c->levels <= 256)
+        for (size_t i = 0; i < n; i++) x[i] = c->sample[narrow[i]];
+    else
+        for (size_t i = 0; i < n; i++) x[i] = c->sample[wide[i]];
 }
 
-/* To floats, or where there are none to samples. */
+/* To floats or, if that is NULL, to samples. */
 static int decode(const fwn_mulaw *c, int isa, const void *codes, size_t n, float *floats,
                   int16_t *samples, size_t *bad)
 {
@@ -216,12 +227,14 @@ static int decode(const fwn_mulaw *c, int isa, const void *codes, size_t n, floa
     return FWN_OK;
 }
 
-int fwn_mulaw_decode_f32(const fwn_mulaw *c, int isa, const void *codes, size_t n, float *x, size_t *bad)
+int fwn_mulaw_decode_f32(const fwn_mulaw *c, int isa, const void *codes, size_t n, float *x,
+                         size_t *bad)
 {
     return decode(c, isa, codes, n, x, NULL, bad);
 }
 
-int fwn_mulaw_decode_i16(const fwn_mulaw *c, int isa, const void *codes, size_t n, int16_t *x, size_t *bad)
+int fwn_mulaw_decode_i16(const fwn_mulaw *c, int isa, const void *codes, size_t n, int16_t *x,
+                         size_t *bad)
 {
     return decode(c, isa, codes, n, NULL, x, bad);
 }

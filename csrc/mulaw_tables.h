@@ -1,4 +1,4 @@
-/* What a mu-law codec of N levels is made of; see mulaw.c. */
+/* The tables of a mu-law codec, made by mulaw.c. */
 #ifndef FWN_MULAW_TABLES_H
 #define FWN_MULAW_TABLES_H
 
@@ -6,8 +6,8 @@
 
 struct fwn_mulaw {
     uint32_t levels;
-    /* |x| lies in segment (the bits of (|x| + offset) >> drop) - first, and a segment holds one
-     * threshold at most: its bits, or infinity's, and the code of what lies below it. */
+    /* |x| lies in segment (bits of (|x| + offset) >> drop) - first.  A segment holds at most one
+     * threshold: its bits, or infinity's, and the code of magnitudes below it. */
     float offset;
     int drop, first;
     int32_t (*segment)[2]; /* {threshold, code} */

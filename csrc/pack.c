@@ -5,9 +5,10 @@
 #include <string.h>
 #include "model.h"
 
-/* ---- the caller's tensors ---------------------------------------------------------------------- */
+/* ---- the caller's tensors -------------------------------------------------------------------- */
 
-/* The caller's tensors.  They are looked for from where the last one was found, and counted. */
+/* A search starts after the last tensor found; `found` counts, so that an unknown tensor is
+ * noticed. */
 typedef struct {
     const fwn_tensor *tensors;
     size_t count, next, found;
@@ -55,12 +56,16 @@ static size_t weight_bytes(int precision)
     return precision == FWN_FLOAT32 ? 4 : precision == FWN_BFLOAT16 ? 2 : 1;
 }
 
-/* Inputs whose products are summed exactly, and into how many such blocks k falls. */
-static uint32_t exact(const fwn_mat *mat) { return mat->input != FWN_INPUT_ROW ? FWN_EXACT_GATED : FWN_EXACT; }
+/* Inputs per block of an exact sum, and the number of such blocks. */
+static uint32_t exact(const fwn_mat *mat)
+{
+    return mat->input != FWN_INPUT_ROW ? FWN_EXACT_GATED : FWN_EXACT;
+}
 static uint32_t blocks(const fwn_mat *mat) { return (mat->k + exact(mat) - 1) / exact(mat); }
 
-/* Memory for a matrix in the model's precision; `gated`: see fwn_mat. */
-static fwn_mat alloc_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint32_t n, fwn_input input, int bias)
+/* Memory for a matrix in the model's precision. */
+static fwn_mat alloc_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint32_t n,
+                         fwn_input input, int bias)
 {
     fwn_mat mat = {.k = k, .n = n, .stride = n, .input = input};
     mat.w = fwn_arena_take(arena, (size_t)k * n, weight_bytes(m->precision));
@@ -92,14 +97,16 @@ size_t fwn_mat_bytes(const fwn_model *m, const fwn_mat *mat)
 
 /* ---- weights --------------------------------------------------------------------------------- */
 
-/* Where output o stands: two halves of `half` (tanh, sigmoid) are padded apart; 0: no halves. */
+/* Padded position of output o.  Two halves of `half` outputs (tanh, sigmoid) are padded apart; 0:
+ * no halves. */
 static uint32_t place(uint32_t o, uint32_t half)
 {
     return half && o >= half ? fwn_pad(half) + o - half : o;
 }
 
-/* The upper half of the float nearest to w, ties to the larger, that has `lower` as its lower half.
- * Never denormal, which would be slow: 0, or with a lower half the smallest normal number. */
+/* The upper half of the float that is nearest to w among those with this lower half, ties to the
+ * larger magnitude.  Denormals, which are slow, become 0, or with a lower half the least normal
+ * number. */
 static uint16_t to_bf16(float w, uint16_t lower)
 {
     uint32_t bits;
@@ -116,7 +123,7 @@ static int8_t to_int8(float w, float scale)
     return scale > 0.0f ? (int8_t)((w / scale + round) - round) : 0;
 }
 
-/* The weight of input k for output n; int8: mat->scale is known. */
+/* The weight of input k for output n; int8: mat->scale is final. */
 static void put(const fwn_model *m, const fwn_mat *mat, uint32_t k, uint32_t n, float w)
 {
     static const uint32_t groups[FWN_PRECISIONS] = {1, 2, 4};
@@ -128,11 +135,12 @@ static void put(const fwn_model *m, const fwn_mat *mat, uint32_t k, uint32_t n, 
     if (m->precision != FWN_INT8) return;
     const int8_t q = to_int8(w, mat->scale[n]);
     ((int8_t *)mat->w)[at] = q;
-    ((int32_t *)mat->zero_point)[k / exact(mat) * mat->n + n] -= q * (mat->input != FWN_INPUT_ROW ? FWN_OFFSET_GATED : FWN_OFFSET);
+    ((int32_t *)mat->zero_point)[k / exact(mat) * mat->n + n] -=
+        q * (mat->input != FWN_INPUT_ROW ? FWN_OFFSET_GATED : FWN_OFFSET);
 }
 
-/* int8: raises the outputs' scales to what their largest weights need.  First for all parts of a
- * matrix, then `fill` for all, then `finish`. */
+/* int8: raises each output's scale to max |w| / 127.  Order: `measure` for all parts of a matrix,
+ * `fill` for all, `finish`. */
 static void measure(const fwn_mat *mat, const conv *c, uint32_t tap, uint32_t half)
 {
     for (uint32_t o = 0; mat->scale && o < c->outs; o++) {
@@ -144,15 +152,17 @@ static void measure(const fwn_mat *mat, const conv *c, uint32_t tap, uint32_t ha
     }
 }
 
-/* One tap of a convolution into mat, its inputs from k0 on. */
-static void fill(const fwn_model *m, fwn_mat *mat, const conv *c, uint32_t tap, uint32_t k0, uint32_t half)
+/* Stores one tap of a convolution as inputs k0 and following of mat. */
+static void fill(const fwn_model *m, fwn_mat *mat, const conv *c, uint32_t tap, uint32_t k0,
+                 uint32_t half)
 {
     for (uint32_t o = 0; o < c->outs; o++)
         for (uint32_t i = 0; i < c->ins; i++)
-            put(m, mat, k0 + i, place(o, half), c->weight[((size_t)o * c->ins + i) * c->taps + tap]);
+            put(m, mat, k0 + i, place(o, half),
+                c->weight[((size_t)o * c->ins + i) * c->taps + tap]);
 }
 
-/* int8: the unit of a gate's outputs, 1/127, goes into the scales. */
+/* int8: folds the unit of gates' outputs, 1/127, into the scales. */
 static void finish(const fwn_mat *mat)
 {
     for (uint32_t n = 0; mat->scale && mat->input != FWN_INPUT_ROW && n < mat->n; n++)
@@ -161,13 +171,14 @@ static void finish(const fwn_mat *mat)
 
 static void add_bias(fwn_mat *mat, const conv *c, uint32_t half)
 {
-    for (uint32_t o = 0; c->bias && o < c->outs; o++) ((float *)mat->bias)[place(o, half)] += c->bias[o];
+    for (uint32_t o = 0; c->bias && o < c->outs; o++)
+        ((float *)mat->bias)[place(o, half)] += c->bias[o];
 }
 
 /* ---- layers ---------------------------------------------------------------------------------- */
 
-static fwn_mat pack(const fwn_model *m, fwn_arena *arena, source *src, const char *name, uint32_t outs,
-                    uint32_t ins, fwn_input input)
+static fwn_mat pack(const fwn_model *m, fwn_arena *arena, source *src, const char *name,
+                    uint32_t outs, uint32_t ins, fwn_input input)
 {
     const conv c = find_conv(src, name, outs, ins, 1);
     fwn_mat mat = alloc_mat(m, arena, fwn_pad(ins), fwn_pad(outs), input, 1);
@@ -199,8 +210,8 @@ static void pack_first(fwn_model *m, fwn_arena *arena, source *src)
     if (bias) memcpy((float *)m->first_bias, bias, s->residual * sizeof(float));
 }
 
-/* In reading order: the current tap and the residual product of each layer; the past taps, which
- * are read once in many samples, stand apart. */
+/* Weights lie in the order in which a step reads them: current tap, residual.  Past taps, which are
+ * read once in many samples, lie in `apart`. */
 static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *apart, source *src)
 {
     const fwn_spec *s = &m->spec;
@@ -211,14 +222,16 @@ static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *ap
     const conv c = find_conv(src, name, 2 * d, s->residual, layer->taps);
     for (uint32_t j = 0; j < layer->taps; j++) {
         fwn_mat *tap = &layer->tap[j];
-        *tap = alloc_mat(m, j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp, FWN_INPUT_ROW, j == 0);
+        *tap = alloc_mat(m, j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp, FWN_INPUT_ROW,
+                         j == 0);
         if (!arena->base) continue;
         measure(tap, &c, j, d);
         fill(m, tap, &c, j, 0, d);
         if (j == 0) add_bias(tap, &c, d);
     }
     snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
-    if (l + 1 < s->layers) layer->residual = pack(m, arena, src, name, s->residual, d, FWN_INPUT_GATE);
+    if (l + 1 < s->layers)
+        layer->residual = pack(m, arena, src, name, s->residual, d, FWN_INPUT_GATE);
 }
 
 static void pack_skip(fwn_model *m, fwn_arena *arena, source *src)
@@ -240,7 +253,8 @@ static void pack_skip(fwn_model *m, fwn_arena *arena, source *src)
     finish(&m->skip);
 }
 
-int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor *tensors, size_t count)
+int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor *tensors,
+             size_t count)
 {
     source src = {tensors, count, 0, 0, FWN_OK};
     pack_first(m, arena, &src);

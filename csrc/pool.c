@@ -36,7 +36,8 @@ static void *helper_loop(void *argument)
     (void)fwn_set_mode(); /* never restored: this thread runs no code of the host */
     while (!atomic_load_explicit(&p->quit, memory_order_relaxed)) {
         const uint32_t called = atomic_load_explicit(&p->called, memory_order_acquire);
-        if (called != answered) atomic_store_explicit(&p->ready, answered = called, memory_order_release);
+        if (called != answered)
+            atomic_store_explicit(&p->ready, answered = called, memory_order_release);
         if (signal_pending(p->start)) {
             signal_wait(p->start);
             p->work(p->argument);
@@ -50,8 +51,8 @@ static void *helper_loop(void *argument)
     return NULL;
 }
 
-/* The helper blocks all of the host's POSIX signals except faults: a blocked fault would end the process
- * without running the host's handler. */
+/* The helper blocks all of the host's POSIX signals except faults: a blocked fault would end the
+ * process without running the host's handler. */
 static int start_thread(fwn_pool *p)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};

@@ -1,21 +1,22 @@
-/* The helper thread of a stream, and the signals by which leader and helper alternate.  The leader is the
- * thread in fwn_run; the helper is created once and sleeps between runs.  Within a run both poll, at the
- * distance of a cache line. */
+/* The helper thread of a stream, and the signals by which leader and helper alternate.  The leader
+ * is the thread in fwn_run; the helper is created once and sleeps between runs.  Within a run both
+ * poll, at the distance of a cache line. */
 #ifndef FWN_POOL_H
 #define FWN_POOL_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define FWN_LINE 128       /* bytes that a CPU may fetch together: each counter has them for itself */
+#define FWN_LINE 128 /* bytes that a CPU may fetch together: each counter has them for itself */
 #define FWN_POLLS 40000000 /* polls in a second, about */
-#define FWN_PATIENCE (FWN_POLLS / 2500) /* after so many another program must have the helper's core */
+#define FWN_PATIENCE \
+    (FWN_POLLS / 2500) /* after so many another program must have the helper's core */
 #ifndef FWN_LINGER
 #define FWN_LINGER (FWN_POLLS / 10000) /* polls without a run until the helper sleeps */
 #endif
 
-/* A counter with release and acquire.  One thread posts, one other waits; memory written before a post
- * can be read after the wait for it. */
+/* A counter with release and acquire.  One thread posts, one other waits; memory written before a
+ * post can be read after the wait for it. */
 typedef struct {
     char apart[FWN_LINE];
     _Atomic uint32_t posted;
@@ -25,13 +26,14 @@ typedef struct {
 
 typedef struct fwn_pool fwn_pool;
 
-/* A helper that calls work(argument) for each post of `start` that work itself does not wait for.  NULL
- * if there is no memory or no thread to be had. */
+/* A helper that calls work(argument) for each post of `start` that work itself does not wait for.
+ * NULL if there is no memory or no thread to be had. */
 fwn_pool *fwn_pool_create(void (*work)(void *), void *argument, fwn_signal *start);
 void fwn_pool_destroy(fwn_pool *pool);
 
-/* The leader calls the helper, without waiting for it, and may post once it is ready; it stays ready until
- * it is dismissed.  After a fork there is no helper in the child: it is never ready there. */
+/* The leader calls the helper, without waiting for it, and may post once it is ready; it stays
+ * ready until it is dismissed.  After a fork there is no helper in the child: it is never ready
+ * there. */
 void fwn_pool_call(fwn_pool *pool);
 int fwn_pool_ready(const fwn_pool *pool);
 void fwn_pool_dismiss(fwn_pool *pool);

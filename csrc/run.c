@@ -5,7 +5,7 @@
 
 #define FWN_REST 0.25 /* seconds without a helper that was late: another program uses its core */
 
-/* ---- the helper -------------------------------------------------------------------------------- */
+/* ---- the helper ------------------------------------------------------------------------------ */
 
 double fwn_seconds(void)
 {
@@ -14,8 +14,8 @@ double fwn_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Calls the helper; with `wait`, until it is ready or for a fortieth of a second.  Returns whether it is
- * ready: it may still become so during the run. */
+/* Calls the helper; with `wait`, until it is ready or for a fortieth of a second.  Returns whether
+ * it is ready: it may still become so during the run. */
 static int call_helper(fwn_stream *s, int wait)
 {
     s->share[0].waited = 0;
@@ -33,7 +33,7 @@ static void dismiss_helper(fwn_stream *s)
     if (s->share[0].waited > s->patience) s->alone_until = fwn_seconds() + FWN_REST;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 static int run_blocks(fwn_stream *s, const fwn_io *io)
 {
@@ -59,7 +59,7 @@ fwn_run_status fwn_run_steps(fwn_stream *s, const fwn_io *io, uint32_t threads, 
     return status;
 }
 
-/* ---- fwn_run ----------------------------------------------------------------------------------- */
+/* ---- fwn_run --------------------------------------------------------------------------------- */
 
 static int check_io(const fwn_stream *s, const fwn_io *io)
 {

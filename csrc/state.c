@@ -1,7 +1,7 @@
 /* States: one row of a stream as bytes, the same on every machine and instruction set.
  *
- * Little-endian, 4-byte words: this header, first_kernel - 1 history codes, then per layer [past][R]
- * floats, oldest first, then the hash of everything before it. */
+ * Little-endian, 4-byte words: this header, first_kernel - 1 history codes, then per layer
+ * [past][R] floats, oldest first, then the hash of everything before it. */
 #include <string.h>
 #include "stream.h"
 
@@ -20,7 +20,8 @@ typedef struct {
 
 static size_t state_size(const fwn_model *m)
 {
-    size_t size = sizeof(state_header) + (m->spec.first_kernel - 1) * sizeof(uint32_t) + sizeof(uint64_t);
+    size_t size =
+        sizeof(state_header) + (m->spec.first_kernel - 1) * sizeof(uint32_t) + sizeof(uint64_t);
     for (uint32_t l = 0; l < m->spec.layers; l++)
         size += (size_t)m->layers[l].past * m->spec.residual * sizeof(float);
     return size;
@@ -55,7 +56,7 @@ int fwn_state_save(fwn_stream *s, uint32_t row, void *bytes, size_t *size)
     const fwn_row *r = &s->row[row];
     if (r->torn) return fwn_leave(s, FWN_FORKED);
     const state_header head = {state_magic, FWN_STATE_VERSION, m->fingerprint, r->seed, r->step,
-                             r->id,       r->next,           r->begun,       0};
+                               r->id,       r->next,           r->begun,       0};
     char *at = bytes;
     memcpy(at, &head, sizeof head);
     memcpy(at + sizeof head, r->history, history);
@@ -65,8 +66,8 @@ int fwn_state_save(fwn_stream *s, uint32_t row, void *bytes, size_t *size)
     return fwn_leave(s, FWN_OK);
 }
 
-/* Everything about the bytes that can be wrong is found here.  The floats may be any: they are
- * only ever added and multiplied. */
+/* Checks everything that indexes memory or identifies the model.  The floats may have any value:
+ * they are only added and multiplied. */
 static int check_state(const fwn_stream *s, const char *at, size_t size, state_header *head)
 {
     const fwn_model *m = s->model;

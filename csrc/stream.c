@@ -3,9 +3,10 @@
 #include <string.h>
 #include "stream.h"
 
-/* ---- create ------------------------------------------------------------------------------------ */
+/* ---- create ---------------------------------------------------------------------------------- */
 
-/* Rows of k inputs (fwn_act).  Bytes after k in a row's last cache line stay 0: AMX multiplies them. */
+/* Rows of k inputs (fwn_act).  Bytes after k in a row's last cache line stay 0: AMX multiplies
+ * them. */
 static fwn_act alloc_rows(const fwn_stream *s, fwn_arena *arena, size_t rows, uint32_t k)
 {
     const int int8 = s->model->precision == FWN_INT8;
@@ -68,7 +69,8 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     if (s->threads > 1) {
         lay_out_share(s, arena, &s->share[0]);
         lay_out_share(s, arena, &s->share[1]);
-        if (m->skip.k <= FWN_EXACT_GATED) s->skip_sums = fwn_arena_take(arena, 4 * m->Sp, sizeof(float));
+        if (m->skip.k <= FWN_EXACT_GATED)
+            s->skip_sums = fwn_arena_take(arena, 4 * m->Sp, sizeof(float));
     }
     /* AMX reads whole tiles: rows after the last one. */
     fwn_arena_take(arena, FWN_TILED_ROWS, s->whole.wide[1].stride + s->z.stride);
@@ -77,7 +79,9 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
 /* Sizes of a stream, no memory. */
 static fwn_stream planned(const fwn_model *model, uint32_t batch, uint32_t threads)
 {
-    return (fwn_stream){.model = model, .batch = batch, .threads = threads,
+    return (fwn_stream){.model = model,
+                        .batch = batch,
+                        .threads = threads,
                         .block = batch < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / batch : 1};
 }
 
@@ -120,9 +124,11 @@ static int allocate(fwn_stream *s)
     return FWN_OK;
 }
 
-int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads, fwn_stream **out)
+int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads,
+                      fwn_stream **out)
 {
-    if (!model || !out || batch < 1 || batch > 65536 || threads < 1 || threads > 2) return FWN_BAD_ARGUMENT;
+    if (!model || !out || batch < 1 || batch > 65536 || threads < 1 || threads > 2)
+        return FWN_BAD_ARGUMENT;
     if (!fwn_kernels_of(isa, model->precision)) return FWN_BAD_ISA;
     fwn_stream *s = calloc(1, sizeof *s);
     if (!s) return FWN_NO_MEMORY;
@@ -151,7 +157,7 @@ void fwn_stream_destroy(fwn_stream *s)
     free(s);
 }
 
-/* ---- threads ----------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 uint32_t fwn_stream_threads(const fwn_stream *s)
 {
@@ -167,7 +173,7 @@ int fwn_stream_set_threads(fwn_stream *s, uint32_t threads)
     return fwn_leave(s, FWN_OK);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 int fwn_stream_reset(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
 {
@@ -189,8 +195,8 @@ int fwn_stream_begin(fwn_stream *s, uint32_t row, uint32_t code)
     return fwn_leave(s, FWN_OK);
 }
 
-/* The fork may have caught a write position between two values.  Any valid one will do, because all of the
- * past is written again.  The helper is not in this process, so its call is dismissed. */
+/* The fork may have caught a write position between two values.  Any valid one will do, because all
+ * of the past is written again.  The helper is not in this process, so its call is dismissed. */
 int fwn_stream_forked(fwn_stream *s)
 {
     if (!s) return FWN_BAD_ARGUMENT;
@@ -209,4 +215,3 @@ int fwn_stream_info(const fwn_stream *s, uint32_t row, fwn_row_info *out)
     *out = (fwn_row_info){r->seed, r->step, r->id, r->begun};
     return FWN_OK;
 }
-

@@ -1,5 +1,5 @@
-/* The state of a stream.  B is its batch, the number of rows generated in step; a letter with p is a
- * padded size (model.h).  A row of a matrix product is a vector of one (time, batch member); rows
+/* The state of a stream.  B is its batch, the number of rows generated in step; a letter with p is
+ * a padded size (model.h).  A row of a matrix product is a vector of one (time, batch member); rows
  * stand in order of time, batch members of the same time beside one another. */
 #ifndef FWN_STREAM_H
 #define FWN_STREAM_H
@@ -8,7 +8,7 @@
 #include "dispatch.h"
 #include "pool.h"
 
-/* One row of the batch.  Atomic is what fwn_stream_info reads, perhaps during a run. */
+/* One row of the batch.  fwn_stream_info may read the atomic fields during a run. */
 typedef struct {
     _Atomic uint64_t seed, step; /* steps since reset */
     _Atomic uint32_t id;         /* random stream */
@@ -20,7 +20,7 @@ typedef struct {
 
 /* The past of a layer. */
 typedef struct {
-    fwn_act ring;   /* [slots][B] rows of Rp: the layer's inputs, `past` samples and a block */
+    fwn_act ring; /* [slots][B] rows of Rp: the layer's inputs, `past` samples and a block */
     uint32_t slots;
     uint32_t write_slot; /* of the next sample */
     uint32_t ahead; /* samples for which past taps are computed at once: at most the dilation */
@@ -41,43 +41,46 @@ typedef struct {
 struct fwn_stream {
     const fwn_model *model;
     const fwn_kernels *kernels;
-    uint32_t batch;   /* B */
-    uint32_t block;   /* samples in a block, at most */
-    fwn_row *row;     /* [B] */
-    fwn_past *past;   /* [L] */
-    uint64_t clock;   /* samples fed since creation; decides when past taps are computed ahead */
-    uint32_t *in;     /* [B][first_kernel - 1 + block] codes fed in this block */
-    float *x;         /* [block * B][Rp] residual stream */
-    float *h;         /* [block * B][2Dp] before the gate */
-    fwn_act z;        /* [block * B] rows of L * Dp: after the gates */
-    float *skip;      /* [block * B][Sp] */
-    float *hidden;    /* [block * B][Hp] */
-    float *logits;    /* [block * B][Qp] */
-    float *weight;    /* [Qp] softmax weights of one row */
+    uint32_t batch;     /* B */
+    uint32_t block;     /* samples in a block, at most */
+    fwn_row *row;       /* [B] */
+    fwn_past *past;     /* [L] */
+    uint64_t clock;     /* samples fed since creation; decides when past taps are computed ahead */
+    uint32_t *in;       /* [B][first_kernel - 1 + block] codes fed in this block */
+    float *x;           /* [block * B][Rp] residual stream */
+    float *h;           /* [block * B][2Dp] before the gate */
+    fwn_act z;          /* [block * B] rows of L * Dp: after the gates */
+    float *skip;        /* [block * B][Sp] */
+    float *hidden;      /* [block * B][Hp] */
+    float *logits;      /* [block * B][Qp] */
+    float *weight;      /* [Qp] softmax weights of one row */
     fwn_share whole;    /* of a single thread ... */
     fwn_share share[2]; /* ... of the leader and the helper */
     float *skip_sums;   /* [4 * Sp] partial sums of the helper's skip product; or NULL */
     uint32_t n;         /* samples of the block in hand, for the helper */
     _Atomic uint32_t threads; /* 1, or 2: with the helper while it is ready */
     int wait_for_helper; /* two threads were requested: a run starts when the helper is ready */
-    uint32_t patience;  /* polls after which the leader takes the helper for late ... */
-    double alone_until; /* ... and runs without it until this time in seconds; 0: it does not */
-    fwn_pool *pool;     /* NULL: there is no helper */
+    uint32_t patience;   /* polls after which the leader takes the helper for late ... */
+    double alone_until;  /* ... and runs without it until this time in seconds; 0: it does not */
+    fwn_pool *pool;      /* NULL: there is no helper */
     atomic_flag busy;
     void *arena;
     fwn_signal signal[2]; /* the leader's and the helper's */
 };
 
-/* ---- one call at a time ------------------------------------------------------------------------ */
+/* ---- one call at a time ---------------------------------------------------------------------- */
 
-static inline int fwn_enter(fwn_stream *s) { return atomic_flag_test_and_set(&s->busy) ? FWN_BUSY : FWN_OK; }
+static inline int fwn_enter(fwn_stream *s)
+{
+    return atomic_flag_test_and_set(&s->busy) ? FWN_BUSY : FWN_OK;
+}
 static inline int fwn_leave(fwn_stream *s, int result)
 {
     atomic_flag_clear(&s->busy);
     return result;
 }
 
-/* ---- the past of a row of the batch ------------------------------------------------------------- */
+/* ---- the past of a row of the batch ---------------------------------------------------------- */
 
 /* Sample i, oldest first, of the past of a layer and row. */
 static inline fwn_act fwn_past_row(const fwn_stream *s, uint32_t layer, uint32_t row, uint32_t i)
@@ -98,7 +101,7 @@ static inline void fwn_discard_ahead(fwn_stream *s)
     for (uint32_t l = 0; l < s->model->spec.layers; l++) s->past[l].ready = 0;
 }
 
-/* ---- run.c ------------------------------------------------------------------------------------- */
+/* ---- run.c ----------------------------------------------------------------------------------- */
 
 typedef struct {
     int error;       /* fwn_error */
@@ -106,16 +109,16 @@ typedef struct {
     uint32_t waited; /* polls of the leader's longest wait for the helper */
 } fwn_run_status;
 
-/* Steps of a stream that the caller has for itself, with checked arguments, in the floating-point mode of
- * float_mode.h.  With two threads and `wait` the first step waits until the helper is ready, for a
- * fortieth of a second at most. */
+/* Steps of a stream that the caller has for itself, with checked arguments, in the floating-point
+ * mode of float_mode.h.  With two threads and `wait` the first step waits until the helper is
+ * ready, for a fortieth of a second at most. */
 fwn_run_status fwn_run_steps(fwn_stream *s, const fwn_io *io, uint32_t threads, int wait);
 double fwn_seconds(void);
 
-/* ---- threads.c --------------------------------------------------------------------------------- */
+/* ---- threads.c ------------------------------------------------------------------------------- */
 
-/* Starts the helper of a stream laid out for two threads, if there can be one, and sets s->threads to the
- * faster number.  All rows must be reset afterwards. */
+/* Starts the helper of a stream laid out for two threads, if there can be one, and sets s->threads
+ * to the faster number.  All rows must be reset afterwards. */
 void fwn_threads_create(fwn_stream *s);
 
 #endif

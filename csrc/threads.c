@@ -1,6 +1,6 @@
-/* Two threads for a stream: which outputs each computes, and whether the second one pays.  The leader is
- * the thread that calls fwn_run and has the chain of layers; the helper (pool.h) has past taps and part of
- * the head.  kernels/second_thread.h has the exchange between them. */
+/* Two threads for a stream: which outputs each computes, and whether the second one pays.  The
+ * leader is the thread that calls fwn_run and has the chain of layers; the helper (pool.h) has past
+ * taps and part of the head. kernels/second_thread.h has the exchange between them. */
 #include <math.h>
 #include <time.h>
 #include "float_mode.h"
@@ -8,13 +8,13 @@
 
 #define FWN_TRIES 4 /* to measure both threads */
 
-/* ---- shares ------------------------------------------------------------------------------------ */
+/* ---- shares ---------------------------------------------------------------------------------- */
 
 static double weights(const fwn_mat *mat) { return (double)mat->k * mat->n; }
 
-/* The leader computes outputs [0, n) of the skip product, with n such that both threads read as many
- * weights.  n is a multiple of 16 in [0, Sp].  Where the past taps, which are the helper's, outweigh
- * everything else, as with long kernels, the leader has the whole product. */
+/* The leader computes outputs [0, n) of the skip product, with n such that both threads read as
+ * many weights. n is a multiple of 16 in [0, Sp].  Where the past taps, which are the helper's,
+ * outweigh everything else, as with long kernels, the leader has the whole product. */
 static uint32_t leaders_skip(const fwn_stream *s)
 {
     const fwn_model *m = s->model;
@@ -53,10 +53,11 @@ static void help(void *stream)
     if (s->kernels->end) s->kernels->end();
 }
 
-/* ---- measuring --------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 /* Seconds of a run of so many steps, the best of three, and the longest wait in it; infinite if the
- * helper was late or not ready.  A first run fills the caches: each thread reads its own weights. */
+ * helper was late or not ready.  A first run fills the caches: each thread reads its own
+ * weights. */
 static double measure(fwn_stream *s, uint32_t threads, uint32_t steps, uint32_t *waited)
 {
     const fwn_io io = {.n = steps, .temperature = 1.0f};

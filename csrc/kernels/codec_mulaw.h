@@ -1,5 +1,5 @@
-/* mu-law coding on 16 lanes (docs/arithmetic.md, "mu-law"): one look-up of the nearest threshold and one
- * comparison. */
+/* mu-law coding on 16 lanes (docs/arithmetic.md, "mu-law"): one look-up of the nearest threshold
+ * and one comparison. */
 #ifndef FWN_CODEC_MULAW_H
 #define FWN_CODEC_MULAW_H
 
@@ -13,7 +13,8 @@ static inline vi mulaw_code(const fwn_mulaw *c, vf x)
     const vf size = vf_min(vf_max(x, vf_sub(zero, x)), vf_set(1.0f));
     const vi place = vi_sra(vi_bitcast(vf_add(size, vf_set(c->offset))), c->drop);
     vi threshold, below;
-    vi_gather2((const int32_t(*)[2])c->segment, vi_sub(place, vi_set(c->first)), &threshold, &below);
+    vi_gather2((const int32_t (*)[2])c->segment, vi_sub(place, vi_set(c->first)), &threshold,
+               &below);
     const vm is_below = vf_lt(size, vf_bitcast(threshold));
     const vi code = vi_select(is_below, below, vi_add(below, vi_set(1)));
     return vi_select(vf_lt(x, zero), vi_sub(vi_set((int32_t)c->levels - 1), code), code);
@@ -74,7 +75,8 @@ static void decode_f32(const fwn_mulaw *c, const void *codes, size_t n, float *x
     const uint16_t *wide = codes;
     const int is_narrow = c->levels <= 256;
     size_t i = 0;
-    for (; i < n && (uintptr_t)(x + i) % 64; i++) x[i] = c->amplitude[is_narrow ? narrow[i] : wide[i]];
+    for (; i < n && (uintptr_t)(x + i) % 64; i++)
+        x[i] = c->amplitude[is_narrow ? narrow[i] : wide[i]];
     for (; i + 16 <= n; i += 16) {
         __builtin_prefetch((const char *)codes + (is_narrow ? i : 2 * i) + FWN_FETCH_AHEAD);
         __builtin_prefetch((const char *)(x + i) + FWN_FETCH_AHEAD, 1);

@@ -14,7 +14,8 @@
  * fastwavenet/training/model.py in PyTorch.
  *
  * A row is a vector of one (time, batch member).  A generated sample is a block of one time step;
- * priming and scoring are blocks of many.  Results do not depend on how steps are cut into blocks. */
+ * priming and scoring are blocks of many.  Results do not depend on how steps are cut into
+ * blocks. */
 #include "vmath.h"
 #if FWN_PRECISION == 0
 #include "mat_f32.h"
@@ -54,7 +55,8 @@ static void gate(fwn_stream *s, uint32_t l, size_t rows)
 static fwn_act relu(fwn_act to, float *row, const float *x, size_t rows, uint32_t n)
 {
     for (size_t i = 0; i < rows; i++, x += n) {
-        for (uint32_t k = 0; k < n; k += 16) vf_store(row + k, vf_max(vf_set(0.0f), vf_load(x + k)));
+        for (uint32_t k = 0; k < n; k += 16)
+            vf_store(row + k, vf_max(vf_set(0.0f), vf_load(x + k)));
         act_store(act_from(to, i), row, n);
     }
     return to;
@@ -73,7 +75,8 @@ static void head(fwn_stream *s, fwn_share *share, size_t rows)
     mat_mul(s->logits + share->output.first, &share->output, x, rows, FWN_NO_START);
 }
 
-/* n samples of every row of the batch, `done` samples into the run; n is 1 unless they are forced. */
+/* n samples of every row of the batch, `done` samples into the run; n is 1 unless they are
+ * forced. */
 static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
 {
     const fwn_model *m = s->model;
@@ -135,9 +138,11 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
 
 /* fwn_kernels_<isa>_<precision>: the functions compiled in this file (dispatch.h). */
 #define FWN_NAME(isa, precision) fwn_kernels_##isa##_##precision
-#define FWN_TABLE(isa, precision)                                                           \
-    const fwn_kernels FWN_NAME(isa, precision) = {                                          \
+/* clang-format off */
+#define FWN_TABLE(isa, precision) \
+    const fwn_kernels FWN_NAME(isa, precision) = { \
         .block = run_block, .helper_block = helper_block, .begin = FWN_BEGIN, .end = FWN_END, \
-        .store = act_store, .load = act_load,                                               \
+        .store = act_store, .load = act_load, \
         .encode_f32 = encode_f32, .encode_i16 = encode_i16, .decode_f32 = decode_f32};
+/* clang-format on */
 #define FWN_KERNELS(isa) FWN_TABLE(isa, FWN_PRECISION)

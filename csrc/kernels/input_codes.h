@@ -13,7 +13,8 @@ static void gather_codes(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_
         uint32_t *in = s->in + (size_t)b * width;
         for (uint32_t i = 0; i < before; i++) in[i] = row->history[i];
         in[before] = row->next;
-        for (uint32_t i = 1; i < n; i++) in[before + i] = io->forced[(size_t)b * io->n + done + i - 1];
+        for (uint32_t i = 1; i < n; i++)
+            in[before + i] = io->forced[(size_t)b * io->n + done + i - 1];
         for (uint32_t i = 0; i < before; i++) row->history[i] = in[n + i];
     }
 }

@@ -1,5 +1,6 @@
-/* The number format bfloat16: weights are the upper halves of floats, in pairs of inputs.  The second
- * of a pair is used with the first as its lower half, which its rounding accounts for (pack.c). */
+/* The number format bfloat16: weights are the upper halves of floats, in pairs of inputs.  The
+ * second of a pair is used with the first as its lower half, which its rounding accounts for
+ * (pack.c). */
 #ifndef FWN_WEIGHTS_H
 #define FWN_WEIGHTS_H
 

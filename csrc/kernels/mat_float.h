@@ -1,5 +1,5 @@
 /* Matrix times rows in float32.  Outputs in lanes, inputs broadcast, four partial sums per output:
- * y = ((((start + bias) + p0) + p1) + p2) + p3, p_i over k = i, i + 4, ... (docs/arithmetic.md).
+ * y = ((((start + bias) + p0) + p1) + p2) + p3, p_i over k = i, i + 4, ...  (docs/arithmetic.md).
  * `start` may be y itself, or absent.  mat_weights of the number format widens the weights. */
 #ifndef FWN_MAT_H
 #define FWN_MAT_H
@@ -25,16 +25,15 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
         vf_store((float *)row.at + i, vf_gate(vf_load(a + i), vf_load(b + i)));
 }
 
-/* One row, inputs [k, until), `panels` panels: all four partial sums at once, enough in flight to hide
- * the latency of fma. */
-FWN_INLINE void add_row(vf p[FWN_PARTS][FWN_ROW_PANELS], const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
-                        size_t n, const int panels)
+/* One row, inputs [k, until), `panels` panels: all four partial sums at once, enough in flight to
+ * hide the latency of fma. */
+FWN_INLINE void add_row(vf p[FWN_PARTS][FWN_ROW_PANELS], const fwn_mat *m, const float *x,
+                        uint32_t k, uint32_t until, size_t n, const int panels)
 {
     for (; k < until; k += FWN_PARTS)
         EACH(i, FWN_PARTS) {
             const vf xk = vf_set(x[k + i]);
-            EACH(j, panels)
-                p[i][j] = vf_fma(xk, mat_weights(m, n + 16 * j, k, i), p[i][j]);
+            EACH(j, panels) p[i][j] = vf_fma(xk, mat_weights(m, n + 16 * j, k, i), p[i][j]);
         }
 }
 
@@ -52,10 +51,10 @@ FWN_INLINE void mul_row(float *y, const fwn_mat *m, fwn_act row, fwn_rows start,
     }
 }
 
-/* A microkernel: `rows` rows, `panels` panels, whose sums stay in registers.  One partial sum after the
- * other; each weight is used for all rows. */
+/* A microkernel: `rows` rows, `panels` panels, whose sums stay in registers.  One partial sum after
+ * the other; each weight is used for all rows. */
 FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
-                         const int panels, const int rows)
+                          const int panels, const int rows)
 {
     const float *from = (const float *)x.at;
     const size_t stride = x.stride / sizeof *from;
@@ -66,8 +65,7 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
         for (uint32_t k = 0; k < m->k; k += FWN_PARTS)
             EACH(j, panels) {
                 const vf wk = mat_weights(m, n + 16 * j, k, i);
-                EACH(r, rows)
-                    p[r][j] = vf_fma(vf_set(from[r * stride + k + i]), wk, p[r][j]);
+                EACH(r, rows) p[r][j] = vf_fma(vf_set(from[r * stride + k + i]), wk, p[r][j]);
             }
         EACH(r, rows)
             EACH(j, panels) {
@@ -104,8 +102,8 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
     if (n < m->n) mul_panels(y, m, x, rows, start, n, 1);
 }
 
-/* The same for one row, last outputs first.  A matrix that is read in alternating directions finds its
- * most recently read weights in the cache. */
+/* The same for one row, last outputs first.  A matrix that is read in alternating directions finds
+ * its most recently read weights in the cache. */
 static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
 {
     size_t n = m->n;
@@ -116,10 +114,13 @@ static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start
 
 /* The same for one row whose inputs arrive in parts: sums_begin initialises `sums` [n / 16][4][16],
  * sums_add adds inputs [k, until), ascending, sums_end stores the y of mat_mul. */
-static void sums_begin(float *sums, const fwn_mat *m) { memset(sums, 0, m->n * FWN_PARTS * sizeof(float)); }
+static void sums_begin(float *sums, const fwn_mat *m)
+{
+    memset(sums, 0, m->n * FWN_PARTS * sizeof(float));
+}
 
-FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const float *x, uint32_t k, uint32_t until,
-                           size_t n, const int panels)
+FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const float *x, uint32_t k,
+                           uint32_t until, size_t n, const int panels)
 {
     vf p[FWN_PARTS][FWN_ROW_PANELS];
     EACH(i, FWN_PARTS)

@@ -1,6 +1,6 @@
-/* The number format int8: weights of 8 bits with a scale per output, times rows of integers (quant_i8.h).
- * Integer products are summed exactly, FWN_EXACT inputs at a time, so that any order gives the same bits
- * (docs/arithmetic.md, "int8"):
+/* The number format int8: weights of 8 bits with a scale per output, times rows of integers
+ * (quant_i8.h).  Integer products are summed exactly, FWN_EXACT inputs at a time, so that any order
+ * gives the same bits (docs/arithmetic.md, "int8"):
  *   y = start + bias;  for each block of k:  y = fma(sum, scale[n] * scale of the row, y)
  * `gated`, a constant where the code is inlined, selects gates' outputs as inputs. */
 #ifndef FWN_MAT_H
@@ -16,8 +16,9 @@ FWN_INLINE vi mat_group(const char *x)
     return vi_set(bytes);
 }
 
-/* sum[rows][panels] += exact products of `count` inputs.  Low and high bytes have sums of their own, and so
- * have the even and odd groups of gates' outputs: enough sums in flight to hide the latency. */
+/* sum[rows][panels] += exact products of `count` inputs.  Low and high bytes have sums of their
+ * own, and so have the even and odd groups of gates' outputs: enough sums in flight to hide the
+ * latency. */
 FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, size_t stride,
                           uint32_t count, const int panels, const int rows, const int gated)
 {
@@ -44,7 +45,7 @@ FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, s
 
 /* A microkernel: a fixed number of rows and panels, whose sums stay in registers. */
 FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
-                         const int panels, const int rows, const int gated)
+                          const int panels, const int rows, const int gated)
 {
     const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
     const int32_t *zero_point = m->zero_point + n;
@@ -57,12 +58,14 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
         vi sum[16];
         EACH(r, rows)
             EACH(j, panels) sum[r * panels + j] = vi_load(zero_point + 16 * j);
-        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k, x.stride, count, panels, rows, gated);
+        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k, x.stride, count, panels,
+                  rows, gated);
         EACH(r, rows)
             EACH(j, panels) {
                 const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
                                         gated ? vf_load(x.check + 16 * r) : vf_set(x.scale[r]));
-                out[r * panels + j] = vf_fma(vf_convert(sum[r * panels + j]), scale, out[r * panels + j]);
+                out[r * panels + j] =
+                    vf_fma(vf_convert(sum[r * panels + j]), scale, out[r * panels + j]);
             }
     }
     EACH(r, rows)
@@ -70,7 +73,8 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
 }
 
 /* All rows, FWN_INT8_MICRO_ROWS at a time. */
-FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start, const int gated)
+FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
+                         const int gated)
 {
     while (rows) {
         const size_t done = rows >= FWN_INT8_MICRO_ROWS ? FWN_INT8_MICRO_ROWS : 1;
@@ -99,7 +103,8 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
 {
     const int gated = m->input != FWN_INPUT_ROW;
 #ifdef FWN_HAS_TILES
-    const int padded = m->k % 64 == 0 || m->input != FWN_INPUT_GATE; /* else the next layer's z follows */
+    /* The inputs fill whole tiles, or zeros follow them: not the z of the next layer. */
+    const int padded = m->k % 64 == 0 || m->input != FWN_INPUT_GATE;
     if (padded && (rows >= FWN_AHEAD || x.batch >= FWN_TILE_BATCH)) {
         if (gated) mul_by_tiles(y, m, x, rows, start, 1);
         else mul_by_tiles(y, m, x, rows, start, 0);
@@ -110,7 +115,8 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
     else mul_rows(y, m, x, rows, start, 0);
 }
 
-/* For one row.  Last outputs first, as for floats, gains nothing: most of the weights fit the cache. */
+/* For one row.  Last outputs first, as for floats, gains nothing: most of the weights fit the
+ * cache. */
 static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
 {
     mat_mul(y, m, row, 1, start);
@@ -118,7 +124,10 @@ static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start
 
 /* The same for one row of at most FWN_EXACT_GATED gates' outputs that arrive in parts: sums_begin
  * initialises `sums` [n], sums_add adds inputs [k, until), sums_end stores the y of mat_mul. */
-static void sums_begin(float *sums, const fwn_mat *m) { memcpy(sums, m->zero_point, m->n * sizeof *m->zero_point); }
+static void sums_begin(float *sums, const fwn_mat *m)
+{
+    memcpy(sums, m->zero_point, m->n * sizeof *m->zero_point);
+}
 
 FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const char *x, uint32_t k, uint32_t until,
                            size_t n, const int panels)

@@ -1,5 +1,5 @@
-/* int8 products by AMX tiles (simd_amx.h).  A row of 16-bit inputs is two rows of a tile, its low and its
- * high bytes; a row of gates' outputs is one. */
+/* int8 products by AMX tiles (simd_amx.h).  A row of 16-bit inputs is two rows of a tile, its low
+ * and its high bytes; a row of gates' outputs is one. */
 #ifndef FWN_MAT_I8_TILES_H
 #define FWN_MAT_I8_TILES_H
 
@@ -15,8 +15,8 @@ typedef struct {
 
 /* y = sum * scale + (from + bias) for the rows of a piece; `from` and `bias` may be absent. */
 FWN_INLINE void tile_out(float *y, size_t stride, const int32_t *sums, size_t rows,
-                         const int32_t *zero_point, const float *scale, const float *unit, fwn_rows from,
-                         const float *bias, const int panels, const int gated)
+                         const int32_t *zero_point, const float *scale, const float *unit,
+                         fwn_rows from, const float *bias, const int panels, const int gated)
 {
     const size_t units = gated ? 16 : 1, step = panels * (gated ? 16 : 32);
     vi zero[4]; /* loaded once: y may alias any of these as far as the compiler can see */
@@ -49,15 +49,16 @@ FWN_INLINE void piece_out(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
     if (from.at) from.at += at.row * from.stride + at.n;
     y += at.row * m->stride + at.n;
     if (!from.at)
-        tile_out(y, m->stride, sums, at.rows, zero_point, scale, unit, FWN_NO_START, bias, panels, gated);
+        tile_out(y, m->stride, sums, at.rows, zero_point, scale, unit, FWN_NO_START, bias, panels,
+                 gated);
     else if (!bias)
         tile_out(y, m->stride, sums, at.rows, zero_point, scale, unit, from, NULL, panels, gated);
-    else
-        tile_out(y, m->stride, sums, at.rows, zero_point, scale, unit, from, bias, panels, gated);
+    else tile_out(y, m->stride, sums, at.rows, zero_point, scale, unit, from, bias, panels, gated);
 }
 
-/* All rows times outputs [n, end), in pieces of `panels` panels and one tile of rows (8, or 16 if gated),
- * two if `tall`.  The tile unit multiplies one piece while the sums of the piece before become floats. */
+/* All rows times outputs [n, end), in pieces of `panels` panels and one tile of rows (8, or 16 if
+ * gated), two if `tall`.  The tile unit multiplies one piece while the sums of the piece before
+ * become floats. */
 FWN_INLINE void mul_pieces(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
                            size_t n, size_t end, const int tall, const int panels, const int gated)
 {
@@ -84,7 +85,8 @@ FWN_INLINE void mul_pieces(float *y, const fwn_mat *m, fwn_act x, size_t rows, f
     if (last.rows) piece_out(y, m, x, start, last, sums[!turn], panels, gated);
 }
 
-/* Tiles are read whole: memory after the last row is readable, and zeros follow each row's k inputs. */
+/* Tiles are read whole: memory after the last row is readable, and zeros follow each row's k
+ * inputs. */
 FWN_INLINE void mul_by_tiles(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
                              const int gated)
 {

@@ -31,7 +31,7 @@ static int softmax_max(float *logits, uint32_t q, uint32_t qp, float *max)
 
 /* weight[c] = exp((logit[c] - max) * scale), 0 in the padding */
 static void softmax_weights(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
-                         float scale)
+                            float scale)
 {
     const vf m = vf_set(max), s = vf_set(scale);
     for (uint32_t c = 0; c < qp; c += 16)
@@ -45,7 +45,8 @@ static void softmax_cumulate(float cumulative[16], const float *weight, uint32_t
     vf sum = vf_load(weight);
     for (uint32_t c = 16; c < qp; c += 16) sum = vf_add(sum, vf_load(weight + c));
     vf_store(cumulative, sum);
-    for (int lane = 1; lane < 16; lane++) cumulative[lane] = cumulative[lane - 1] + cumulative[lane];
+    for (int lane = 1; lane < 16; lane++)
+        cumulative[lane] = cumulative[lane - 1] + cumulative[lane];
 }
 
 /* A key that orders floats as integers.  (A logit is never -0: its partial sums start at +0.) */
@@ -103,7 +104,7 @@ static uint32_t softmax_pick(const float *weight, const float cumulative[16], ui
 
 /* ln p(code), at temperature 1 */
 static float softmax_logp(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
-                       uint32_t code)
+                          uint32_t code)
 {
     float cumulative[16], log_total[16];
     softmax_weights(weight, logits, q, qp, max, 1.0f);
@@ -114,7 +115,7 @@ static float softmax_logp(float *weight, const float *logits, uint32_t q, uint32
 
 /* The code drawn for the row's current step. */
 static uint32_t softmax_draw(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
-                          const fwn_io *io, const fwn_row *row)
+                             const fwn_io *io, const fwn_row *row)
 {
     if (io->temperature == 0.0f) return softmax_argmax(logits, max);
     float cumulative[16];
@@ -135,7 +136,8 @@ static int emit_sample(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t 
     fwn_row *row = &s->row[b];
     float *logits = s->logits + ((size_t)i * s->batch + b) * m->Qp, max = 0.0f;
     if (has_logits && !softmax_max(logits, q, m->Qp, &max)) return FWN_NOT_FINITE;
-    row->next = io->forced ? io->forced[out] : softmax_draw(s->weight, logits, q, m->Qp, max, io, row);
+    row->next =
+        io->forced ? io->forced[out] : softmax_draw(s->weight, logits, q, m->Qp, max, io, row);
     atomic_store_explicit(&row->step, row->step + 1, memory_order_relaxed); /* the only writer */
     atomic_store_explicit(&row->begun, 1, memory_order_relaxed);
     if (io->codes) io->codes[out] = (uint16_t)row->next;

@@ -1,6 +1,6 @@
-/* The past of each layer: a ring of its inputs, and products of past taps.  Past taps are known
- * `dilation` samples before they are used, so they are computed for up to 16 samples at once, which
- * costs little more than one. */
+/* The past of each layer: a ring of its inputs, and products of past taps.  Inputs of past taps
+ * exist `dilation` samples before they are used, so these products are computed for up to 16
+ * samples at once, which costs little more than one. */
 #ifndef FWN_PAST_TAPS_H
 #define FWN_PAST_TAPS_H
 
@@ -58,8 +58,8 @@ static void mul_past(float *y, const fwn_stream *s, uint32_t l, uint32_t n)
                  j ? sum : FWN_NO_START);
 }
 
-/* Makes the past taps of at least n samples from `clock` on ready.  All layers compute theirs at the
- * same samples, because idle AMX tiles take time to power up. */
+/* Makes the past taps of at least n samples from `clock` on ready.  All layers compute theirs at
+ * the same samples, because idle AMX tiles take time to power up. */
 static void compute_ahead(fwn_stream *s, uint32_t l, uint64_t clock, uint32_t n)
 {
     fwn_past *past = &s->past[l];

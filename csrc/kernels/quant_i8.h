@@ -1,5 +1,5 @@
-/* int8: rows of inputs as integers.  Rows of the residual stream and of the head have 16 bits and a scale
- * per row; gates' outputs have 8 bits, the fixed unit 1/127, and a check for NaN beside them
+/* int8: rows of inputs as integers.  Rows of the residual stream and of the head have 16 bits and a
+ * scale per row; gates' outputs have 8 bits, the fixed unit 1/127, and a check for NaN beside them
  * (docs/arithmetic.md, "int8"). */
 #ifndef FWN_QUANT_I8_H
 #define FWN_QUANT_I8_H
@@ -9,8 +9,8 @@
 
 #define FWN_GATED_BYTES 1
 
-/* A power of two such that x / scale lies within +-2^15, from the bits of max |x|; NaN if that is not
- * finite.  *inverse = 1 / scale. */
+/* A power of two such that x / scale lies within +-2^15, from the bits of max |x|; NaN if that is
+ * not finite.  *inverse = 1 / scale. */
 FWN_INLINE float act_scale(uint32_t max, float *inverse)
 {
     uint32_t exponent = max >> 23, bits[2];
@@ -28,7 +28,8 @@ FWN_INLINE void act_store(fwn_act row, const float *x, uint32_t k)
 {
     const vi size = vi_set(INT32_MAX), limit = vi_set(32767);
     vi max = vi_set(0);
-    for (uint32_t i = 0; i < k; i += 16) max = vi_max(max, vi_and(vi_bitcast(vf_load(x + i)), size));
+    for (uint32_t i = 0; i < k; i += 16)
+        max = vi_max(max, vi_and(vi_bitcast(vf_load(x + i)), size));
     float inverse;
     *row.scale = act_scale((uint32_t)vi_largest(max), &inverse);
     const vf units = vf_set(inverse);
@@ -66,8 +67,8 @@ FWN_INLINE vf act_tanh(vf v)
     return vf_bitcast(vi_add(vi_bitcast(t), sign));
 }
 
-/* Stores tanh(a[k]) sigmoid(b[k]) as a row of a gate's outputs, with sigmoid(b) = (1 + tanh(b / 2)) / 2.
- * The checks start at 1 in the first layer and become NaN where a or b is not finite. */
+/* Stores tanh(a[k]) sigmoid(b[k]) as a row of a gate's outputs, with sigmoid(b) = (1 + tanh(b / 2))
+ * / 2.  The checks start at 1 in the first layer and become NaN where a or b is not finite. */
 FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k, int first)
 {
     const vf half = vf_set(63.5f), zero = vf_set(0.0f);

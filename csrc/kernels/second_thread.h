@@ -1,5 +1,6 @@
-/* Two threads for one block (threads.c, pool.h).  The leader, the thread in fwn_run, has the chain of
- * layers; the helper has the past taps of the next sample and some outputs of the head's products.
+/* Two threads for one block (threads.c, pool.h).  The leader, the thread in fwn_run, has the chain
+ * of layers; the helper has the past taps of the next sample and some outputs of the head's
+ * products.
  *
  *   leader: run_block                          helper: helper_block
  *   share_begin                 post ------->  starts
@@ -34,7 +35,8 @@ static void share_exchange(fwn_share *share)
     share_wait(share);
 }
 
-/* The share of the thread that runs a block: all outputs, or the leader's if its helper is ready. */
+/* The share of the thread that runs a block: all outputs, or the leader's if its helper is
+ * ready. */
 static fwn_share *share_begin(fwn_stream *s, uint32_t n, int needs_logits)
 {
     const int helped = needs_logits && s->pool && fwn_pool_ready(s->pool);
@@ -62,8 +64,8 @@ static void mul_skip(fwn_stream *s, const fwn_share *share, size_t rows)
     else mat_mul(y, &share->skip, s->z, rows, FWN_NO_START);
 }
 
-/* The helper's part of a block.  For a single row it adds the skip products layer by layer, as soon as
- * each z is stored. */
+/* The helper's part of a block.  For a single row it adds the skip products layer by layer, as soon
+ * as each z is stored. */
 static void helper_block(fwn_stream *s)
 {
     fwn_share *share = &s->share[1];

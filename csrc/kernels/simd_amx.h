@@ -1,5 +1,5 @@
-/* AMX: products of tiles of bytes, beside the vocabulary of AVX-512.  A tile is 16 rows of 64 bytes;
- * 16 rows of inputs times 16 groups of 4 weights for 16 outputs are 16 x 16 exact sums. */
+/* AMX: products of tiles of bytes, beside the vocabulary of AVX-512.  A tile is 16 rows of 64
+ * bytes; 16 rows of inputs times 16 groups of 4 weights for 16 outputs are 16 x 16 exact sums. */
 #ifndef FWN_SIMD_AMX_H
 #define FWN_SIMD_AMX_H
 
@@ -18,7 +18,8 @@ static inline void tiles_begin(void) { _tile_loadconfig(&fwn_tiles); }
 static inline void tiles_end(void) { _tile_release(); }
 
 /* sums [16][64] = x [16][k] times four panels of weights, `panel` bytes apart; k in 64s. */
-static inline void tiles_1x4(int32_t *sums, const char *x, size_t stride, const char *w, size_t panel, size_t k)
+static inline void tiles_1x4(int32_t *sums, const char *x, size_t stride, const char *w,
+                             size_t panel, size_t k)
 {
     _tile_zero(0);
     _tile_zero(1);
@@ -53,8 +54,9 @@ static inline void tiles_1x1(int32_t *sums, const char *x, size_t stride, const 
     _tile_stored(0, sums, 64);
 }
 
-/* sums [32][32] = x [32][k] times two panels: of many rows the fastest. */
-static inline void tiles_2x2(int32_t *sums, const char *x, size_t stride, const char *w, size_t panel, size_t k)
+/* sums [32][32] = x [32][k] times two panels: the fastest for many rows. */
+static inline void tiles_2x2(int32_t *sums, const char *x, size_t stride, const char *w,
+                             size_t panel, size_t k)
 {
     const char *lower = x + 16 * stride;
     _tile_zero(0);

@@ -5,13 +5,15 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#define FWN_ROW_PANELS 1 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_MICRO_PANELS 1     /* ... and for many: panels ... */
-#define FWN_MICRO_ROWS 4  /* ... and rows: what fits the registers */
-#define FWN_INT8_ROW_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+/* Panels of 16 outputs computed at once for a single row; panels and rows of a microkernel. */
+#define FWN_ROW_PANELS 1
+#define FWN_MICRO_PANELS 1
+#define FWN_MICRO_ROWS 4
+#define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
 
+/* clang-format off */
 typedef struct { __m256 lo, hi; } vf;
 typedef struct { __m256i lo, hi; } vi;
 typedef struct { __m256 lo, hi; } vm;
@@ -33,7 +35,7 @@ static inline vf vf_fma(vf a, vf b, vf c) { return FWN_VF(_mm256_fmadd_ps(a.lo, 
 static inline vi vi_bitcast(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
 static inline vf vf_bitcast(vi a) { return FWN_VF(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)); }
 static inline vi vi_load(const void *p) { return FWN_VI(_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)p + 1)); }
-static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
+static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for several uses */
 static inline vi vi_set(int32_t x) { return FWN_VI(_mm256_set1_epi32(x), _mm256_set1_epi32(x)); }
 static inline vi vi_add(vi a, vi b) { return FWN_VI(_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)); }
 static inline vi vi_sub(vi a, vi b) { return FWN_VI(_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)); }
@@ -106,6 +108,7 @@ static inline vi vi_load_i16(const int16_t *p)
                   _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(p + 8))));
 }
 
+/* clang-format on */
 #undef FWN_VF
 #undef FWN_VI
 #endif

@@ -1,18 +1,20 @@
-/* The vector vocabulary of simd_scalar.h on AVX-512 (F, BW, DQ, VL; VNNI if FWN_HAS_VNNI): one register
- * of 16. */
+/* The vector vocabulary of simd_scalar.h on AVX-512 (F, BW, DQ, VL; VNNI if FWN_HAS_VNNI): one
+ * register of 16. */
 #ifndef FWN_SIMD_H
 #define FWN_SIMD_H
 
 #include <immintrin.h>
 #include <stdint.h>
 
-#define FWN_ROW_PANELS 4 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_MICRO_PANELS 2     /* ... and for many: panels ... */
-#define FWN_MICRO_ROWS 8  /* ... and rows: what fits the registers */
-#define FWN_INT8_ROW_PANELS 4 /* for int8: panels for one row; panels and rows for many */
+/* Panels of 16 outputs computed at once for a single row; panels and rows of a microkernel. */
+#define FWN_ROW_PANELS 4
+#define FWN_MICRO_PANELS 2
+#define FWN_MICRO_ROWS 8
+#define FWN_INT8_ROW_PANELS 4
 #define FWN_INT8_MICRO_PANELS 2
 #define FWN_INT8_MICRO_ROWS 4
 
+/* clang-format off */
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
@@ -31,7 +33,7 @@ static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vi vi_bitcast(vf a) { return _mm512_castps_si512(a); }
 static inline vf vf_bitcast(vi a) { return _mm512_castsi512_ps(a); }
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
-/* Into a register: what is used twice would else be read twice. */
+/* Forces a load into a register: the compiler would load again for the second use. */
 static inline vi vi_load_once(const void *p)
 {
     vi a = _mm512_loadu_si512(p);
@@ -81,4 +83,5 @@ static inline vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_
 static inline vi vi_load_u16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
 static inline vi vi_load_i16(const int16_t *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
 
+/* clang-format on */
 #endif

@@ -5,14 +5,16 @@
 #include <arm_neon.h>
 #include <stdint.h>
 
-/* Of 32 registers the sums of a tile take 16, the weights 4; two panels would leave none. */
-#define FWN_ROW_PANELS 1 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_MICRO_PANELS 1     /* ... and for many: panels ... */
-#define FWN_MICRO_ROWS 4  /* ... and rows: what fits the registers */
-#define FWN_INT8_ROW_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+/* Of 32 registers the sums of a microkernel take 16, the weights of a panel 4. */
+/* Panels of 16 outputs computed at once for a single row; panels and rows of a microkernel. */
+#define FWN_ROW_PANELS 1
+#define FWN_MICRO_PANELS 1
+#define FWN_MICRO_ROWS 4
+#define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
 
+/* clang-format off */
 typedef struct { float32x4_t a, b, c, d; } vf;
 typedef struct { int32x4_t a, b, c, d; } vi;
 typedef struct { uint32x4_t a, b, c, d; } vm;
@@ -51,7 +53,7 @@ static inline vi vi_load(const void *p)
     const int32_t *q = p;
     return (vi){vld1q_s32(q), vld1q_s32(q + 4), vld1q_s32(q + 8), vld1q_s32(q + 12)};
 }
-static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
+static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for several uses */
 static inline vi vi_set(int32_t x)
 {
     const int32x4_t q = vdupq_n_s32(x);
@@ -157,6 +159,7 @@ static inline vi vi_load_i16(const int16_t *p)
                 vmovl_s16(vget_low_s16(high)), vmovl_s16(vget_high_s16(high))};
 }
 
+/* clang-format on */
 #undef FWN_MAP1
 #undef FWN_MAP2
 #undef FWN_MAP3

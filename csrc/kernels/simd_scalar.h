@@ -1,5 +1,5 @@
 /* The vector vocabulary in portable C: 16 virtual lanes as a plain array.  Every simd_<isa>.h
- * defines the same names with the same results, bit for bit; this one says what they mean. */
+ * defines the same names with the same results, bit for bit; this one defines their meaning. */
 #ifndef FWN_SIMD_H
 #define FWN_SIMD_H
 
@@ -7,13 +7,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FWN_ROW_PANELS 1 /* panels of 16 outputs worked on at once for one row, ... */
-#define FWN_MICRO_PANELS 1     /* ... and for many: panels ... */
-#define FWN_MICRO_ROWS 4  /* ... and rows: what fits the registers */
-#define FWN_INT8_ROW_PANELS 1 /* for int8: panels for one row; panels and rows for many */
+/* Panels of 16 outputs computed at once for a single row; panels and rows of a microkernel. */
+#define FWN_ROW_PANELS 1
+#define FWN_MICRO_PANELS 1
+#define FWN_MICRO_ROWS 4
+#define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
 
+/* clang-format off */
 typedef struct { float f[16]; } vf;    /* 16 floats */
 typedef struct { int32_t i[16]; } vi;  /* 16 integers */
 typedef struct { uint8_t b[16]; } vm;  /* 16 truth values */
@@ -62,7 +64,7 @@ static inline vf vf_fma(vf a, vf b, vf c)
 static inline vi vi_bitcast(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 static inline vf vf_bitcast(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; } /* the bits as floats */
 static inline vi vi_load(const void *p) { vi r; memcpy(r.i, p, sizeof r.i); return r; }
-static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for use twice */
+static inline vi vi_load_once(const void *p) { return vi_load(p); } /* for several uses */
 static inline vi vi_set(int32_t x) { vi r; LANES r.i[l] = x; return r; }
 static inline vi vi_add(vi a, vi b) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] + (uint32_t)b.i[l]); return a; }
 static inline vi vi_sub(vi a, vi b) { LANES a.i[l] = (int32_t)((uint32_t)a.i[l] - (uint32_t)b.i[l]); return a; }
@@ -109,5 +111,6 @@ static inline vi vi_load_u8(const uint8_t *p) { vi r; LANES r.i[l] = p[l]; retur
 static inline vi vi_load_u16(const uint16_t *p) { vi r; LANES r.i[l] = p[l]; return r; }
 static inline vi vi_load_i16(const int16_t *p) { vi r; LANES r.i[l] = p[l]; return r; }
 
+/* clang-format on */
 #undef LANES
 #endif

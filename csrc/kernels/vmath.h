@@ -1,5 +1,5 @@
-/* exp, log and the WaveNet gate on 16 lanes; docs/arithmetic.md, "Functions".  The coefficients
- * are minimax fits (weighted least squares at Chebyshev nodes) rounded to float. */
+/* exp, log and the WaveNet gate on 16 lanes; docs/arithmetic.md, "Functions".  The coefficients are
+ * minimax fits (weighted least squares at Chebyshev nodes) rounded to float. */
 #ifndef FWN_VMATH_H
 #define FWN_VMATH_H
 
@@ -11,7 +11,7 @@ static inline vf vf_exp(vf x)
     x = vf_max(vf_min(x, vf_set(88.0f)), vf_set(-87.0f));
     const vf shifted = vf_fma(x, vf_set(1.44269504f), round);
     const vf n = vf_sub(shifted, round);
-    vf r = vf_fma(n, vf_set(-0.693359375f), x); /* ln 2 in two parts, the first exact in n * it */
+    vf r = vf_fma(n, vf_set(-0.693359375f), x); /* ln 2 in two parts; n times the first is exact */
     r = vf_fma(n, vf_set(2.12194440e-4f), r);
     vf q = vf_set(0.0013813144f);
     q = vf_fma(q, r, vf_set(0.008369419f));
@@ -26,7 +26,7 @@ static inline vf vf_exp(vf x)
 /* ln x for positive, normal x. */
 static inline vf vf_log(vf x)
 {
-    const vi half = vi_set(0x3f3504f3); /* sqrt(1/2): the mantissa m lies in [it, 2 * it) */
+    const vi half = vi_set(0x3f3504f3); /* sqrt(1/2): the mantissa lies in [sqrt(1/2), sqrt(2)) */
     const vi e = vi_sra(vi_sub(vi_bitcast(x), half), 23);
     const vf f = vf_sub(vf_bitcast(vi_sub(vi_bitcast(x), vi_shl(e, 23))), vf_set(1.0f));
     const vf n = vf_convert(e);
@@ -44,7 +44,8 @@ static inline vf vf_log(vf x)
     return vf_fma(n, vf_set(0.693359375f), y);
 }
 
-/* tanh(a) * sigmoid(b) with one division; NaN if a or b is not finite, for softmax_max to find. */
+/* tanh(a) * sigmoid(b) with one division; NaN if a or b is not finite, so that softmax_max finds
+ * it. */
 static inline vf vf_gate(vf a, vf b)
 {
     const vf zero = vf_set(0.0f), one = vf_set(1.0f), limit = vf_set(40.0f);
