@@ -14,8 +14,13 @@ ROOT = Path(__file__).parents[1]
 PROGRAMS = ROOT / "tests" / "c"
 WARN = ["-Wall", "-Wextra", "-Werror"]
 SANITIZE = ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-TEST_ENGINE = (PROGRAMS / "test_engine.c").read_text()
-CLAIMS = re.findall(r"^    TEST\((\w+)\),$", TEST_ENGINE, re.MULTILINE)
+CLAIM = re.compile(r"^    TEST\((\w+)\),$", re.MULTILINE)
+# Claim -> file of the program test_engine that tests it, in the order in which it prints them.
+CLAIMS = {
+    name: path.name
+    for path in sorted(PROGRAMS.glob("test_*.c"))
+    for name in CLAIM.findall(path.read_text())
+}
 WRAP = [
     f"-Wl,--wrap={name}"
     for name in ("malloc", "calloc", "realloc", "aligned_alloc", "free", "pthread_create")
@@ -71,10 +76,12 @@ def simd_of(isa: str) -> list[str]:
 
 
 def link(compiler: str, name: str, objects: dict[str, Path], folder: Path, *flags: str) -> Path:
-    """The program tests/c/<name>.c with the engine in it."""
+    """The program tests/c/<name>.c, or all files of test_engine, with the engine in it."""
     options = ["-std=gnu11", *WARN, *flags, f"-I{ROOT / 'csrc'}"]
-    program = folder / name
-    run(*compiler.split(), *options, PROGRAMS / f"{name}.c", *objects.values(), "-lm", "-pthread",
+    program, sources = folder / name, [PROGRAMS / f"{name}.c"]
+    if name == "test_engine":
+        sources = [PROGRAMS / "allocator.c", *sorted(PROGRAMS.glob("test_*.c"))]
+    run(*compiler.split(), *options, *sources, *objects.values(), "-lm", "-pthread",
         "-o", program)  # fmt: skip
     return program
 

@@ -1,5 +1,6 @@
-/* Forks at any moment, for tests/test_fuzz.py to build with the thread sanitizer: threads share models, make streams
- * and meet on some, others fork meanwhile.  A child has a copy of every stream, none of its threads, and goes on. */
+/* Forks at any moment, for tests/test_fuzz.py to build with the thread sanitizer: threads share
+ * models, make streams and meet on some, others fork meanwhile.  A child has a copy of every
+ * stream, none of its threads, and goes on. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -10,16 +11,16 @@ enum { WORKERS = 2, FORKERS = 1, MET = 2, FORKS = 20, STEPS = 24 };
 
 typedef struct {
     fwn_model *model;
-    fwn_stream *met; /* by all workers */
+    fwn_stream *met;           /* by all workers */
     uint16_t codes[2 * STEPS]; /* of seed 7 */
-    uint8_t *state; /* after STEPS of them */
+    uint8_t *state;            /* after STEPS of them */
     size_t size;
 } shared;
 
 static shared all[MET];
 static atomic_int forking = FORKERS, runs, refusals;
 
-/* ---- steps ------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static fwn_stream *new_stream(const fwn_model *model, uint32_t threads)
 {
@@ -53,18 +54,20 @@ static void make(shared *one, size_t which, int precision, uint32_t threads)
     one->met = new_stream(one->model, threads);
 }
 
-/* ---- the parent's threads ------------------------------------------------------------------------ */
+/* ---- the parent's threads -------------------------------------------------------------------- */
 
 static void meet(shared *one, uint32_t what)
 {
     const fwn_io io = {.n = STEPS, .temperature = 1.0f};
     fwn_row_info info;
-    const int error = what == 0   ? fwn_stream_reset(one->met, 0, 7, 0)
-                      : what == 1 ? fwn_state_load(one->met, 0, one->state, one->size)
-                      : what == 2 ? fwn_stream_set_threads(one->met, one == all ? 1 + (uint32_t)runs % 2 : 1)
-                                  : fwn_run(one->met, &io);
+    const int error =
+        what == 0   ? fwn_stream_reset(one->met, 0, 7, 0)
+        : what == 1 ? fwn_state_load(one->met, 0, one->state, one->size)
+        : what == 2 ? fwn_stream_set_threads(one->met, one == all ? 1 + (uint32_t)runs % 2 : 1)
+                    : fwn_run(one->met, &io);
     CHECK(!error || error == FWN_BUSY);
-    CHECK(!fwn_stream_info(one->met, 0, &info) && info.seed == 7 && !fwn_state_check(one->met, one->state, one->size, &info));
+    CHECK(!fwn_stream_info(one->met, 0, &info) && info.seed == 7 &&
+          !fwn_state_check(one->met, one->state, one->size, &info));
     atomic_fetch_add(error ? &refusals : &runs, 1);
 }
 
@@ -81,14 +84,15 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* ---- a child ------------------------------------------------------------------------------------- */
+/* ---- a child --------------------------------------------------------------------------------- */
 
 /* The copy of a stream that another thread was perhaps using. */
 static void go_on(shared *one, int load)
 {
     const fwn_io io = {.n = 1, .temperature = 1.0f};
     CHECK(!fwn_stream_forked(one->met) && fwn_stream_threads(one->met) == 1);
-    CHECK(fwn_run(one->met, &io) == FWN_FORKED && fwn_stream_set_threads(one->met, 2) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_run(one->met, &io) == FWN_FORKED &&
+          fwn_stream_set_threads(one->met, 2) == FWN_BAD_ARGUMENT);
     if (load) CHECK(!fwn_state_load(one->met, 0, one->state, one->size));
     else CHECK(!fwn_stream_reset(one->met, 0, 7, 0));
     continues(one->met, one, load ? STEPS : 0);

@@ -1,18 +1,21 @@
-/* Any calls of csrc/fastwavenet.h, in any order, for tests/test_fuzz.py to build with clang's libFuzzer and
- * sanitizers: the first bytes of an input choose a network and two streams of it (fuzz_input.h), the others the
- * calls.  All that a stream does, its slow twin does too, with the same bits (fuzz_twin.h). */
+/* Any calls of csrc/fastwavenet.h, in any order, for tests/test_fuzz.py to build with clang's
+ * libFuzzer and sanitizers: the first bytes of an input choose a network and two streams of it
+ * (fuzz_input.h), the others the calls.  All that a stream does, its slow twin does too, with the
+ * same bits (fuzz_twin.h). */
 #include "fuzz_flaws.h"
 #include "fuzz_mulaw.h"
 #include "model.h" /* fwn_hash, fwn_mat_part */
 
-/* In an execution.  Work is weights times rows times steps: of one execution in 16, and of the others. */
+/* In an execution.  Work is weights times rows times steps: of one execution in 16, and of the
+ * others. */
 enum { MOST_CALLS = 24, MOST_WORK = 200000, LITTLE_WORK = 8000 };
 
 #ifdef PLANTED
 /* A fault that must be found: the second thread has the weights of the first one's outputs. */
 fwn_mat __real_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t first, uint32_t n);
 fwn_mat __wrap_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t first, uint32_t n);
-fwn_mat __wrap_fwn_mat_part(const fwn_model *model, const fwn_mat *whole, uint32_t first, uint32_t n)
+fwn_mat __wrap_fwn_mat_part(const fwn_model *model, const fwn_mat *whole, uint32_t first,
+                            uint32_t n)
 {
     fwn_mat part = __real_fwn_mat_part(model, whole, first, n);
     part.w = whole->w;
@@ -20,33 +23,37 @@ fwn_mat __wrap_fwn_mat_part(const fwn_model *model, const fwn_mat *whole, uint32
 }
 #endif
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static fwn_stream *new_stream(const pair *p, int isa)
 {
     fwn_stream *stream = NULL;
     CHECK(!fwn_stream_create(p->of->model, isa, p->rows, p->threads, &stream));
-    if (p->threads > 1) CHECK(!fwn_stream_set_threads(stream, 2) && fwn_stream_threads(stream) == 2);
+    if (p->threads > 1)
+        CHECK(!fwn_stream_set_threads(stream, 2) && fwn_stream_threads(stream) == 2);
     return stream;
 }
 
 static pair pair_of(const uint8_t *choice)
 {
     pair p = {.of = model_from(choice)};
-    const size_t weights = p.of->net->used + 2000, work = choice[ROWS] % 16 ? LITTLE_WORK : MOST_WORK;
+    const size_t weights = p.of->net->used + 2000,
+                 work = choice[ROWS] % 16 ? LITTLE_WORK : MOST_WORK;
     const shape of = shape_of(choice);
-    const uint32_t few = choice[ROWS] % 2 ? 1 : 1 + choice[ROWS] / 16 % 4, many = 1 + choice[ROWS] % 66;
+    const uint32_t few = choice[ROWS] % 2 ? 1 : 1 + choice[ROWS] / 16 % 4,
+                   many = 1 + choice[ROWS] % 66;
     p.spec = &p.of->net->spec;
     p.rows = choice[ROWS] < 224 || many * past_of(&of) > 2 * MOST_PAST ? few : many;
     p.steps = 3 + (uint32_t)(work / (weights * p.rows));
-    if (choice[THREADS] == 2 && p.steps > 40) p.steps = 40; /* on busy cores each may wait for a time slice */
+    if (choice[THREADS] == 2 && p.steps > 40)
+        p.steps = 40; /* on busy cores each may wait for a time slice */
     p.threads = choice[THREADS] == 2 ? 2 : 1;
     p.stream = new_stream(&p, isa_of(choice[ISA]));
     CHECK(!fwn_stream_create(p.of->model, isa_of(choice[TWIN_ISA]), p.rows, 1, &p.twin));
     return p;
 }
 
-/* ---- runs -------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 static uint16_t *random_codes(const pair *p, size_t count, uint32_t *seed, int bad)
 {
@@ -63,7 +70,8 @@ static void random_frames(const pair *p, input *in, fwn_io *io, uint32_t *seed)
     io->cond_rows = next_below(in, 5);
     io->hop = hop == 255 ? UINT64_MAX : hop < 128 ? hop % 9 : hop;
     io->cond_step = starts[next_below(in, COUNT(starts))];
-    const size_t count = (size_t)io->cond_rows * p->rows * p->spec->layers * 2 * p->spec->dilation_channels;
+    const size_t count =
+        (size_t)io->cond_rows * p->rows * p->spec->layers * 2 * p->spec->dilation_channels;
     float *cond = exactly(count, sizeof *cond);
     for (size_t i = 0; i < count; i++) cond[i] = (float)(int32_t)scramble(seed) * 0x1p-31f;
     io->cond = cond;
@@ -73,7 +81,8 @@ enum { FORCED = 1, FRAMES = 2, CODES = 4, AUDIO = 8, LOGP = 16, LOGITS = 32, BAD
 
 static int expected_of(const fwn_io *io, uint32_t how)
 {
-    if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n)) return FWN_BAD_ARGUMENT;
+    if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n))
+        return FWN_BAD_ARGUMENT;
     return how & FORCED && how & BAD && io->n ? FWN_BAD_CODE : FWN_OK;
 }
 
@@ -83,7 +92,9 @@ static void run(pair *p, input *in)
     const uint32_t how = next_byte(in), n = next_byte(in) % (p->steps + 1);
     const size_t steps = (size_t)p->rows * n;
     uint32_t seed = next_word(in) | 1;
-    fwn_io io = {.n = n, .temperature = how & WARM ? temperatures[next_below(in, COUNT(temperatures))] : 1.0f};
+    fwn_io io = {.n = n,
+                 .temperature =
+                     how & WARM ? temperatures[next_below(in, COUNT(temperatures))] : 1.0f};
     p->steps -= n;
     if (how & WARM) io.top_k = next_byte(in);
     if (how & FORCED) io.forced = random_codes(p, steps, &seed, how & BAD);
@@ -102,7 +113,7 @@ static void run(pair *p, input *in)
     free(io.logits);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void begin(const pair *p, input *in)
 {
@@ -132,7 +143,7 @@ static void set_threads(const pair *p, input *in)
     CHECK(fwn_stream_threads(p->stream) == (allowed ? threads : before));
 }
 
-/* ---- states ------------------------------------------------------------------------------------ */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 /* Loads the bytes into a row of both, if they are a state. */
 static int load_both(const pair *p, uint32_t row, const uint8_t *bytes, size_t size)
@@ -189,7 +200,7 @@ static void move_state(const pair *p, input *in)
     free(bytes);
 }
 
-/* ---- the stream is lost, and goes on where its twin is ------------------------------------------- */
+/* ---- the stream is lost, and goes on where its twin is --------------------------------------- */
 
 static void load_from_twin(const pair *p)
 {
@@ -208,7 +219,8 @@ static void create_again(pair *p, input *in)
     load_from_twin(p);
 }
 
-/* As if the process had forked during a call; rows are usable one by one, the stream when all are. */
+/* As if the process had forked during a call; rows are usable one by one, the stream when all
+ * are. */
 static void tear(const pair *p, input *in)
 {
     const uint32_t row = next_below(in, p->rows);
@@ -221,7 +233,7 @@ static void tear(const pair *p, input *in)
     else load_from_twin(p);
 }
 
-/* ---- an execution ------------------------------------------------------------------------------ */
+/* ---- an execution ---------------------------------------------------------------------------- */
 
 static void call(pair *p, input *in, const uint8_t *choice)
 {
@@ -250,7 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* ---- inputs ------------------------------------------------------------------------------------ */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
@@ -264,7 +276,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
     if (size < CHOICES) size = CHOICES;
     for (int i = 0; i < NETWORK; i++)
         if (scramble(&random) % 8 == 0) data[i] = (uint8_t)(scramble(&random) >> 24);
-    if (scramble(&random) % 32 == 0) data[NETWORK + scramble(&random) % (CHOICES - NETWORK)] = (uint8_t)(random >> 24);
+    if (scramble(&random) % 32 == 0)
+        data[NETWORK + scramble(&random) % (CHOICES - NETWORK)] = (uint8_t)(random >> 24);
     data[THREADS] = scramble(&random) % 512 == 0 ? 2 : 1;
     return CHOICES + LLVMFuzzerMutate(data + CHOICES, size - CHOICES, most - CHOICES);
 }

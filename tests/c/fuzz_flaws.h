@@ -1,10 +1,11 @@
-/* Flawed calls for fuzz.c: specs and tensors that are no network, arguments that are out of range. */
+/* Flawed calls for fuzz.c: specs and tensors that are no network, arguments that are out of
+ * range. */
 #ifndef FUZZ_FLAWS_H
 #define FUZZ_FLAWS_H
 
 #include "fuzz_twin.h"
 
-/* ---- models ------------------------------------------------------------------------------------ */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 enum { MOST_LAYERS = 512, MOST_BYTES = 1 << 17 };
 
@@ -30,16 +31,24 @@ static inline void copy_network(flawed *to, const network *net)
 
 static inline uint32_t wild(input *in)
 {
-    static const uint32_t edges[] = {0, 1, 2, 3, 32, 33, 4096, 4097, 65536, 65537, 1 << 20, (1 << 20) + 1, UINT32_MAX};
+    static const uint32_t edges[] = {
+        0, 1, 2, 3, 32, 33, 4096, 4097, 65536, 65537, 1 << 20, (1 << 20) + 1, UINT32_MAX};
     const uint32_t which = next_below(in, COUNT(edges) + 1);
     return which < COUNT(edges) ? edges[which] : next_word(in);
 }
 
 static inline void spoil_spec(flawed *f, input *in)
 {
-    uint32_t *sizes[] = {&f->spec.levels, &f->spec.residual, &f->spec.dilation_channels, &f->spec.skip,
-                         &f->spec.head, &f->spec.first_kernel, &f->spec.layers, &f->spec.start_code,
-                         &f->kernels[next_below(in, 5)], &f->dilations[next_below(in, 5)]};
+    uint32_t *sizes[] = {&f->spec.levels,
+                         &f->spec.residual,
+                         &f->spec.dilation_channels,
+                         &f->spec.skip,
+                         &f->spec.head,
+                         &f->spec.first_kernel,
+                         &f->spec.layers,
+                         &f->spec.start_code,
+                         &f->kernels[next_below(in, 5)],
+                         &f->dilations[next_below(in, 5)]};
     *sizes[next_below(in, COUNT(sizes))] = wild(in);
     if (next_below(in, 16) == 1) f->spec.kernels = NULL;
     if (next_below(in, 16) == 1) f->spec.dilations = NULL;
@@ -109,7 +118,7 @@ static inline void try_flawed_model(const pair *p, input *in)
     try_model(&f, precision, wild(in));
 }
 
-/* ---- arguments --------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 #define REFUSED(call) CHECK((call) == FWN_BAD_ARGUMENT)
 

@@ -1,17 +1,20 @@
-/* From the bytes of an execution of fuzz.c to numbers, and to networks: any that check_spec admits, but small. */
+/* From the bytes of an execution of fuzz.c to numbers, and to networks: any that check_spec admits,
+ * but small. */
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 
 #include "networks.h"
 
-/* ---- bytes ------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 /* The first bytes of an input, each a choice.  Those from NETWORK on are the network's. */
+/* clang-format off */
 enum {
     ISA, TWIN_ISA, ROWS, THREADS,
-    NETWORK, PRECISION = NETWORK, WEIGHTS, SCALE, LEVELS, LEVELS_HIGH, RESIDUAL, DILATION, SKIP, HEAD,
-    FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CHOICES
+    NETWORK, PRECISION = NETWORK, WEIGHTS, SCALE, LEVELS, LEVELS_HIGH, RESIDUAL, DILATION, SKIP,
+    HEAD, FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CHOICES
 };
+/* clang-format on */
 
 /* The bytes after the choices; zeros follow the last. */
 typedef struct {
@@ -36,9 +39,10 @@ static inline uint32_t scramble(uint32_t *state)
     return *state;
 }
 
-/* ---- networks ---------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
-/* Weights, and floats that a row remembers: of one network in 16, and of the others, which are fast. */
+/* Weights, and floats that a row remembers: of one network in 16, and of the others, which are
+ * fast. */
 enum { MOST_WEIGHTS = 24000, MOST_PAST = 6000, FEW_WEIGHTS = 3000, FEW_PAST = 800 };
 
 static inline uint32_t size_of(uint8_t choice)
@@ -72,7 +76,10 @@ static inline shape shape_of(const uint8_t *choice)
 {
     shape of = {{2 + (choice[LEVELS] + 256u * choice[LEVELS_HIGH]) % 299, size_of(choice[RESIDUAL]),
                  size_of(choice[DILATION]), size_of(choice[SKIP]), size_of(choice[HEAD]),
-                 1 + choice[FIRST_KERNEL] % 5, 1 + choice[LAYERS] % 5}, {0}, {0}, choice[SCALE] & 1};
+                 1 + choice[FIRST_KERNEL] % 5, 1 + choice[LAYERS] % 5},
+                {0},
+                {0},
+                choice[SCALE] & 1};
     for (uint32_t l = 0; l < of.sizes[6]; l++) {
         const uint8_t kernel = choice[KERNELS + l];
         of.kernels[l] = kernel == 255 ? 32 : 2 + kernel % 4;
@@ -83,10 +90,12 @@ static inline shape shape_of(const uint8_t *choice)
     return of;
 }
 
-/* Most weights are of the usual size; some are all zero or denormal, some make every sum overflow. */
+/* Most weights are of the usual size; some are all zero or denormal, some make every sum
+ * overflow. */
 static inline network *network_from(const uint8_t *choice)
 {
-    static const float scales[16] = {1, 1, 1, 1, 1, 1, 1, 0.1f, 3, 30, 0, 1e-20f, 1e-39f, 1e10f, 1e25f, 1e38f};
+    static const float scales[16] = {1, 1,  1, 1,      1,      1,     1,     0.1f,
+                                     3, 30, 0, 1e-20f, 1e-39f, 1e10f, 1e25f, 1e38f};
     const shape of = shape_of(choice);
     random_step = choice[WEIGHTS];
     network *net = network_of(&of);
@@ -96,7 +105,7 @@ static inline network *network_from(const uint8_t *choice)
     return net;
 }
 
-/* ---- models, kept from one execution to the next ----------------------------------------------- */
+/* ---- models, kept from one execution to the next --------------------------------------------- */
 
 typedef struct {
     uint8_t choice[CHOICES - NETWORK];

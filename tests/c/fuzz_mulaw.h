@@ -6,12 +6,14 @@
 
 static inline const fwn_mulaw *codec_from(input *in, uint32_t *levels)
 {
-    static const uint32_t some[] = {2, 3, 4, 17, 64, 100, 255, 256, 257, 300, 1024, 4097, 65535, 65536};
+    static const uint32_t some[] = {2,   3,   4,   17,   64,   100,   255,
+                                    256, 257, 300, 1024, 4097, 65535, 65536};
     static fwn_mulaw *all[COUNT(some)];
     fwn_mulaw *none = NULL;
     const uint32_t which = next_below(in, COUNT(some)), outside = 65537 + next_byte(in);
     *levels = some[which];
-    CHECK(fwn_mulaw_create(outside, &none) == FWN_BAD_SPEC || fwn_mulaw_create(outside, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_mulaw_create(outside, &none) == FWN_BAD_SPEC ||
+          fwn_mulaw_create(outside, &none) == FWN_BAD_ARGUMENT);
     CHECK(!none && (all[which] || !fwn_mulaw_create(*levels, &all[which])));
     return all[which];
 }
@@ -27,7 +29,8 @@ static inline void *items(input *in, size_t n, size_t size)
     return bytes;
 }
 
-static inline void encode_both(const fwn_mulaw *codec, const int isa[2], input *in, size_t n, size_t width)
+static inline void encode_both(const fwn_mulaw *codec, const int isa[2], input *in, size_t n,
+                               size_t width)
 {
     float *x = items(in, n, sizeof *x);
     int16_t *samples = items(in, n, sizeof *samples);
@@ -36,7 +39,8 @@ static inline void encode_both(const fwn_mulaw *codec, const int isa[2], input *
     int error[2];
     if (next_below(in, 2)) /* no NaN, no infinity */
         for (size_t i = 0; i < n; i++) x[i] = (float)samples[i] * 0x1p-14f;
-    for (int i = 0; i < 2; i++) error[i] = fwn_mulaw_encode_f32(codec, isa[i], x, n, codes[i], &bad[i]);
+    for (int i = 0; i < 2; i++)
+        error[i] = fwn_mulaw_encode_f32(codec, isa[i], x, n, codes[i], &bad[i]);
     CHECK(error[0] == error[1] && bad[0] == bad[1]);
     CHECK(!error[0] || (error[0] == FWN_BAD_AUDIO && bad[0] < n && !isfinite(x[bad[0]])));
     CHECK(error[0] || !memcmp(codes[0], codes[1], n * width));
@@ -48,7 +52,8 @@ static inline void encode_both(const fwn_mulaw *codec, const int isa[2], input *
     free(codes[1]);
 }
 
-static inline void decode_both(const fwn_mulaw *codec, const int isa[2], input *in, size_t n, size_t width)
+static inline void decode_both(const fwn_mulaw *codec, const int isa[2], input *in, size_t n,
+                               size_t width)
 {
     void *codes = items(in, n, width);
     float *x[2] = {exactly(n, sizeof(float)), exactly(n, sizeof(float))};
@@ -61,7 +66,8 @@ static inline void decode_both(const fwn_mulaw *codec, const int isa[2], input *
     }
     for (int i = 1; i < 4; i++) CHECK(error[i] == error[0] && bad[i] == bad[0]);
     CHECK(error[0] == FWN_OK || (error[0] == FWN_BAD_CODE && bad[0] < n));
-    CHECK(error[0] || (!memcmp(x[0], x[1], n * sizeof(float)) && !memcmp(samples[0], samples[1], n * 2)));
+    CHECK(error[0] ||
+          (!memcmp(x[0], x[1], n * sizeof(float)) && !memcmp(samples[0], samples[1], n * 2)));
     free(codes);
     for (int i = 0; i < 2; i++) free(x[i]), free(samples[i]);
 }

@@ -1,5 +1,5 @@
-/* A stream and its slow twin for fuzz.c: of another instruction set, run in pieces on one thread.  Whatever
- * happens to the one happens to the other, and gives the same bits. */
+/* A stream and its slow twin for fuzz.c: of another instruction set, run in pieces on one thread.
+ * Whatever happens to the one happens to the other, and gives the same bits. */
 #ifndef FUZZ_TWIN_H
 #define FUZZ_TWIN_H
 
@@ -8,8 +8,8 @@
 typedef struct {
     const kept *of;
     const fwn_spec *spec;
-    uint32_t rows, threads;  /* asked for */
-    uint32_t steps;          /* that may still be run in this execution */
+    uint32_t rows, threads; /* requested */
+    uint32_t steps;         /* that may still be run in this execution */
     fwn_stream *stream, *twin;
 } pair;
 
@@ -29,7 +29,7 @@ static inline void *exactly(size_t count, size_t size)
     return memory;
 }
 
-/* ---- what both are ----------------------------------------------------------------------------- */
+/* ---- comparing both -------------------------------------------------------------------------- */
 
 static inline void same_info(const pair *p, uint32_t row)
 {
@@ -58,23 +58,26 @@ static inline void same_state(const pair *p, uint32_t row)
 static inline void reset_both(const pair *p, uint64_t seed)
 {
     for (uint32_t row = 0; row < p->rows; row++) {
-        CHECK(!fwn_stream_reset(p->stream, row, seed, row) && !fwn_stream_reset(p->twin, row, seed, row));
+        CHECK(!fwn_stream_reset(p->stream, row, seed, row) &&
+              !fwn_stream_reset(p->twin, row, seed, row));
         same_info(p, row);
     }
 }
 
-/* ---- a run in pieces --------------------------------------------------------------------------- */
+/* ---- a run in pieces ------------------------------------------------------------------------- */
 
 /* Rows [rows][n] of items of `size` bytes: the `count` from `done` on of each. */
-static inline void *cut(const void *from, uint32_t rows, uint32_t n, uint32_t done, uint32_t count, size_t size)
+static inline void *cut(const void *from, uint32_t rows, uint32_t n, uint32_t done, uint32_t count,
+                        size_t size)
 {
     char *part = exactly((size_t)rows * count, size);
     for (uint32_t b = 0; b < rows; b++)
-        memcpy(part + (size_t)b * count * size, (const char *)from + ((size_t)b * n + done) * size, count * size);
+        memcpy(part + (size_t)b * count * size, (const char *)from + ((size_t)b * n + done) * size,
+               count * size);
     return part;
 }
 
-/* What the twin found in a piece is what stands in the whole, if the whole has it. */
+/* The twin's results of a piece equal that part of the whole run's results, if it has them. */
 static inline void same_part(const void *found, const void *whole, const pair *p, const fwn_io *io,
                              uint32_t done, uint32_t count, size_t size)
 {
@@ -84,16 +87,18 @@ static inline void same_part(const void *found, const void *whole, const pair *p
     free(expected);
 }
 
-/* `count` steps of the run on the twin.  It has all outputs that can be had without finding overflows which the
- * run did not look for. */
-static inline int run_piece(const pair *p, const fwn_io *io, uint32_t done, uint32_t count, int compared)
+/* `count` steps of the run on the twin, with every output that cannot reveal an overflow that the
+ * run itself did not look for. */
+static inline int run_piece(const pair *p, const fwn_io *io, uint32_t done, uint32_t count,
+                            int compared)
 {
     const size_t steps = (size_t)p->rows * count, row = sizeof(float) * p->spec->levels;
     const int judged = !io->forced || io->logp || io->logits;
     fwn_io piece = *io;
     piece.n = count;
     piece.cond_step = io->cond_step + done;
-    piece.forced = io->forced ? cut(io->forced, p->rows, io->n, done, count, sizeof *io->forced) : NULL;
+    piece.forced =
+        io->forced ? cut(io->forced, p->rows, io->n, done, count, sizeof *io->forced) : NULL;
     piece.codes = exactly(steps, sizeof *piece.codes);
     piece.audio = exactly(steps, sizeof *piece.audio);
     piece.logp = judged ? exactly(steps, sizeof *piece.logp) : NULL;
@@ -119,7 +124,8 @@ static inline int run_both(pair *p, const fwn_io *io, uint32_t piece)
     const int error = fwn_run(p->stream, io);
     int twin = FWN_OK;
     if (error && error != FWN_NOT_FINITE) twin = fwn_run(p->twin, io);
-    for (uint32_t done = 0, count; (!error || error == FWN_NOT_FINITE) && !twin && done < io->n; done += count) {
+    for (uint32_t done = 0, count; (!error || error == FWN_NOT_FINITE) && !twin && done < io->n;
+         done += count) {
         count = io->n - done < piece ? io->n - done : piece;
         twin = run_piece(p, io, done, count, !error);
     }

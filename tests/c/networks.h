@@ -1,5 +1,5 @@
-/* What the programs of this folder share: random numbers, networks, their streams and results: the
- * same on every machine. */
+/* Shared by the programs of this folder: random numbers, networks, streams and results, equal on
+ * every machine. */
 #ifndef NETWORKS_H
 #define NETWORKS_H
 
@@ -18,7 +18,7 @@
     } while (0)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* ---- numbers ----------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static uint64_t random_step; /* of the next random word */
 static inline uint32_t random_word(void) { return fwn_philox(1, random_step++, 0); }
@@ -34,7 +34,7 @@ static inline uint64_t digest(uint64_t h, const void *bytes, size_t count)
     return h;
 }
 
-/* ---- random networks --------------------------------------------------------------------------- */
+/* ---- random networks ------------------------------------------------------------------------- */
 
 typedef struct {
     fwn_spec spec;
@@ -102,7 +102,8 @@ static inline network *network_of(const shape *of)
     net->values = calloc(numbers_of(of), sizeof(float));
     memcpy(net->kernels, of->kernels, sizeof net->kernels);
     memcpy(net->dilations, of->dilations, sizeof net->dilations);
-    net->spec = (fwn_spec){n[0], n[1], n[2], n[3], n[4], n[5], n[6], net->kernels, net->dilations, n[0] / 2};
+    net->spec = (fwn_spec){n[0], n[1], n[2],         n[3],           n[4],
+                           n[5], n[6], net->kernels, net->dilations, n[0] / 2};
     add(net, "first.weight", n[5], n[0], n[1], 1.0f);
     if (bias) add(net, "first.bias", n[1], 0, 0, 0.3f);
     for (uint32_t l = 0; l < n[6]; l++) {
@@ -149,19 +150,23 @@ static inline fwn_stream *stream_of(const fwn_model *model, int isa, uint32_t ro
     return stream;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 typedef struct {
-    uint16_t *codes; /* [rows][n] */
-    float *audio, *logp; /* [rows][n] */
-    float *logits; /* [rows][n][levels] */
+    uint16_t *codes;      /* [rows][n] */
+    float *audio, *logp;  /* [rows][n] */
+    float *logits;        /* [rows][n][levels] */
     size_t steps, levels; /* rows * n */
 } result;
 
 static inline result new_result(size_t steps, size_t levels)
 {
-    return (result){malloc(steps * sizeof(uint16_t)), malloc(steps * sizeof(float)),
-                    malloc(steps * sizeof(float)), malloc(steps * levels * sizeof(float)), steps, levels};
+    return (result){malloc(steps * sizeof(uint16_t)),
+                    malloc(steps * sizeof(float)),
+                    malloc(steps * sizeof(float)),
+                    malloc(steps * levels * sizeof(float)),
+                    steps,
+                    levels};
 }
 
 static inline void free_result(result *r)
@@ -174,8 +179,13 @@ static inline void free_result(result *r)
 
 static inline fwn_io io_of(result *r, uint32_t n)
 {
-    return (fwn_io){.n = n, .temperature = 1.0f, .hop = 1, .codes = r->codes, .audio = r->audio,
-                    .logp = r->logp, .logits = r->logits};
+    return (fwn_io){.n = n,
+                    .temperature = 1.0f,
+                    .hop = 1,
+                    .codes = r->codes,
+                    .audio = r->audio,
+                    .logp = r->logp,
+                    .logits = r->logits};
 }
 
 #endif

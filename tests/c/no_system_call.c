@@ -1,9 +1,9 @@
-/* no_system_call MODEL.dump ISA THREADS [control]: computes samples where the kernel kills the process
- * for any system call of any thread but its exit.  With `control` it makes one.  Exit code 77: this
- * kernel does not offer that.
+/* no_system_call MODEL.dump ISA THREADS [control]: computes samples where the kernel kills the
+ * process for any system call of any thread but its exit.  With `control` it makes one.  Exit code
+ * 77: this kernel does not offer that.
  *
- * A second thread that sleeps is woken by a system call, before the first step: the engine is compiled
- * so that it stays awake. */
+ * A second thread that sleeps is woken by a system call, before the first step: the engine is
+ * compiled so that it stays awake. */
 #define main example
 #include "../../examples/generate.c" /* for load() */
 #undef main

@@ -1,6 +1,6 @@
-/* Prints "isa precision case digest" for each instruction set that this machine supports: everything
- * that the engine computes for small random networks in every precision, and mu-law.  The same on
- * every machine; run by tests/test_other_cpus.py. */
+/* Prints "isa precision case digest" for each instruction set that this machine supports:
+ * everything that the engine computes for small random networks in every precision, and mu-law.
+ * The same on every machine; run by tests/test_other_cpus.py. */
 #include "networks.h"
 
 enum { STEPS = 140, ROWS = 3, HOP = 4 };
@@ -34,7 +34,8 @@ static uint64_t digest_state(uint64_t h, fwn_stream *s, uint32_t row)
     return h;
 }
 
-/* STEPS steps of all rows, as `io` says; prints what they yield and the state of the last row. */
+/* Runs STEPS steps of all rows with the options of `io`; prints the digest of their results and of
+ * the last row's state. */
 static void steps(fwn_stream *s, setting at, const char *what, uint32_t rows, fwn_io io)
 {
     result r = new_result((size_t)rows * STEPS, NETWORKS[at.which].sizes[0]);
@@ -64,7 +65,8 @@ static void batch(const fwn_model *model, setting at)
     float *cond = malloc(count * sizeof *cond);
     for (size_t i = 0; i < count; i++) cond[i] = random_float();
     fwn_stream *s = stream_of(model, at.isa, ROWS);
-    const fwn_io io = {.temperature = 0.7f, .top_k = 5, .cond = cond, .cond_rows = frames, .hop = HOP};
+    const fwn_io io = {
+        .temperature = 0.7f, .top_k = 5, .cond = cond, .cond_rows = frames, .hop = HOP};
     steps(s, at, "conditioned_batch", ROWS, io);
     fwn_stream_destroy(s);
     free(cond);
@@ -84,7 +86,7 @@ static float x[SAMPLES], amplitudes[SAMPLES];
 static int16_t samples[SAMPLES], decoded[SAMPLES];
 static uint16_t codes[SAMPLES]; /* or bytes, up to 256 levels */
 
-/* `n` codes, and what they decode to. */
+/* `n` codes, and their decoded samples. */
 static uint64_t coded(uint64_t h, const fwn_mulaw *codec, int isa, uint32_t levels, size_t n)
 {
     h = digest(h, codes, n * (levels <= 256 ? 1 : 2));

@@ -16,9 +16,9 @@ static float table[1024];
 static int32_t pairs[1024][2];
 
 static const uint32_t SPECIAL[] = {
-    0,          1,          0x7FFFFF,   0x800000,   0x3F800000, 0x3F800001, 0x4B000000, 0x7F7FFFFF,
-    0x7F800000, 0x7FC00000, 0x80000000, 0x80000001, 0x807FFFFF, 0x80800000, 0xBF800000, 0xBF800001,
-    0xCB000000, 0xFF7FFFFF, 0xFF800000, 0xFFC00000,
+    0,          1,          0x7FFFFF,   0x800000,   0x3F800000, 0x3F800001, 0x4B000000,
+    0x7F7FFFFF, 0x7F800000, 0x7FC00000, 0x80000000, 0x80000001, 0x807FFFFF, 0x80800000,
+    0xBF800000, 0xBF800001, 0xCB000000, 0xFF7FFFFF, 0xFF800000, 0xFFC00000,
 };
 
 static float float_of(uint32_t bits)
@@ -95,25 +95,26 @@ static uint64_t of_largest(uint64_t h, vi x)
 static uint64_t of_pairs(uint64_t h, vi where)
 {
     vi first, second;
-    vi_gather2((const int32_t(*)[2])pairs, where, &first, &second);
+    vi_gather2((const int32_t (*)[2])pairs, where, &first, &second);
     return of_ints(of_ints(h, first), second);
 }
 
 /* One line: the digest of `result`, as `of` sees it, for all operands. */
-#define PRINT(name, of, result)                                               \
-    do {                                                                      \
-        uint64_t h = EMPTY;                                                   \
-        for (now = sets; now < sets + SETS; now++) h = of(h, result);         \
-        printf("%s %016llx\n", #name, (unsigned long long)h);                 \
+#define PRINT(name, of, result)                                       \
+    do {                                                              \
+        uint64_t h = EMPTY;                                           \
+        for (now = sets; now < sets + SETS; now++) h = of(h, result); \
+        printf("%s %016llx\n", #name, (unsigned long long)h);         \
     } while (0)
 #define A vf_load(now->a)
 #define B vf_load(now->b)
 #define C vf_load(now->c)
 #define N vi_load(now->n)
 #define M vi_load(now->m)
-/* Of magnitudes below 2^22, as vi_nearest wants them: multiples of 1/2, and anything. */
-#define NEAR vf_select(vf_lt(A, B), vf_mul(vf_convert(vi_sra(N, 9)), vf_set(0.5f)), \
-                       vf_mul(vf_load(now->other), vf_set(32768.0f)))
+/* Of magnitudes below 2^22, the domain of vi_nearest: multiples of 1/2, and anything. */
+#define NEAR                                                               \
+    vf_select(vf_lt(A, B), vf_mul(vf_convert(vi_sra(N, 9)), vf_set(0.5f)), \
+              vf_mul(vf_load(now->other), vf_set(32768.0f)))
 #define LEAST vi_set(INT32_MIN)
 
 int main(void)

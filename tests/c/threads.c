@@ -1,6 +1,6 @@
-/* What threads may do at the same time, for tests/test_c_engine.py to build with the thread
- * sanitizer: share a model and mu-law tables, have streams of two threads, meet on one stream, and ask it where
- * it is. */
+/* Operations that threads may do at the same time, for tests/test_c_engine.py to build with the
+ * thread sanitizer: share a model and mu-law tables, have streams of two threads, meet on one
+ * stream, and read its info. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,11 +8,11 @@
 #include <string.h>
 #include "fastwavenet.h"
 
-#define CHECK(claim)                                               \
-    do {                                                           \
-        if (claim) break;                                          \
+#define CHECK(claim)                                                 \
+    do {                                                             \
+        if (claim) break;                                            \
         printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #claim); \
-        exit(1);                                                   \
+        exit(1);                                                     \
     } while (0)
 
 enum { THREADS = 4, ROUNDS = 8, LEVELS = 256, SAMPLES = 200, SIZE = LEVELS * 16 };
@@ -30,15 +30,22 @@ static fwn_model *models[FWN_PRECISIONS];
 static fwn_mulaw *codec;
 static fwn_stream *met;
 static float sounds[FWN_PRECISIONS][SAMPLES]; /* of seed 7, made before there are threads */
-static atomic_int runs;      /* of the stream where all meet */
+static atomic_int runs;                       /* of the stream where all meet */
 
 static fwn_model *make_model(int precision)
 {
     static float weights[SIZE];
     const uint32_t two = 2;
-    const fwn_spec spec = {.levels = LEVELS, .residual = 8, .dilation_channels = 8, .skip = 8,
-                           .head = 8, .first_kernel = 2, .layers = 1, .kernels = &two,
-                           .dilations = &two, .start_code = LEVELS / 2};
+    const fwn_spec spec = {.levels = LEVELS,
+                           .residual = 8,
+                           .dilation_channels = 8,
+                           .skip = 8,
+                           .head = 8,
+                           .first_kernel = 2,
+                           .layers = 1,
+                           .kernels = &two,
+                           .dilations = &two,
+                           .start_code = LEVELS / 2};
     fwn_tensor tensors[COUNT];
     memcpy(tensors, TENSORS, sizeof tensors);
     for (int i = 0; i < COUNT; i++) tensors[i].data = weights;
