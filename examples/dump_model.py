@@ -23,7 +23,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fastwavenet import WaveNetSpec, modelfile
-from fastwavenet.files import replace_atomically
+from fastwavenet.atomic import replace_atomically
 from fastwavenet.precision import resolve_precision
 from fastwavenet.spec import PRECISIONS
 

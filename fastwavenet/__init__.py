@@ -11,7 +11,7 @@ Training is in `fastwavenet.training`, the only part that imports torch.
 from ._engine import BusyError, NotFiniteError, StateError
 from .audio import AudioError, read_audio, write_audio
 from .engine import Generator, generate
-from .isa import available_isas, isa
+from .instruction_sets import available_isas, isa
 from .listening import outputs, score
 from .losses import measure_precision
 from .model import Model, load

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from . import files
+from . import atomic
 from .audio_finding import READ_SUFFIXES as READ_SUFFIXES
 from .audio_finding import find_audio as find_audio
 from .audio_reading import AudioFile, check_name, file_name
@@ -65,7 +65,7 @@ def write_audio(
     except AudioError as error:
         raise AudioError(f"{file_name(file)}: {error}") from None
     if isinstance(file, (str, os.PathLike)):
-        files.replace_atomically(file, data)
+        atomic.replace_atomically(file, data)
     else:
         _write_whole(file, data)
 
@@ -129,14 +129,14 @@ def check_output(path: str | os.PathLike[str], subtype: str = "PCM_16", n_sample
         _check_size(n_samples, 1, container, subtype)
     except AudioError as error:
         raise AudioError(f"{shown(Path(path))}: {error}") from None
-    files.check_target(path)
+    atomic.check_target(path)
 
 
 def _container(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix in WRITE_SUFFIXES:
         return suffix[1:].upper()
-    if files.is_stream(path):
+    if atomic.is_special_file(path):
         return "WAV"
     raise AudioError(f"the name must end in {' or '.join(WRITE_SUFFIXES)}")
 

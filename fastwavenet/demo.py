@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from .activity import Activity
+from .atomic import check_folder, check_target
 from .audio import read_audio, write_audio
 from .engine import Generator, generate
-from .files import check_folder, check_target
 from .model import Model, load
 
 CLIP = "arctic_a0009.flac"

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from . import _engine
 from .checks import whole
-from .isa import isa as resolve_isa
+from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import output_array
 from .samples import check_rate, refuse_masked, to_codes

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 import safetensors.numpy
 
-from .files import replace_atomically, without_waiting
+from .atomic import replace_atomically, without_waiting
 from .shown import shown
 from .spec import MAX_WEIGHT_BYTES, PRECISIONS, WaveNetSpec
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from . import _engine
 from .checks import whole
-from .isa import isa as resolve_isa
+from .instruction_sets import isa as resolve_isa
 from .types import Isa
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .files import check_target, is_stream, replace_atomically
+from .atomic import check_target, is_special_file, replace_atomically
 from .shown import shown
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def draw_loss(axes: Axes, log: Sequence[dict]) -> None:
 
 def check_picture(path: str | os.PathLike[str]) -> None:
     """Before long work: raises ValueError or OSError if no picture can be written there."""
-    if Path(path).suffix.lower() != ".png" and not is_stream(path):
+    if Path(path).suffix.lower() != ".png" and not is_special_file(path):
         raise ValueError(f"{shown(Path(path))}: the name must end in .png")
-    if is_stream(path):
+    if is_special_file(path):
         raise ValueError(f"{shown(Path(path))}: is a device or a pipe, expected a file's name")
     check_target(path)
 

@@ -6,7 +6,7 @@ from networks import small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile
-from fastwavenet.isa import isa
+from fastwavenet.instruction_sets import isa
 from fastwavenet.precision import resolve_precision
 
 VALUES = {

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..files import check_target, is_named_pipe
+from ..atomic import check_target, is_named_pipe
 from ..shown import shown
 from . import results as files
 from .chart import save_chart

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass, field
 
 from .. import _engine
-from ..isa import isa
+from ..instruction_sets import isa
 from ..model import Model
 from ..spec import WaveNetSpec
 from ..types import Precision

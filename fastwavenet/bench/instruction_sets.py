@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..isa import available_isas
+from ..instruction_sets import available_isas
 from ..model import Model
 from .contenders import PRECISIONS
 from .engine_peer import Engine

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import reference
-from ..isa import available_isas
+from ..instruction_sets import available_isas
 from ..mulaw import mu_law_decode, mu_law_encode
 from .measure import Refused, measure
 from .peer import NotAvailable

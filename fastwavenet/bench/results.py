@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 from .. import __version__
-from ..files import read_regular, replace_atomically
-from ..isa import available_isas
+from ..atomic import read_regular, replace_atomically
+from ..instruction_sets import available_isas
 from ..shown import shown
 
 FORMAT = {"made_by": "fastwavenet bench", "format": 2}

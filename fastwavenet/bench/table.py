@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..files import read_regular, replace_atomically
+from ..atomic import read_regular, replace_atomically
 from ..shown import shown
 from .contenders import PRECISIONS
 from .known import voices

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..atomic import check_target
 from ..bench import command
-from ..files import check_target
 from ..plots import check_picture
 from .arguments import add_command
 from .report import silence

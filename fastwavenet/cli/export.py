@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import modelfile
-from ..files import check_target, is_named_pipe, is_stream, replace_atomically
+from ..atomic import check_target, is_named_pipe, is_special_file, replace_atomically
 from ..losses import Comparison
 from ..precision import AUTO, describe_losses, resolve_precision
 from ..shown import shown
@@ -76,7 +76,7 @@ def _model_file(arguments: argparse.Namespace) -> Path:
 
 def _check_output(path: Path) -> None:
     """Before the work: a model file, or a device or pipe."""
-    if path.suffix.lower() != SUFFIX and not is_stream(path):
+    if path.suffix.lower() != SUFFIX and not is_special_file(path):
         raise ValueError(f"{shown(path)}: the name must end in {SUFFIX}")
     check_target(path)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..activity import Activity, advice
 from ..engine import Generator
-from ..isa import isa as resolve_isa
+from ..instruction_sets import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds
 from ..shown import shown

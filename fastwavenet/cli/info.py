@@ -10,7 +10,7 @@ from pathlib import Path
 import soundfile
 
 from .. import __version__, _engine
-from ..isa import available_isas, isa
+from ..instruction_sets import available_isas, isa
 from ..model import Model
 from ..precision import describe_losses
 from ..shown import shown

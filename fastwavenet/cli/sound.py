@@ -15,8 +15,8 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
+from ..atomic import check_target, is_special_file, replace_atomically
 from ..audio import SUBTYPES, AudioError, _check_size, _check_subtype, check_output, write_audio
-from ..files import check_target, is_stream, replace_atomically
 from ..shown import shown
 from ..wav_stream import encode_wav, wav_block, wav_header, wav_tail
 from .report import Report, is_terminal
@@ -159,7 +159,7 @@ def _append_to(path: Path, report: Report) -> BinaryIO:
 
 
 def is_streamed(paths: list[Path]) -> bool:
-    return paths == [STDOUT] or is_stream(paths[0])
+    return paths == [STDOUT] or is_special_file(paths[0])
 
 
 def check_sound(paths: list[Path], n: float, subtype: str, raw: bool) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from ..files import replace_atomically
+from ..atomic import replace_atomically
 from ..modelfile import ModelFormatError, check_weights
 from ..shown import shown
 from ..spec import WaveNetSpec

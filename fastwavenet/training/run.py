@@ -7,7 +7,13 @@ import json
 from pathlib import Path
 
 from .. import modelfile
-from ..files import check_folder, check_target, is_stream, remove_leftovers, replace_atomically
+from ..atomic import (
+    check_folder,
+    check_target,
+    is_special_file,
+    remove_leftovers,
+    replace_atomically,
+)
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import checkpoint
@@ -44,7 +50,7 @@ class RunFolder:
         if self.path.is_dir():
             for file in self.files:
                 check_target(file)
-                if is_stream(file):
+                if is_special_file(file):
                     raise OSError(f"{shown(file)}: is a device or a pipe, expected a file of a run")
         for file in (self.checkpoint, self.model):
             if file.exists() and not resume:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from recordings import full_disk, mounted, nobody, public_folder
 
-from fastwavenet import files
-from fastwavenet.files import check_folder, check_target, replace_atomically
+from fastwavenet import atomic
+from fastwavenet.atomic import check_folder, check_target, replace_atomically
 
 OLD, NEW = b"old " * 9999, b"new " * 99999  # not of one length
 
@@ -154,17 +154,17 @@ def test_a_pipe_is_written_through(tmp_path):
 
 
 def alone(script, *argv):
-    """A command line that runs a script with files.py and no numpy, which takes a second."""
+    """A command line that runs a script with atomic.py and no numpy, which takes a second."""
     load = (
         "import sys, types\n"
         "package = sys.modules['fastwavenet'] = types.ModuleType('fastwavenet')\n"
-        f"package.__path__ = [{str(Path(files.__file__).parent)!r}]\n"
-        "from fastwavenet import files\n"
+        f"package.__path__ = [{str(Path(atomic.__file__).parent)!r}]\n"
+        "from fastwavenet import atomic\n"
     )
     return [sys.executable, "-S", "-B", "-c", load + script, *map(str, argv)]
 
 
-SAY = "files.replace_atomically('/dev/stdout', b'said')"
+SAY = "atomic.replace_atomically('/dev/stdout', b'said')"
 
 
 def test_standard_output_can_be_a_pipe():
@@ -183,10 +183,10 @@ def test_a_pipe_with_a_name_waits_and_one_that_is_open_does_not(target, tmp_path
     os.mkfifo(pipe)
     (tmp_path / "link").symlink_to(pipe)
     ours, _ = os.pipe()
-    waits = [files.is_named_pipe(path) for path in (pipe, tmp_path / "link")]
+    waits = [atomic.is_named_pipe(path) for path in (pipe, tmp_path / "link")]
     others = (target, tmp_path, tmp_path / "none", "/dev/null", f"/dev/fd/{ours}")
     assert waits == [True, True]
-    assert not any(files.is_named_pipe(path) for path in others)
+    assert not any(atomic.is_named_pipe(path) for path in others)
 
 
 def test_a_socket_is_refused_beforehand(tmp_path, monkeypatch):
@@ -205,9 +205,9 @@ def test_a_pipe_that_may_not_be_written_is_refused_beforehand():
 
 
 def test_a_file_beside_the_devices_is_no_stream(target):
-    assert not files.is_stream(target)
-    assert not files.is_stream(target.parent)
-    assert not files.is_stream("/dev/there-is-no-such-thing")
+    assert not atomic.is_special_file(target)
+    assert not atomic.is_special_file(target.parent)
+    assert not atomic.is_special_file("/dev/there-is-no-such-thing")
 
 
 # ---- disks that are full or cannot be written ------------------------------------------------
@@ -292,7 +292,7 @@ def test_a_folder_for_reading_only_is_refused_beforehand():
 SAVE = """
 import os
 try:
-    files.replace_atomically(sys.argv[1], b"new " * 99999)
+    atomic.replace_atomically(sys.argv[1], b"new " * 99999)
 except KeyboardInterrupt:
     os._exit(130)
 except OSError as error:
@@ -410,8 +410,8 @@ while True:
     try:
         print("ready", flush=True)
         while True:
-            files.replace_atomically(path, new)
-            files.replace_atomically(path, old)
+            atomic.replace_atomically(path, new)
+            atomic.replace_atomically(path, old)
     except KeyboardInterrupt:
         with open(path, "rb") as file:
             assert file.read() in (old, new)
@@ -447,7 +447,7 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     target, others = tmp_path / "[a].wav", {"[a].wav", "a.tmp", ".[b].wav-0123.tmp"}
     for name in (*others, ".[a].wav-0123.tmp", ".[a].wav-4567.tmp"):
         (tmp_path / name).touch()
-    files.remove_leftovers(target)
+    atomic.remove_leftovers(target)
     assert set(os.listdir(tmp_path)) == others
 
 
@@ -456,5 +456,5 @@ def test_what_killed_processes_left_may_stay_where_it_cannot_be_removed():
         (folder / ".file-0123.tmp").touch()
         folder.chmod(0o555)
         with nobody():
-            files.remove_leftovers(folder / "file")
+            atomic.remove_leftovers(folder / "file")
         assert os.listdir(folder) == [".file-0123.tmp"]

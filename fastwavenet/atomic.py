@@ -38,9 +38,9 @@ def replace_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     check_target(path)
     try:
-        if is_stream(path):
-            with open(path, "ab") as stream:  # appends, for stdout may be a log
-                stream.write(data)
+        if is_special_file(path):
+            with open(path, "ab") as file:  # appends, for stdout may be a log
+                file.write(data)
         else:
             _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
@@ -67,14 +67,14 @@ def without_waiting(path: str, flags: int) -> int:
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Raises OSError if it is known already that `path` cannot be written."""
+    """Raises OSError if `path` cannot be written, as far as that shows before the work."""
     target, name = Path(os.path.realpath(path)), shown(Path(path))
     if target.is_dir():
         raise IsADirectoryError(f"{name} is a folder, expected a file name")
-    if is_stream(path):
-        _check_stream(Path(path))
+    if is_special_file(path):
+        _check_special_file(Path(path))
         return
-    if target.is_symlink():  # what realpath leaves of a loop
+    if target.is_symlink():  # realpath leaves only a loop as a link
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
     _check_writable(target.parent, name)
     if target.exists() and _belongs_to_others(target):
@@ -82,7 +82,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Raises OSError if it is known already that no files can be written in a folder `path`.
+    """Raises OSError if no files can be written in a folder `path`, as far as that shows now.
 
     It need not exist yet, nor need those above it.
     """
@@ -97,8 +97,11 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     _check_writable(nearest, name)
 
 
-def is_stream(path: str | os.PathLike[str]) -> bool:
-    """Whether there is something at `path` to be written to, not replaced: no file, no folder."""
+def is_special_file(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is a device, a pipe or a socket, which is written to instead of replaced.
+
+    A name of an open descriptor, such as /dev/fd/3, is one too, whatever lies behind it.
+    """
     path = Path(path)
     if not path.exists() or path.is_dir():
         return False
@@ -131,7 +134,7 @@ def _check_writable(folder: Path, name: str) -> None:
         raise PermissionError(f"{name}: the folder {shown(folder)} cannot be written to")
 
 
-def _check_stream(path: Path) -> None:
+def _check_special_file(path: Path) -> None:
     if path.is_socket():
         raise OSError(f"{shown(path)} is a socket, expected a file name")
     if not _may(path, os.W_OK):
