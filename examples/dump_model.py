@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> None:
         sys.exit("usage: dump_model.py MODEL.safetensors OUTPUT.dump")
     source, target = arguments
     try:
-        spec, weights, losses = modelfile.load(source)
-        replace_atomically(target, dump(spec, weights, resolve_precision("auto", losses)))
+        spec, weights, cost = modelfile.load(source)
+        replace_atomically(target, dump(spec, weights, resolve_precision("auto", cost)))
     except (ValueError, OSError) as error:
         sys.exit(f"dump_model.py: {error}")
 

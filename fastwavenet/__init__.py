@@ -13,10 +13,10 @@ from .audio import AudioError, read_audio, write_audio
 from .engine import Generator, generate
 from .instruction_sets import available_isas, isa
 from .listening import outputs, score
-from .losses import measure_precision
 from .model import Model, load
-from .modelfile import ModelFormatError, record_losses
+from .modelfile import ModelFormatError, record_precision_cost
 from .mulaw import mu_law_decode, mu_law_encode
+from .precision_cost import measure_precision
 from .spec import WaveNetSpec
 
 __version__ = "0.1.0"
@@ -39,7 +39,7 @@ __all__ = [
     "mu_law_encode",
     "outputs",
     "read_audio",
-    "record_losses",
+    "record_precision_cost",
     "score",
     "write_audio",
 ]

@@ -22,12 +22,13 @@ class Model:
 
     A pickle of it holds spec, weights and precision, so that other processes can be given one.
 
-    spec       WaveNetSpec
-    weights    name -> float32 array, as in `spec.tensors()`
-    precision  what to compute in: "float32", "bfloat16", "int8", or "auto", see `load`
-    losses     what "auto" decides by: precision -> nats per sample lost against float32
+    spec            WaveNetSpec
+    weights         name -> float32 array, as in `spec.tensors()`
+    precision       of the products: "float32", "bfloat16", "int8", or "auto", see `load`
+    precision_cost  precision -> nats per sample above float32, by which "auto" decides
 
-    Raises ModelFormatError if weights or losses are not such, ValueError for another precision.
+    Raises ModelFormatError for other weights or another precision_cost, ValueError for another
+    precision.
     """
 
     def __init__(
@@ -36,11 +37,12 @@ class Model:
         weights: Mapping[str, npt.NDArray[np.float32]],
         precision: AskedPrecision = "float32",
         *,
-        losses: Mapping[str, float] | None = None,
+        precision_cost: Mapping[str, float] | None = None,
     ):
         self._spec = spec
-        self._losses = modelfile.check_losses({} if losses is None else losses)
-        self._precision = resolve_precision(precision, self._losses)
+        cost = {} if precision_cost is None else precision_cost
+        self._precision_cost = modelfile.check_precision_cost(cost)
+        self._precision = resolve_precision(precision, self._precision_cost)
         checked = modelfile.check_weights(spec, weights)
         self._weights = {name: _frozen(array) for name, array in checked.items()}
         self._network = _engine.Network(spec, self._weights, self._precision)
@@ -56,16 +58,16 @@ class Model:
 
     @property
     def precision(self) -> Precision:
-        """What it computes in: "float32", "bfloat16" or "int8"."""
+        """Of the products: "float32", "bfloat16" or "int8"."""
         return self._precision
 
     @property
-    def losses(self) -> dict[str, float]:
-        """Precision -> nats per sample lost against float32; empty if nothing was recorded."""
-        return dict(self._losses)
+    def precision_cost(self) -> dict[str, float]:
+        """Precision -> nats per sample above float32; empty if none was recorded."""
+        return dict(self._precision_cost)
 
     def info(self) -> dict[str, int]:
-        """arena_bytes: packed weights; huge_page_bytes: those in huge pages (Linux says it);
+        """arena_bytes: packed weights; huge_page_bytes: those in huge pages (Linux only);
         step_bytes: those read per generated sample; voice_bytes: memory of a generator of one
         voice; fingerprint: ties a saved state to this network and precision.
         """
@@ -75,7 +77,7 @@ class Model:
         return facts | known | {"voice_bytes": self._network.stream_bytes(1)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self._spec, self._weights, self._precision, self._losses)
+        return _unpickled, (self._spec, self._weights, self._precision, self._precision_cost)
 
     def __copy__(self) -> Model:
         return self
@@ -104,7 +106,7 @@ def _frozen(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def check_model(model: object) -> Model:
-    """The model, or TypeError with what to do."""
+    """The model.  Raises TypeError, with a remedy for a path."""
     if isinstance(model, Model):
         return model
     if isinstance(model, (str, os.PathLike)):
@@ -117,20 +119,21 @@ def _unpickled(
     spec: WaveNetSpec,
     weights: Mapping[str, npt.NDArray[np.float32]],
     precision: Precision,
-    losses: dict[str, float],
+    precision_cost: dict[str, float],
 ) -> Model:
-    return Model(spec, weights, precision, losses=losses)
+    return Model(spec, weights, precision, precision_cost=precision_cost)
 
 
 def load(path: str | os.PathLike[str], precision: AskedPrecision = "auto") -> Model:
     """Reads a model file.
 
-    precision: what to compute in.  "auto" is the first of int8, bfloat16 and float32 that loses at
-    most 0.002 nats per sample, as recorded in the file (`record_losses`); float32 if nothing is.
-    It never depends on the CPU, and the samples of a precision do not either.
+    precision: of the products.  "auto" is the first of int8, bfloat16 and float32 that costs at
+    most 0.002 nats per sample more than float32, as recorded in the file by
+    `record_precision_cost`; float32 if none is recorded.  It never depends on the CPU, and the
+    samples of a precision do not either.
 
     Raises ModelFormatError naming the file, what was expected and what was found; ValueError for
     an unknown precision; OSError if the file cannot be read.
     """
-    spec, weights, losses = modelfile.load(path)
-    return Model(spec, weights, precision, losses=losses)
+    contents = modelfile.load(path)
+    return Model(contents.spec, contents.weights, precision, precision_cost=contents.precision_cost)

@@ -1,4 +1,4 @@
-"""One .safetensors file <-> spec, weights and losses.  Everything in it is checked here.
+"""One .safetensors file <-> spec, weights and precision cost.  Everything in it is checked here.
 
 The file holds float32 tensors named by `WaveNetSpec.tensors()` and one metadata entry,
 "fastwavenet": JSON {"version": 2, "spec": {...}, "loss": {...}}.  It is data only: nothing in it
@@ -25,7 +25,7 @@ from .atomic import replace_atomically, without_waiting
 from .shown import shown
 from .spec import MAX_WEIGHT_BYTES, PRECISIONS, WaveNetSpec
 
-VERSION = 2  # of files with losses; without them it is 1, which older readers know
+VERSION = 2  # of files with a precision cost; without one it is 1, which older readers know
 MAX_HEADER_BYTES = 2**20
 METADATA_KEY = "fastwavenet"
 CHECKPOINT_KEY = "fastwavenet.training"  # of a run's checkpoint, which is no model
@@ -38,19 +38,19 @@ class ModelFormatError(ValueError):
 class Contents(NamedTuple):
     """What a model file holds.
 
-    weights  name -> read-only float32 array, as in `spec.tensors()`
-    losses   precision -> nats per sample that it loses against float32, as far as recorded
+    weights         name -> read-only float32 array, as in `spec.tensors()`
+    precision_cost  precision -> nats per sample above float32, as far as recorded
     """
 
     spec: WaveNetSpec
     weights: dict[str, np.ndarray]
-    losses: dict[str, float]
+    precision_cost: dict[str, float]
 
 
 def save(
     path: str | os.PathLike[str], spec: WaveNetSpec, weights: Mapping[str, np.ndarray]
 ) -> None:
-    """Writes a model file, without losses.  An existing file is replaced whole or not at all.
+    """Writes a model file, without a precision cost.  It replaces an existing file atomically.
 
     weights: name -> float32 array for exactly the names and shapes of `spec.tensors()`.
     Raises ModelFormatError if they differ, OSError if the file cannot be written.
@@ -100,34 +100,36 @@ def parse(data: bytes) -> Contents:
     """`load` of a file's bytes, of which the weights are views."""
     header = _parse_header(data)
     about = _parse_about(header)
-    spec, losses = _parse_spec(about), _parse_losses(about)
+    spec, cost = _parse_spec(about), _parse_precision_cost(about)
     arrays = _parse_tensors(spec, header, memoryview(data)[_header_end(data) :])
-    return Contents(spec, check_weights(spec, arrays), losses)
+    return Contents(spec, check_weights(spec, arrays), cost)
 
 
-def record_losses(path: str | os.PathLike[str], losses: Mapping[str, float]) -> None:
-    """Writes into a model file what its precisions lose, instead of what it said before.
+def record_precision_cost(path: str | os.PathLike[str], cost: Mapping[str, float]) -> None:
+    """Writes the cost of a model's precisions into its file, in the place of an earlier one.
 
-    losses: precision -> nats per sample, as from `measure_precision`.  Nothing else in the file
-    changes, and it is replaced whole or not at all.
-    Raises ModelFormatError if it is no model or `losses` no losses, OSError.
+    cost: precision -> nats per sample above float32, as from `measure_precision`.  Nothing else in
+    the file changes, and it is replaced whole or not at all.
+    Raises ModelFormatError if it is no model or `cost` is not of that form, OSError.
     """
     with named_after(path):
         data = read(path)
         parse(data)
-        changed = with_losses(data, losses)
+        changed = with_precision_cost(data, cost)
     replace_atomically(path, changed)
 
 
-def with_losses(data: bytes, losses: Mapping[str, float]) -> bytes:
-    """`record_losses` of a file's bytes, which `parse` has accepted."""
+def with_precision_cost(data: bytes, cost: Mapping[str, float]) -> bytes:
+    """`record_precision_cost` of a file's bytes, which `parse` has accepted."""
     header = _parse_header(data)
-    about = _parse_about(header) | {"version": VERSION, "loss": check_losses(losses)}
+    about = _parse_about(header) | {"version": VERSION, "loss": check_precision_cost(cost)}
     header["__metadata__"][METADATA_KEY] = json.dumps(about)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the tensors stay aligned
     if len(text) > MAX_HEADER_BYTES:
-        raise ModelFormatError(f"with losses, the header is longer than {MAX_HEADER_BYTES} bytes")
+        raise ModelFormatError(
+            f"with the precision cost, the header is longer than {MAX_HEADER_BYTES} bytes"
+        )
     return len(text).to_bytes(8, "little") + text + data[_header_end(data) :]
 
 
@@ -157,18 +159,18 @@ def _check_names(names: Collection[str], expected: Mapping[str, tuple[int, ...]]
             raise ModelFormatError(f"tensor {name!r} of shape {shape} is missing")
 
 
-def check_losses(losses: object) -> dict[str, float]:
-    """Losses by name in the order of PRECISIONS, or ModelFormatError."""
-    if not isinstance(losses, Mapping):
-        raise ModelFormatError(f"loss must map precisions to numbers, not {type(losses).__name__}")
+def check_precision_cost(cost: object) -> dict[str, float]:
+    """Costs by name in the order of PRECISIONS, or ModelFormatError."""
+    if not isinstance(cost, Mapping):
+        raise ModelFormatError(f"loss must map precisions to numbers, not {type(cost).__name__}")
     expected = [name for name in PRECISIONS if name != "float32"]  # it is what others lose against
-    for name, loss in losses.items():
+    for name, loss in cost.items():
         if name not in expected:
             raise ModelFormatError(f"loss of {shown(name)}: expected {' or '.join(expected)}")
         number = isinstance(loss, (int, float)) and not isinstance(loss, bool)
         if not number or not abs(loss) <= sys.float_info.max:  # of NaN, that is not true either
             raise ModelFormatError(f"loss of {name} must be a finite number, not {shown(loss)}")
-    return {name: float(losses[name]) for name in expected if name in losses}
+    return {name: float(cost[name]) for name in expected if name in cost}
 
 
 def _parse_header(data: bytes) -> dict:
@@ -227,9 +229,9 @@ def _parse_spec(about: dict) -> WaveNetSpec:
         raise ModelFormatError(str(error)) from None
 
 
-def _parse_losses(about: dict) -> dict[str, float]:
+def _parse_precision_cost(about: dict) -> dict[str, float]:
     """Version 1 had none, and its readers pass over what is called so."""
-    return check_losses(about.get("loss", {})) if about["version"] > 1 else {}
+    return check_precision_cost(about.get("loss", {})) if about["version"] > 1 else {}
 
 
 def _parse_tensors(spec: WaveNetSpec, header: dict, tensors: memoryview) -> dict[str, np.ndarray]:

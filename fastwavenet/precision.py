@@ -1,4 +1,8 @@
-"""Which precision a model computes in: the one asked for, or what its file says it can afford."""
+"""The precision in which a model computes: a named one, or the smallest that costs little.
+
+The cost of a precision is the mean over samples of the nats by which it exceeds float32's.
+precision_cost.py measures it.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +14,26 @@ from .spec import PRECISIONS, Precision
 from .types import AskedPrecision
 
 AUTO: Literal["auto"] = "auto"
-AFFORDABLE = 0.002  # nats per sample: a thousandth of what a sample of speech costs
+AFFORDABLE = 0.002  # nats per sample: a thousandth of the nats that a sample of speech takes
 
 
-def resolve_precision(name: AskedPrecision, losses: Mapping[str, float]) -> Precision:
-    """`name`, or for "auto" the smallest precision that loses at most AFFORDABLE.
+def resolve_precision(name: AskedPrecision, cost: Mapping[str, float]) -> Precision:
+    """`name`, or for "auto" the smallest precision that costs at most AFFORDABLE.
 
-    losses: precision -> nats per sample lost against float32.  Without one a precision is not
-    taken, float32 apart.  What comes out never depends on the CPU.
-    Raises ValueError, which lists the known ones, for another name.
+    cost: precision -> nats per sample above float32.  "auto" never takes a precision without a
+    measured cost, float32 apart, and its choice never depends on the CPU.
+    Raises ValueError, which lists the supported names, for another name.
     """
     if isinstance(name, str) and name in PRECISIONS:
         return name
     if name != AUTO:
-        known = ", ".join([AUTO, *PRECISIONS])
-        raise ValueError(f"precision must be one of {known}, not {shown(name)}")
-    affordable = [p for p in PRECISIONS if p in losses and losses[p] <= AFFORDABLE]
+        names = ", ".join([AUTO, *PRECISIONS])
+        raise ValueError(f"precision must be one of {names}, not {shown(name)}")
+    affordable = [p for p in PRECISIONS if p in cost and cost[p] <= AFFORDABLE]
     return affordable[-1] if affordable else "float32"
 
 
-def describe_losses(losses: Mapping[str, float]) -> str:
+def describe_precision_cost(cost: Mapping[str, float]) -> str:
     """bfloat16 +0.00003, int8 +0.00014 nats per sample"""
-    parts = [f"{name} {loss:+.5f}" for name, loss in losses.items()]
+    parts = [f"{name} {nats:+.5f}" for name, nats in cost.items()]
     return f"{', '.join(parts)} nats per sample"

@@ -75,8 +75,8 @@ def test_score_computes_in_the_precision_it_is_given(run, voice, recordings, pre
 @pytest.mark.parametrize("command", ["generate", "score"])
 def test_without_it_the_file_decides(run, voice, recordings, tmp_path, command):
     more = {"generate": ("-o", tmp_path / "out.wav", "--samples", 9), "score": (recordings,)}
-    for losses, expected in (({}, "float32"), ({"int8": 0.0}, "int8"), ({"int8": 1.0}, "float32")):
-        fw.record_losses(voice, losses)
+    for cost, expected in (({}, "float32"), ({"int8": 0.0}, "int8"), ({"int8": 1.0}, "float32")):
+        fw.record_precision_cost(voice, cost)
         for options in ((), ("--precision", "auto")):
             said = json.loads(run(command, voice, *more[command], *options, "--json")[1])
             assert said["precision"] == expected
@@ -100,7 +100,7 @@ def described(run, voice):
 
 
 @pytest.mark.parametrize(
-    ("losses", "expected", "said"),
+    ("cost", "expected", "said"),
     [
         ({}, "float32", "others were not measured: see fastwavenet export --measure"),
         ({"int8": 0.003}, "float32", "against float32: int8 +0.00300 nats per sample"),
@@ -111,10 +111,10 @@ def described(run, voice):
         ),
     ],
 )
-def test_info_says_what_is_recorded_and_what_follows(run, voice, losses, expected, said):
-    fw.record_losses(voice, losses)
+def test_info_says_what_is_recorded_and_what_follows(run, voice, cost, expected, said):
+    fw.record_precision_cost(voice, cost)
     facts = json.loads(run("info", voice, "--json")[1])
-    assert (facts["precision"], facts["losses"]) == (expected, losses)
+    assert (facts["precision"], facts["precision_cost"]) == (expected, cost)
     read = fw.load(voice, expected).info()["step_bytes"]
     assert facts["bytes_read_per_sample"] == read
     assert facts["weight_bytes"] == small_spec().weight_bytes()
@@ -129,12 +129,12 @@ def test_info_says_what_is_recorded_and_what_follows(run, voice, losses, expecte
 def test_export_writes_what_was_measured_into_the_file(run, trained, copy, recordings):
     code, said, errors = run("export", trained, "-o", copy, "--measure", recordings)
     best = trained / "model.safetensors"
-    losses, model = measured(best, recordings), fw.load(copy)
-    assert (code, errors, model.losses) == (0, "", losses)
+    cost, model = measured(best, recordings), fw.load(copy)
+    assert (code, errors, model.precision_cost) == (0, "", cost)
     assert tensors(copy) == tensors(best)
     assert said.splitlines() == [
-        f"against float32 on {SECONDS} s: bfloat16 {losses['bfloat16']:+.5f}, "
-        f"int8 {losses['int8']:+.5f} nats per sample",
+        f"against float32 on {SECONDS} s: bfloat16 {cost['bfloat16']:+.5f}, "
+        f"int8 {cost['int8']:+.5f} nats per sample",
         f"{copy}: 3 layers, 8000 Hz, {copy.stat().st_size:,} bytes, {model.precision}",
     ]
 
@@ -146,7 +146,7 @@ def test_export_says_in_json_what_was_measured(run, trained, copy, recordings):
         "output": str(copy),
         "source": str(source),
         "bytes": copy.stat().st_size,
-        "losses": measured(source, recordings),
+        "precision_cost": measured(source, recordings),
         "precision": fw.load(copy).precision,
     }
 
@@ -156,19 +156,19 @@ def test_one_recording_is_enough_to_measure_on(run, trained, copy, recordings):
     assert run("export", trained, "-o", copy, "--measure", file, "--latest")[0] == 0
     audio = soundfile.read(file, dtype="float32")[0]
     expected = fw.measure_precision(trained / "latest.safetensors", audio)
-    assert fw.load(copy).losses == expected
+    assert fw.load(copy).precision_cost == expected
 
 
 def test_a_model_file_can_be_measured_in_its_place(run, voice, recordings):
     before, expected = tensors(voice), measured(voice, recordings)
-    fw.record_losses(voice, {"int8": 9.0})
+    fw.record_precision_cost(voice, {"int8": 9.0})
     assert run("export", voice, "-o", voice, "--measure", recordings)[0] == 0
-    assert fw.load(voice).losses == expected
+    assert fw.load(voice).precision_cost == expected
     assert tensors(voice) == before
 
 
 def test_what_was_recorded_is_copied_along(run, voice, copy):
-    fw.record_losses(voice, {"bfloat16": 0.0})
+    fw.record_precision_cost(voice, {"bfloat16": 0.0})
     code, said, _ = run("export", voice, "-o", copy)
     assert (code, copy.read_bytes()) == (0, voice.read_bytes())
     assert said.endswith(" bytes, bfloat16\n")
@@ -178,7 +178,7 @@ def test_recordings_that_cannot_be_used_are_skipped_and_said(run, voice, copy, r
     expected = measured(voice, recordings)
     record(recordings / "other.wav", tone(900), rate=16000)
     code, _, errors = run("export", voice, "-o", copy, "--measure", recordings)
-    assert (code, fw.load(copy).losses) == (0, expected)
+    assert (code, fw.load(copy).precision_cost) == (0, expected)
     assert errors.startswith(f"fastwavenet: skipped {recordings / 'other.wav'}: has 16000 Hz, exp")
     assert run("export", voice, "-o", copy, "--measure", recordings, "--convert")[2] == ""
 

@@ -109,7 +109,7 @@ def test_a_full_standard_output_does_not_end_the_work(voice, out, tmp_path):
     recording = record(tmp_path / "a.wav", tone(200), rate=8000)
     line = ("export", voice, "-o", tmp_path / "copy.safetensors", "--measure", recording)
     assert shell(">/dev/full", *line)[2].endswith(FULL)
-    assert modelfile.load(tmp_path / "copy.safetensors").losses
+    assert modelfile.load(tmp_path / "copy.safetensors").precision_cost
     assert shell(">/dev/full", "generate", voice, "-o", out, "--samples", 9)[2].endswith(FULL)
     assert soundfile.info(out).frames == 9
 

@@ -59,7 +59,9 @@ def trained(monkeypatch):
 
 def test_train_hands_over_what_was_given_and_nothing_else(run, trained):
     line = "train in -o out --preset tiny --minutes 1.5 --steps 9 --seed 4 --sample-rate 8000 "
-    line += "--convert --val held --batch 2 --window 100 --learning-rate 0.1 --weight-decay 0.2 "
+    line += (
+        "--convert --validation held --batch 2 --window 100 --learning-rate 0.1 --weight-decay 0.2 "
+    )
     line += "--resume --no-autocast --device cpu"
     assert run(*line.split())[0] == 0
     assert trained.pop() == (
@@ -192,7 +194,7 @@ def test_unusable_recordings_are_refused_by_name(refused, tmp_path, make, expect
         ("--steps", "0", "steps must be a positive whole number, not 0"),
         ("--seed", "-1", "seed must be a whole number from 0 to "),
         ("--sample-rate", "0", "sample_rate must be a whole number from 1 to "),
-        ("--val", "nowhere", "nowhere: no such file or folder"),
+        ("--validation", "nowhere", "nowhere: no such file or folder"),
     ],
 )
 def test_bad_training_values_are_refused_by_name(refused, tmp_path, option, value, expected):

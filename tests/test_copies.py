@@ -53,9 +53,9 @@ def test_a_copy_has_the_arguments_of_the_original(arguments):
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickled_model_is_the_same_model(precision, protocol):
-    model = fw.Model(SPEC, dict(model_of(SPEC)._weights), precision, losses={"int8": 0.5})
+    model = fw.Model(SPEC, dict(model_of(SPEC)._weights), precision, precision_cost={"int8": 0.5})
     twin = pickle.loads(pickle.dumps(model, protocol))
-    assert (twin.spec, twin.precision, twin.losses) == (SPEC, precision, {"int8": 0.5})
+    assert (twin.spec, twin.precision, twin.precision_cost) == (SPEC, precision, {"int8": 0.5})
     assert twin.info()["fingerprint"] == model.info()["fingerprint"]
 
 

@@ -162,7 +162,7 @@ def test_a_source_of_which_all_is_held_out_is_refused_by_both_names(tmp_path, he
         with pytest.raises(AudioError) as refused:
             load_corpus(source, SPEC, validation=validation)
         assert str(refused.value) == (
-            f"{source}: all audio here (1 file) is also in the validation (--val) {validation}, "
+            f"{source}: all audio here (1 file) is also in the validation {validation}, "
             "and none is left to train on: hold out a part of it, or leave validation out"
         )
 

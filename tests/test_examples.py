@@ -208,7 +208,7 @@ def test_a_model_file_is_dumped(tmp_path):
     done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "voice.dump").read_bytes() == dump(SPEC, weights_of(SPEC))
-    fw.record_losses(tmp_path / "voice.safetensors", {"int8": 0.0})
+    fw.record_precision_cost(tmp_path / "voice.safetensors", {"int8": 0.0})
     dump_command(tmp_path, "voice.safetensors", "voice.dump")
     assert (tmp_path / "voice.dump").read_bytes() == dump(SPEC, weights_of(SPEC), "int8")
 

@@ -27,7 +27,7 @@ QUOTED_BY = {
     "precision": lambda value: resolve_precision(value, {}),
     "isa": isa,
     "levels": lambda value: fw.mu_law_encode(np.zeros(3), value),
-    "a loss": lambda value: modelfile.check_losses({"int8": value}),
+    "a loss": lambda value: modelfile.check_precision_cost({"int8": value}),
 }
 
 
@@ -46,7 +46,7 @@ def test_a_name_in_a_message_is_short_and_printable(name):
     for quote in (
         lambda: fw.WaveNetSpec.from_dict(spec.to_dict() | {name: 1}),
         lambda: modelfile.check_weights(spec, {name: np.zeros(1, np.float32)}),
-        lambda: modelfile.check_losses({name: 1.0}),
+        lambda: modelfile.check_precision_cost({name: 1.0}),
     ):
         with pytest.raises(ValueError) as caught:
             quote()

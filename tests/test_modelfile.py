@@ -32,14 +32,14 @@ from fastwavenet.modelfile import (
     ModelFormatError,
     load,
     parse,
-    record_losses,
+    record_precision_cost,
     save,
-    with_losses,
+    with_precision_cost,
 )
 from fastwavenet.spec import WaveNetSpec
 
-LOSSES = {"bfloat16": -0.00003, "int8": 0.00014}
-DATA_WITH_LOSSES = with_losses(DATA, LOSSES)
+COST = {"bfloat16": -0.00003, "int8": 0.00014}
+DATA_WITH_COST = with_precision_cost(DATA, COST)
 
 
 @contextlib.contextmanager
@@ -255,20 +255,20 @@ def test_a_file_that_cannot_be_read_is_an_os_error(tmp_path):
         load(tmp_path)
 
 
-# ---- losses ----------------------------------------------------------------------------------
+# ---- precision cost --------------------------------------------------------------------------
 
 
-def test_a_saved_model_has_no_losses_and_is_of_version_1():
+def test_a_saved_model_has_no_precision_cost_and_is_of_version_1():
     assert unpack(DATA)[0]["__metadata__"]["fastwavenet"]["version"] == 1
-    assert parse(DATA).losses == {}
+    assert parse(DATA).precision_cost == {}
 
 
-def test_recorded_losses_are_read_back_exactly(tmp_path):
+def test_recorded_costs_are_read_back_exactly(tmp_path):
     path = tmp_path / "m.safetensors"
-    for losses in (LOSSES, {"int8": 0.1 + 0.2}, {"bfloat16": 5e-324}, {"int8": 1}, {}):
+    for cost in (COST, {"int8": 0.1 + 0.2}, {"bfloat16": 5e-324}, {"int8": 1}, {}):
         path.write_bytes(DATA)
-        record_losses(path, losses)
-        assert load(path).losses == losses
+        record_precision_cost(path, cost)
+        assert load(path).precision_cost == cost
         assert_same_model(load(path), SPEC, WEIGHTS)
         assert unpack(path.read_bytes())[0]["__metadata__"]["fastwavenet"]["version"] == 2
 
@@ -276,30 +276,32 @@ def test_recorded_losses_are_read_back_exactly(tmp_path):
 def test_recording_changes_nothing_else_in_the_file():
     header, tensors = unpack(DATA)
     header["__metadata__"]["author"] = "J\u00e9r\u00f4me"
-    data = with_losses(pack(header, tensors), LOSSES)
+    data = with_precision_cost(pack(header, tensors), COST)
     assert header_end(data) % 8 == 0
     assert data[header_end(data) :] == tensors
-    expected = {"version": 2, "spec": SPEC.to_dict(), "loss": LOSSES}
+    expected = {"version": 2, "spec": SPEC.to_dict(), "loss": COST}
     header["__metadata__"]["fastwavenet"] = json.loads(json.dumps(expected))
     assert unpack(data) == (header, tensors)
 
 
-def test_recording_again_replaces_the_losses_and_is_the_same_file_again():
-    assert parse(with_losses(DATA_WITH_LOSSES, {"int8": 1.0})).losses == {"int8": 1.0}
-    backwards = dict(reversed(LOSSES.items()))
-    assert with_losses(with_losses(DATA, {"int8": 1.0}), backwards) == DATA_WITH_LOSSES
+def test_recording_again_replaces_the_costs_and_is_the_same_file_again():
+    assert parse(with_precision_cost(DATA_WITH_COST, {"int8": 1.0})).precision_cost == {"int8": 1.0}
+    backwards = dict(reversed(COST.items()))
+    assert (
+        with_precision_cost(with_precision_cost(DATA, {"int8": 1.0}), backwards) == DATA_WITH_COST
+    )
 
 
-def test_version_1_had_no_losses_and_what_it_calls_so_is_passed_over():
-    assert parse(with_metadata(loss="none")).losses == {}
+def test_version_1_had_no_precision_cost_and_what_it_calls_so_is_passed_over():
+    assert parse(with_metadata(loss="none")).precision_cost == {}
 
 
-def test_version_2_may_have_no_losses():
-    assert parse(with_metadata(version=2)).losses == {}
+def test_version_2_may_have_no_precision_cost():
+    assert parse(with_metadata(version=2)).precision_cost == {}
 
 
 NOT_FINITE = [float("nan"), float("inf"), -float("inf"), 10**400]
-BAD_LOSSES = [
+BAD_COSTS = [
     (None, "loss must map precisions to numbers, not NoneType"),
     ([], "loss must map precisions to numbers, not list"),
     ({"float32": 0.0}, "loss of 'float32': expected bfloat16 or int8"),
@@ -312,45 +314,47 @@ BAD_LOSSES = [
 ]
 
 
-@pytest.mark.parametrize(("losses", "message"), BAD_LOSSES)
-def test_bad_losses_are_refused_by_name_and_not_recorded(losses, message, tmp_path):
+@pytest.mark.parametrize(("cost", "message"), BAD_COSTS)
+def test_bad_costs_are_refused_by_name_and_not_recorded(cost, message, tmp_path):
     with pytest.raises(ModelFormatError, match=f"^{message}") as caught:
-        parse(with_metadata(DATA_WITH_LOSSES, loss=losses))
+        parse(with_metadata(DATA_WITH_COST, loss=cost))
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
     path = tmp_path / "m.safetensors"
     path.write_bytes(DATA)
     with pytest.raises(ModelFormatError, match=f"m.safetensors: {message}"):
-        record_losses(path, losses)
+        record_precision_cost(path, cost)
     assert path.read_bytes() == DATA
 
 
-def test_losses_are_recorded_in_models_only(tmp_path):
+def test_costs_are_recorded_in_models_only(tmp_path):
     path = tmp_path / "m.safetensors"
     path.write_bytes(DATA[:-4])
     with pytest.raises(ModelFormatError, match=r"m\.safetensors: not a valid"):
-        record_losses(path, LOSSES)
+        record_precision_cost(path, COST)
     assert path.read_bytes() == DATA[:-4]
 
 
-def test_losses_for_which_the_header_has_no_room_are_refused():
+def test_costs_for_which_the_header_has_no_room_are_refused():
     header, tensors = unpack(DATA)
     header["__metadata__"]["padding"] = ""
-    room = 8 + MAX_HEADER_BYTES - header_end(with_losses(pack(header, tensors), LOSSES))
+    room = 8 + MAX_HEADER_BYTES - header_end(with_precision_cost(pack(header, tensors), COST))
     header["__metadata__"]["padding"] = "x" * room
-    full = with_losses(pack(header, tensors), LOSSES)
+    full = with_precision_cost(pack(header, tensors), COST)
     assert header_end(full) == 8 + MAX_HEADER_BYTES
-    assert parse(full).losses == LOSSES
+    assert parse(full).precision_cost == COST
     header["__metadata__"]["padding"] += "x" * 8
     assert_same_model(parse(pack(header, tensors)), SPEC, WEIGHTS)
-    with pytest.raises(ModelFormatError, match="with losses, the header is longer than 1048576"):
-        with_losses(pack(header, tensors), LOSSES)
+    with pytest.raises(
+        ModelFormatError, match="with the precision cost, the header is longer than 1048576"
+    ):
+        with_precision_cost(pack(header, tensors), COST)
 
 
 def test_recording_that_stops_half_way_leaves_the_old_file(tmp_path):
     path = tmp_path / "m.safetensors"
     path.write_bytes(DATA)
     with full_disk(1000), pytest.raises(OSError, match="File too large"):
-        record_losses(path, LOSSES)
+        record_precision_cost(path, COST)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [DATA]
 
 
@@ -376,7 +380,7 @@ def nodes(tree: object) -> list[tuple[dict | list, str | int]]:
 @st.composite
 def edited(draw) -> bytes:
     """Some values of the header and of the JSON inside it replaced, removed, repeated or added."""
-    header, tensors = unpack(draw(st.sampled_from([DATA, DATA_WITH_LOSSES])))
+    header, tensors = unpack(draw(st.sampled_from([DATA, DATA_WITH_COST])))
     for _ in range(draw(st.integers(1, 3))):
         places = nodes(header)
         container, key = places[draw(st.integers(0, len(places) - 1))]
@@ -429,8 +433,8 @@ def test_a_mutated_file_loads_or_raises_a_model_format_error(mutant):
         assert str(outcome).isprintable()
         assert len(str(outcome)) < 1000
     else:
-        spec, weights, losses = outcome
-        assert set(losses) <= set(LOSSES) and np.isfinite(list(losses.values())).all()
+        spec, weights, cost = outcome
+        assert set(cost) <= set(COST) and np.isfinite(list(cost.values())).all()
         assert WaveNetSpec.from_dict(spec.to_dict()) == spec
         assert {name: array.shape for name, array in weights.items()} == spec.tensors()
         assert all(np.isfinite(array).all() for array in weights.values())

@@ -22,9 +22,9 @@ gen.clone().generate(10)
 assert fw.score(model, audio).shape == (len(audio) - 1,)
 assert fw.outputs(model, audio).shape == (len(audio), model.spec.levels)
 assert fw.mu_law_decode(fw.mu_law_encode(audio)).shape == audio.shape
-losses = fw.measure_precision(sys.argv[1], audio)
-fw.record_losses(sys.argv[1], losses)
-assert fw.load(sys.argv[1]).losses == losses
+cost = fw.measure_precision(sys.argv[1], audio)
+fw.record_precision_cost(sys.argv[1], cost)
+assert fw.load(sys.argv[1]).precision_cost == cost
 assert [name for name in sys.modules if name.startswith("torch.")] == []
 """
 

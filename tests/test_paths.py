@@ -32,7 +32,7 @@ def pipe(tmp_path):
         ["export", "PIPE", "-o", "out.safetensors"],
         ["export", "VOICE", "-o", "out.safetensors", "--measure", "PIPE"],
         ["train", "PIPE", "-o", "run"],
-        ["train", "SOUND", "-o", "run", "--val", "PIPE"],
+        ["train", "SOUND", "-o", "run", "--validation", "PIPE"],
         ["train", "SOUND", "-o", "PIPE"],
         ["demo", "-o", "PIPE"],
         ["bench", "--from", "PIPE"],

@@ -9,8 +9,8 @@ from engines import model_of, weights_of
 from networks import random_codes, small_spec
 
 import fastwavenet as fw
-from fastwavenet.losses import Comparison
-from fastwavenet.precision import AFFORDABLE, describe_losses
+from fastwavenet.precision import AFFORDABLE, describe_precision_cost
+from fastwavenet.precision_cost import Comparison
 from fastwavenet.spec import PRECISIONS
 
 SPEC = small_spec(levels=64, residual=16, dilation_channels=16, skip=32, head=32)
@@ -48,8 +48,8 @@ def test_a_model_computes_in_the_precision_that_is_asked_for(path, precision):
 
 
 def test_a_model_that_is_made_of_weights_is_float32_unless_asked():
-    model = fw.Model(SPEC, weights_of(SPEC), losses={"int8": 0.0})
-    assert (model.precision, model.losses) == ("float32", {"int8": 0.0})
+    model = fw.Model(SPEC, weights_of(SPEC), precision_cost={"int8": 0.0})
+    assert (model.precision, model.precision_cost) == ("float32", {"int8": 0.0})
 
 
 @every_smaller_one
@@ -74,9 +74,9 @@ def test_an_unknown_precision_is_refused_and_the_known_ones_are_listed(path, nam
 
 def test_losses_that_are_none_are_refused():
     with pytest.raises(fw.ModelFormatError, match="loss of int8 must be a finite number, not nan"):
-        fw.Model(SPEC, weights_of(SPEC), "auto", losses={"int8": math.nan})
+        fw.Model(SPEC, weights_of(SPEC), "auto", precision_cost={"int8": math.nan})
     with pytest.raises(fw.ModelFormatError, match="loss must map precisions to numbers, not list"):
-        fw.Model(SPEC, weights_of(SPEC), losses=[])
+        fw.Model(SPEC, weights_of(SPEC), precision_cost=[])
 
 
 # ---- auto ------------------------------------------------------------------------------------
@@ -100,33 +100,33 @@ def test_up_to_two_thousandths_of_a_nat_are_affordable():
     assert AFFORDABLE == 0.002
 
 
-@pytest.mark.parametrize(("losses", "expected"), DECISIONS)
-def test_auto_is_the_smallest_precision_that_loses_little(path, losses, expected):
-    fw.record_losses(path, losses)
+@pytest.mark.parametrize(("cost", "expected"), DECISIONS)
+def test_auto_is_the_smallest_precision_that_loses_little(path, cost, expected):
+    fw.record_precision_cost(path, cost)
     model = fw.load(path)
-    assert (model.precision, model.losses) == (expected, losses)
+    assert (model.precision, model.precision_cost) == (expected, cost)
     assert fw.load(path, "auto").precision == expected
-    assert fw.Model(SPEC, weights_of(SPEC), "auto", losses=losses).precision == expected
+    assert fw.Model(SPEC, weights_of(SPEC), "auto", precision_cost=cost).precision == expected
 
 
 def test_what_is_asked_for_counts_more_than_what_is_recorded(path, precision):
-    for losses in ({"int8": 0.0}, {"bfloat16": 5.0, "int8": 5.0}):
-        fw.record_losses(path, losses)
+    for cost in ({"int8": 0.0}, {"bfloat16": 5.0, "int8": 5.0}):
+        fw.record_precision_cost(path, cost)
         assert fw.load(path, precision).precision == precision
 
 
 def test_auto_does_not_depend_on_the_cpu(path, isa, monkeypatch):
     monkeypatch.setattr("fastwavenet._engine.supported_isas", lambda: [isa])
-    for losses, expected in DECISIONS:
-        fw.record_losses(path, losses)
+    for cost, expected in DECISIONS:
+        fw.record_precision_cost(path, cost)
         assert fw.load(path).precision == expected
 
 
 def test_changing_the_losses_one_was_told_changes_no_model(path):
-    fw.record_losses(path, {"int8": 0.0})
+    fw.record_precision_cost(path, {"int8": 0.0})
     model = fw.load(path)
-    model.losses["int8"] = 9.0
-    assert model.losses == {"int8": 0.0}
+    model.precision_cost["int8"] = 9.0
+    assert model.precision_cost == {"int8": 0.0}
 
 
 # ---- measured --------------------------------------------------------------------------------
@@ -134,24 +134,24 @@ def test_changing_the_losses_one_was_told_changes_no_model(path):
 
 @every_smaller_one
 def test_the_loss_is_how_much_more_a_sample_costs_than_in_float32(path, smaller):
-    losses = fw.measure_precision(path, CODES)
-    assert list(losses) == SMALLER
+    cost = fw.measure_precision(path, CODES)
+    assert list(cost) == SMALLER
     expected = mean_nats(smaller, CODES) - mean_nats("float32", CODES)
-    assert losses[smaller] == pytest.approx(expected, abs=1e-12)
-    assert losses[smaller] != 0
+    assert cost[smaller] == pytest.approx(expected, abs=1e-12)
+    assert cost[smaller] != 0
 
 
 @every_smaller_one
 def test_every_sample_of_several_recordings_counts_as_much(path, smaller):
-    losses = fw.measure_precision(path, CODES, MORE_CODES)
+    cost = fw.measure_precision(path, CODES, MORE_CODES)
     expected = mean_nats(smaller, CODES, MORE_CODES) - mean_nats("float32", CODES, MORE_CODES)
-    assert losses[smaller] == pytest.approx(expected, abs=1e-12)
+    assert cost[smaller] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_loss_of_these_precisions_is_small(path):
-    losses = fw.measure_precision(path, random_codes(SPEC, 3000, seed=4))
-    assert abs(losses["bfloat16"]) < 0.005
-    assert abs(losses["int8"]) < 0.02
+    cost = fw.measure_precision(path, random_codes(SPEC, 3000, seed=4))
+    assert abs(cost["bfloat16"]) < 0.005
+    assert abs(cost["int8"]) < 0.02
 
 
 def test_audio_is_measured_like_its_codes(path):
@@ -161,18 +161,18 @@ def test_audio_is_measured_like_its_codes(path):
 
 def test_measuring_changes_no_file_and_does_not_see_what_was_recorded(path):
     measured = fw.measure_precision(path, CODES)
-    fw.record_losses(path, {"int8": 7.0})
+    fw.record_precision_cost(path, {"int8": 7.0})
     before = path.read_bytes()
     assert fw.measure_precision(path, CODES) == measured
     assert path.read_bytes() == before
 
 
 def test_what_was_measured_is_recorded_and_decides(path):
-    losses = fw.measure_precision(path, CODES)
-    fw.record_losses(path, losses)
+    cost = fw.measure_precision(path, CODES)
+    fw.record_precision_cost(path, cost)
     model = fw.load(path)
-    assert model.losses == losses
-    affordable = [name for name in SMALLER if losses[name] <= AFFORDABLE]
+    assert model.precision_cost == cost
+    affordable = [name for name in SMALLER if cost[name] <= AFFORDABLE]
     assert model.precision == ["float32", *affordable][-1]
 
 
@@ -200,5 +200,5 @@ def test_progress_goes_once_from_nothing_to_all(path):
 
 
 def test_losses_are_said_to_a_hundred_thousandth():
-    said = describe_losses({"bfloat16": -0.00003, "int8": 0.000141})
+    said = describe_precision_cost({"bfloat16": -0.00003, "int8": 0.000141})
     assert said == "bfloat16 -0.00003, int8 +0.00014 nats per sample"

@@ -116,7 +116,7 @@ def test_a_program_whose_streams_are_missing_trains_to_its_end(source, tmp_path,
         timeout=120,
     )
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 12
-    assert fw.load(tmp_path / "run" / "model.safetensors").losses
+    assert fw.load(tmp_path / "run" / "model.safetensors").precision_cost
 
 
 # ---- words for a beginner ----------------------------------------------------------------------

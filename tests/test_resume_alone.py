@@ -103,7 +103,10 @@ def test_recordings_that_moved_are_given_once(source, tmp_path, monkeypatch, who
     ("gone", "message"),
     [
         ("recordings", r"recordings are not there any more: .* new place as file or folder"),
-        ("recordings/held", r"held: .* not there any more: .* place as validation \(--val\)"),
+        (
+            "recordings/held",
+            r"held: .* not there any more: .* place as validation",
+        ),
     ],
 )
 def test_recordings_that_are_gone_are_asked_for(begun, tmp_path, gone, message):
@@ -223,7 +226,7 @@ def test_a_killed_run_is_finished_first_whatever_budget_is_given(
     summary = quick(source, run, resume=True, **budget)
     wanted = 1 if "minutes" in budget else budget.get("steps", 2)
     assert (summary.steps, summary.interrupted) == (max(done, wanted), False)
-    assert fw.load(summary.model).losses
+    assert fw.load(summary.model).precision_cost
     assert [record["step"] for record in log(run)] == list(range(1, summary.steps + 1))
     if budget:
         with pytest.raises(ValueError, match="spent: this run has taken"):

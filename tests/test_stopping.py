@@ -50,7 +50,7 @@ def test_an_event_ends_training_after_its_step_with_everything_saved(
         stop_at(context, 7, stop)
         summary = quick(source, tmp_path / "run", stop=stop, **LONG)
     assert (summary.interrupted, summary.steps) == (True, 8)
-    assert fw.load(summary.model).losses
+    assert fw.load(summary.model).precision_cost
     assert not quick(source, tmp_path / "run", resume=True, stop=kind()).interrupted
     assert left_behind(tmp_path / "run") == whole
 

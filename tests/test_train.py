@@ -21,7 +21,7 @@ from runs import SPEC, interrupt, log, quick, weights
 
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
-from fastwavenet.precision import describe_losses
+from fastwavenet.precision import describe_precision_cost
 from fastwavenet.training import PRESETS, train
 from fastwavenet.training.console import describe_cost
 from fastwavenet.training.data import load_corpus
@@ -165,9 +165,9 @@ def test_the_best_model_says_what_precisions_lose_on_held_out_audio(
     held_out = record(tmp_path / "held-out.wav", tone(1000, 300))
     summary = quick(source, tmp_path / "run", steps=5, validation=held_out)
     assert summary.interrupted == stopped
-    losses = fw.measure_precision(summary.model, fw.audio.read_audio(held_out)[0])
-    assert fw.load(summary.model).losses == losses
-    assert fw.load(tmp_path / "run" / "latest.safetensors").losses == {}
+    cost = fw.measure_precision(summary.model, fw.audio.read_audio(held_out)[0])
+    assert fw.load(summary.model).precision_cost == cost
+    assert fw.load(tmp_path / "run" / "latest.safetensors").precision_cost == {}
 
 
 def test_the_best_weights_are_kept_and_the_latest(source, tmp_path, monkeypatch):
@@ -408,8 +408,8 @@ def test_what_was_found_and_what_will_be_done_is_said(source, tmp_path, capsys):
     assert plan.endswith(", for 3 steps")
     assert len(reports) == 4
     assert reports[0].startswith("step 1, ")
-    losses = describe_losses(fw.load(tmp_path / "run" / "model.safetensors").losses)
-    assert reports[-1] == f"against float32: {losses}"
+    cost = describe_precision_cost(fw.load(tmp_path / "run" / "model.safetensors").precision_cost)
+    assert reports[-1] == f"against float32: {cost}"
 
 
 def test_many_skipped_files_are_counted(source, tmp_path, capsys):

@@ -26,7 +26,7 @@ def train_a_voice(recordings: Path, run: Path) -> Path:
 def describe(path: str | Path) -> fw.Model:
     model = fw.load(path, precision="auto")
     spec: fw.WaveNetSpec = model.spec
-    print(spec.layers, spec.receptive_field, model.precision, model.losses, model.info())
+    print(spec.layers, spec.receptive_field, model.precision, model.precision_cost, model.info())
     print(fw.isa(), fw.available_isas())
     return model
 
@@ -82,7 +82,7 @@ def code(audio: Floats) -> Floats:
 
 def measure(path: Path, recording: Floats) -> None:
     try:
-        losses: dict[str, float] = dict(fw.measure_precision(path, recording))
-        fw.record_losses(path, losses)
+        cost: dict[str, float] = dict(fw.measure_precision(path, recording))
+        fw.record_precision_cost(path, cost)
     except (fw.ModelFormatError, OSError) as error:
         print(error)

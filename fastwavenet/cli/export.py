@@ -1,4 +1,4 @@
-"""fastwavenet export: a run's best weights as one file, which may say what precisions cost."""
+"""fastwavenet export: a run's best weights as one file, with the measured cost of precisions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .. import modelfile
 from ..atomic import check_target, is_named_pipe, is_special_file, replace_atomically
-from ..losses import Comparison
-from ..precision import AUTO, describe_losses, resolve_precision
+from ..precision import AUTO, describe_precision_cost, resolve_precision
+from ..precision_cost import Comparison
 from ..shown import shown
 from .arguments import add_command, path
 from .models import BEST, LATEST, model_file
@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--measure",
         type=path,
         metavar="SOURCE",
-        help="audio file, or folder of them: what smaller precisions lose on it is written into "
+        help="audio file, or folder of them: the cost of smaller precisions on it is written into "
         "FILE, and decides which one is used",
     )
     option("--convert", action="store_true", help="mix down and resample what needs it in SOURCE")
@@ -44,20 +44,20 @@ def run(arguments: argparse.Namespace) -> int:
     with modelfile.named_after(source):
         data = modelfile.read(source)
         contents = modelfile.parse(data)
-        spec, losses = contents.spec, contents.losses
+        spec, cost = contents.spec, contents.precision_cost
         if arguments.measure is not None:
-            losses = _measure(contents, arguments, report)
-            data = modelfile.with_losses(data, losses)
+            cost = _measure(contents, arguments, report)
+            data = modelfile.with_precision_cost(data, cost)
     if is_named_pipe(output):
         report.warn(f"{shown(output)}: waiting for a program that reads from this pipe")
     replace_atomically(output, data)
-    precision = resolve_precision(AUTO, losses)
+    precision = resolve_precision(AUTO, cost)
     report.result(
         {
             "output": str(output),
             "source": str(source),
             "bytes": len(data),
-            "losses": losses,
+            "precision_cost": cost,
             "precision": precision,
         },
         f"{shown(output)}: {spec.layers} layers, {spec.sample_rate} Hz, {len(data):,} bytes, "
@@ -84,11 +84,12 @@ def _check_output(path: Path) -> None:
 def _measure(
     contents: modelfile.Contents, arguments: argparse.Namespace, report: Report
 ) -> dict[str, float]:
-    """What each precision loses on the recordings; says it."""
+    """Measures the cost of each precision on the recordings, and reports it."""
     rate, comparison = contents.spec.sample_rate, Comparison(contents.spec, contents.weights)
     for file, codes in read_recordings(arguments.measure, contents.spec, arguments.convert, report):
         with report.progress(rate, f"{shown(Path(file.name))} ") as progress:
             comparison.add(codes, progress)
-    losses = comparison.losses()
-    report.line(f"against float32 on {comparison.samples / rate:.1f} s: {describe_losses(losses)}")
-    return losses
+    cost = comparison.cost()
+    seconds = f"{comparison.samples / rate:.1f} s"
+    report.line(f"against float32 on {seconds}: {describe_precision_cost(cost)}")
+    return cost

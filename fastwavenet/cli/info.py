@@ -1,4 +1,4 @@
-"""fastwavenet info: what a model is and costs; without one, what this installation is."""
+"""fastwavenet info: sizes and cost of a model; without one, versions and CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import soundfile
 from .. import __version__, _engine
 from ..instruction_sets import available_isas, isa
 from ..model import Model
-from ..precision import describe_losses
+from ..precision import describe_precision_cost
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .arguments import add_command, path
@@ -75,7 +75,7 @@ def _model(model: Model, path: Path) -> dict[str, object]:
         "file": str(path),
         "spec": spec.to_dict(),
         "precision": model.precision,
-        "losses": model.losses,
+        "precision_cost": model.precision_cost,
         "receptive_field_samples": spec.receptive_field,
         "receptive_field_ms": 1000 * spec.receptive_field / spec.sample_rate,
         "weights": spec.weight_bytes() // 4,
@@ -102,7 +102,7 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
         "conditioning": spec.conditioning or "none",
         "receptive field": f"{spec.receptive_field} samples, {facts['receptive_field_ms']:.1f} ms",
         "weights": f"{facts['weights']:,} in {facts['weight_bytes']:,} bytes",
-        "precision": f"{facts['precision']} ({_lost(facts['losses'])})",
+        "precision": f"{facts['precision']} ({_cost(facts['precision_cost'])})",
         "per sample": f"{spec.macs_per_sample:,} multiply-adds, "
         f"{facts['bytes_read_per_sample']:,} bytes read",
         "packed": f"{facts['packed_bytes']:,} bytes, {_huge(facts['huge_page_bytes'])}",
@@ -111,10 +111,10 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
     }
 
 
-def _lost(losses: dict[str, float]) -> str:
-    if not losses:
+def _cost(cost: dict[str, float]) -> str:
+    if not cost:
         return "others were not measured: see fastwavenet export --measure"
-    return f"against float32: {describe_losses(losses)}"
+    return f"against float32: {describe_precision_cost(cost)}"
 
 
 def _huge(size: int | None) -> str:

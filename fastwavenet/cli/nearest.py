@@ -16,7 +16,7 @@ FOREIGN = {
     "window-size receptive-field",
     "--preset": "size config model-size arch architecture hparams",
     "--resume": "restore restore-from continue resume-from load-checkpoint",
-    "--val": "validation valid val-data validation-data val-dir test-data eval-data",
+    "--validation": "val valid val-data validation-data val-dir test-data eval-data",
     "--sample-rate": "sr fs rate samplerate sampling-rate",
     "--convert": "resample mono mix to-mono",
     "--device": "gpu gpus cuda cpu accelerator",

@@ -33,7 +33,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="continue the run in RUN, exactly; its recordings and settings are known",
     )
-    setting("--val", dest="validation", type=path, metavar="SOURCE",
+    setting("--validation", type=path, metavar="SOURCE",
             help="audio to validate on (default: some of the recordings)")  # fmt: skip
     setting("--sample-rate", type=int, metavar="HZ", help="of the recordings (16000)")
     setting("--convert", action="store_true", help="mix down and resample what needs it")

@@ -82,7 +82,7 @@ def load_corpus(
     if found.files and not files:
         raise AudioError(
             f"{shown(Path(source))}: all audio here ({_files(found.files)}) is also in the "
-            f"validation (--val) {shown(Path(validation or ''))}, and none is left to train on: "
+            f"validation {shown(Path(validation or ''))}, and none is left to train on: "
             f"hold out a part of it, or leave validation out"
         )
     clips, skipped, odd = _read_all(files, found, spec, convert, stop)

@@ -99,7 +99,7 @@ def _known_validation(known: Recordings, place: str) -> str | None:
         moved = Path(place, Path(known.validation).relative_to(known.source))
         if moved.exists():
             return str(moved)
-    return _still_there(known.validation, "validation (--val)")
+    return _still_there(known.validation, "validation")
 
 
 def _still_there(path: str, argument: str) -> str:

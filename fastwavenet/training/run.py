@@ -62,16 +62,16 @@ class RunFolder:
     def is_published(self, history: list[dict]) -> bool:
         """Whether nothing is left to make from a checkpoint with this history.
 
-        A log that goes on is that of an interruption (see `Run.interrupt`).  The losses of smaller
-        precisions are recorded last.
+        A log that goes on is that of an interruption (see `Run.interrupt`).  The cost of smaller
+        precisions is recorded last.
         """
         try:
             lines = self.log.read_text().splitlines()
-            losses = modelfile.load(self.model).losses
+            cost = modelfile.load(self.model).precision_cost
         except (OSError, ValueError):
             return False
         complete = lines[: len(history)] == [json.dumps(record) for record in history]
-        return complete and bool(losses) and self.latest.is_file()
+        return complete and bool(cost) and self.latest.is_file()
 
     def _try_to_make(self) -> None:
         """Makes the missing folders and removes them: some names only the file system refuses."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from ..losses import measure_precision
-from ..modelfile import record_losses
-from ..precision import describe_losses
+from ..modelfile import record_precision_cost
+from ..precision import describe_precision_cost
+from ..precision_cost import measure_precision
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
@@ -30,7 +30,7 @@ from .run import RunFolder
 from .settings import Budget, Recordings, Settings, schedule
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
-MEASURED_SECONDS = 10  # of held-out audio, by which losses are told to about 0.0001 nats
+MEASURED_SECONDS = 10  # of held-out audio, which give a precision's cost to about 0.0001 nats
 COST_STEPS = 10  # tell the speed; one more comes first, which prepares what they use
 
 
@@ -76,9 +76,9 @@ def train(
 ) -> Summary:
     """Trains on a file or folder, and leaves a run folder `output`.
 
-    It holds model.safetensors, the weights that did best on held-out audio, with what smaller
-    precisions lose there, and latest.safetensors, both model files; checkpoint.safetensors, all
-    that is needed to go on; log.jsonl, a line per report.
+    It holds model.safetensors, the weights that did best on held-out audio, with the cost
+    of smaller precisions there, and latest.safetensors, both model files; checkpoint.safetensors,
+    all that is needed to go on; log.jsonl, a line per report.
 
     preset          the network's size, one of PRESETS ("small")
     sample_rate     of the audio, in Hz (16000)
@@ -151,7 +151,7 @@ def train(
         with stop_on_signals(stop) as stopped:
             run.begin(started)
             loss = run.fit(stopped)
-            run.record_losses()
+            run.record_precision_cost()
     return Summary(
         spec=settings.spec,
         model=folder.model,
@@ -270,13 +270,13 @@ class Run:
         self.publish([*self.progress.history, record], best)
         return min(record["validation_loss"], self.progress.best_loss)
 
-    def record_losses(self) -> None:
-        """Writes into the best model what smaller precisions lose on held-out audio; says it."""
+    def record_precision_cost(self) -> None:
+        """Writes the cost of smaller precisions on held-out audio into the best model."""
         rate = self.learner.settings.spec.sample_rate
         pieces = excerpts(self.corpus.validation, rate, MEASURED_SECONDS * rate)
-        losses = measure_precision(self.folder.model, *pieces)
-        record_losses(self.folder.model, losses)
-        self.console.say(f"against float32: {describe_losses(losses)}")
+        cost = measure_precision(self.folder.model, *pieces)
+        record_precision_cost(self.folder.model, cost)
+        self.console.say(f"against float32: {describe_precision_cost(cost)}")
 
     def judge(self) -> dict:
         """The line for the log; says it too."""

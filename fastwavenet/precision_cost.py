@@ -1,4 +1,4 @@
-"""What each precision costs a model: nats per sample more than float32, measured on recordings."""
+"""The cost of each precision of a model, measured on recordings: nats per sample above float32."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ from .spec import PRECISIONS, WaveNetSpec
 
 
 def measure_precision(path: str | os.PathLike[str], *recordings: npt.ArrayLike) -> dict[str, float]:
-    """bfloat16 and int8 -> the change of nats per sample of a model file on recordings.
+    """bfloat16 and int8 -> nats per sample above float32, of a model file on recordings.
 
-    recordings: (n,) each, audio or codes as in `score`; seconds of what the model was not trained
-    on are enough.  `record_losses` writes the result into the file, where precision="auto" finds
-    it.  Raises ValueError if no recording has a second sample, and as `load` and `score` do.
+    recordings: (n,) each, audio or codes as in `score`; a few seconds that the model was not
+    trained on are enough.  `record_precision_cost` writes the result into the file, where
+    precision="auto" finds it.
+    Raises ValueError if no recording has a second sample, and as `load` and `score` do.
     """
-    spec, weights, _ = modelfile.load(path)
-    comparison = Comparison(spec, weights)
+    contents = modelfile.load(path)
+    comparison = Comparison(contents.spec, contents.weights)
     for samples in recordings:
         comparison.add(samples)
-    return comparison.losses()
+    return comparison.cost()
 
 
 class Comparison:
-    """A network in every precision, scored on the same recordings."""
+    """A network in every precision, scored on the same recordings.
+
+    nats     precision -> sum over all scored samples
+    samples  number of scored samples: all but the first of each recording
+    """
 
     def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
         self.models = {name: Model(spec, weights, name) for name in PRECISIONS}
@@ -38,14 +43,14 @@ class Comparison:
         self.samples = 0
 
     def add(self, samples: npt.ArrayLike, progress: Progress | None = None) -> None:
-        """Scores samples (n,), audio or codes; `progress` is told of all precisions together."""
+        """Scores samples (n,), audio or codes; `progress` counts the steps of all precisions."""
         for turn, (name, model) in enumerate(self.models.items()):
             nats = score(model, samples, progress=progress and _of_all(progress, turn))
             self.nats[name] += float(nats.sum(dtype=np.float64))
         self.samples += len(nats)
 
-    def losses(self) -> dict[str, float]:
-        """Nats per sample against float32 of each other precision."""
+    def cost(self) -> dict[str, float]:
+        """Precision -> nats per sample above float32; without float32 itself."""
         if not self.samples:
             raise ValueError("expected a recording of at least 2 samples to measure precisions on")
         exact = self.nats["float32"]
