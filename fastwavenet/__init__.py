@@ -10,13 +10,13 @@ Training is in `fastwavenet.training`, the only part that imports torch.
 
 from ._engine import BusyError, NotFiniteError, StateError
 from .audio import AudioError, read_audio, write_audio
-from .engine import Generator, generate
+from .generator import Generator, generate
 from .instruction_sets import available_isas, isa
-from .listening import outputs, score
 from .model import Model, load
 from .modelfile import ModelFormatError, record_precision_cost
 from .mulaw import mu_law_decode, mu_law_encode
 from .precision_cost import measure_precision
+from .scoring import outputs, score
 from .spec import WaveNetSpec
 
 __version__ = "0.1.0"

@@ -35,14 +35,37 @@ def whole(
     return value
 
 
-def number(name: str, value: object, *, zero: bool) -> float:
-    """`value` as a finite float, above 0 or with `zero` from 0.  Raises ValueError."""
-    right = isinstance(value, numbers.Real) and not isinstance(value, bool)
+def integer(name: str, value: object, low: int, high: int) -> int:
+    """`whole`, which raises TypeError for a value that is no integer."""
+    return whole(name, value, low, high, wrong_type=TypeError)
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    zero: bool,
+    least: float = 0.0,
+    most: float = math.inf,
+    expected: str | None = None,
+    wrong_type: type[Exception] | None = None,
+) -> float:
+    """`value` as a finite float above 0 and from `least` to `most`; with `zero`, 0 too.
+
+    expected    in the message, instead of "a positive number" or "a number from 0"
+    wrong_type  raised for a value that is no number; None: ValueError
+
+    Raises ValueError for another number.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if wrong_type is not None and not is_number:
+        raise wrong_type(f"{name} must be a number, not {shown(value)}")
     try:
-        found = float(value) if right else math.nan  # type: ignore[arg-type]
+        found = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except OverflowError:  # of a large int
         found = math.inf
-    if not 0 <= found < math.inf or (found == 0 and not zero):
-        expected = "a number from 0" if zero else "a positive number"
+    allowed = zero if found == 0 else least <= found <= most and 0 < found < math.inf
+    if not allowed:
+        expected = expected or ("a number from 0" if zero else "a positive number")
         raise ValueError(f"{name} must be {expected}, not {shown(value)}")
     return found

@@ -14,7 +14,7 @@ import numpy as np
 from .activity import Activity
 from .atomic import check_folder, check_target
 from .audio import read_audio, write_audio
-from .engine import Generator, generate
+from .generator import Generator, generate
 from .model import Model, load
 
 CLIP = "arctic_a0009.flac"
@@ -71,8 +71,8 @@ def speed_table(model: Model, path: Path) -> str:
     """Naive PyTorch, queued PyTorch and the engine on the same network, as text."""
     import torch
 
+    from .bench.torch_generate import generate_naive, generate_queued
     from .training import load_model
-    from .training.generate import generate_naive, generate_queued
 
     module = load_model(path)
     prime = torch.full((1, model.spec.receptive_field), model.spec.start_code)

@@ -14,7 +14,7 @@ from .hugepages import huge_page_bytes
 from .precision import resolve_precision
 from .shown import shown
 from .spec import WaveNetSpec
-from .types import AskedPrecision, Precision
+from .types import AskedPrecision, Isa, Precision
 
 
 class Model:
@@ -113,6 +113,11 @@ def check_model(model: object) -> Model:
         path = shown(os.fspath(model))
         raise TypeError(f"model must be a Model, not a path: use fastwavenet.load({path})")
     raise TypeError(f"model must be a fastwavenet.Model, not {type(model).__name__}")
+
+
+def open_stream(model: Model, isa: Isa, rows: int, threads: int) -> _engine.Stream:
+    """New rows of the model's network, silent; `threads` 2 for a second thread where it pays."""
+    return _engine.Stream(model._network, isa, rows, threads)
 
 
 def _unpickled(

@@ -1,7 +1,7 @@
 """mu-law coding: amplitudes to codes and back, by the engine.
 
 The curve, its thresholds and the convention ("round": all codes survive decode then encode, -1 and
-1 are codes) are in docs/arithmetic.md; the slow twin is in reference.py.
+1 are codes) are in docs/arithmetic.md; the slow twin is reference/mu_law.py.
 """
 
 from __future__ import annotations

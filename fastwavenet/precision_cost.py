@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import modelfile
-from .engine import Progress
-from .listening import score
 from .model import Model
+from .scoring import score
+from .session import Progress
 from .spec import PRECISIONS, WaveNetSpec
 
 

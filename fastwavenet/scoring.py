@@ -1,15 +1,101 @@
-"""Long recordings, scored part by part in memory that does not grow with them."""
+"""Known samples under a model: score, outputs, total_nats."""
 
 from __future__ import annotations
 
-import numpy as np
+import itertools
+import os
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
-from .engine import Progress
-from .listening import score
-from .model import Model
+import numpy as np
+import numpy.typing as npt
+
+from .checks import integer
+from .instruction_sets import isa as resolve_isa
+from .model import Model, check_model
+from .samples import check_rate, to_codes
+from .session import LOOK_SECONDS, Frames, Progress, Session, check_frames
 from .types import Isa
 
-PART = 1 << 21  # samples
+MAX_THREADS = 1024
+STRETCH = 1 << 21  # samples that total_nats scores at a time
+
+
+def score(
+    model: Model,
+    samples: npt.ArrayLike,
+    *,
+    sample_rate: int | None = None,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
+    isa: Isa | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> npt.NDArray[np.float32]:
+    """The surprise of each sample after the first: float32 (n - 1,), in nats.
+
+    samples: (n,), codes or audio.  sample_rate: Hz of the audio; another one than the model's is
+    refused.  Row t is -ln p(sample t + 1 | samples up to t); uniform guessing has ln(levels).
+    cond: as in `Generator.generate`, n - 1 steps.  progress: likewise.
+    threads: number of parts of the recording that are scored at the same time, at most.  The
+    result does not depend on it.
+    """
+    check_rate(sample_rate, check_model(model).sample_rate)
+    isa = resolve_isa(isa)
+    codes = to_codes(samples, model.spec.levels, isa)  # (1, n)
+    steps = max(codes.shape[1] - 1, 0)
+    frames = check_frames(model.spec, cond, hop, steps=steps)
+    threads = integer("threads", threads, 1, MAX_THREADS)
+    recording = _Recording(model, isa, codes, frames, np.empty((1, steps), np.float32))
+    ends = part_ends(steps, threads, model.spec.receptive_field)
+    tally = _Tally(steps, progress)
+    if len(ends) == 2:
+        recording.score_part(0, steps, tally)
+    else:
+        _score_at_once(recording, ends, tally)
+    return np.negative(recording.logp[0], out=recording.logp[0])
+
+
+def outputs(
+    model: Model,
+    samples: npt.ArrayLike,
+    *,
+    sample_rate: int | None = None,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
+    isa: Isa | None = None,
+) -> npt.NDArray[np.float32]:
+    """The network's logits, float32 (n, levels); row t predicts sample t + 1.
+
+    samples, sample_rate: as in `score`.  cond: as in `Generator.generate`, n steps.
+    """
+    check_rate(sample_rate, check_model(model).sample_rate)
+    isa = resolve_isa(isa)
+    codes = to_codes(samples, model.spec.levels, isa)
+    frames = check_frames(model.spec, cond, hop, steps=codes.shape[1])
+    return teacher_forced(model, isa, codes, frames)[0]
+
+
+def teacher_forced(
+    model: Model, isa: Isa, codes: np.ndarray, frames: Frames
+) -> npt.NDArray[np.float32]:
+    """Logits float32 (rows, n, levels) of codes (rows, n); [:, t] predicts sample t + 1."""
+    rows, n = codes.shape
+    logits = np.empty((rows, n, model.spec.levels), np.float32)
+    if n == 0:
+        return logits
+    session = Session(model, isa, rows)
+    session.begin(codes[:, 0])
+    following = np.roll(codes, -1, axis=1)  # the successor of the last sample has no effect
+    for start, length in session.chunks(n):
+        now = slice(start, start + length)
+        forced, part = np.ascontiguousarray(following[:, now], np.uint16), logits[:, now]
+        made = part if part.flags.carray else np.empty(part.shape, np.float32)
+        session.run(start, length, frames, forced=forced, logits=made)
+        if made is not part:
+            part[...] = made
+    return logits
 
 
 def total_nats(
@@ -20,14 +106,16 @@ def total_nats(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> float:
-    """The sum of `score` over all samples after the first.  codes: (n,); else as in `score`."""
+    """The sum of `score` over a recording, in memory that does not grow with its length.
+
+    codes: (n,); other arguments as in `score`.
+    """
     steps, total = len(codes) - 1, 0.0
-    for start in range(0, steps, PART):
-        begin = max(0, start + 1 - model.spec.receptive_field)  # as far back as the model reaches
-        part = codes[begin : start + PART + 1]
+    for start in range(0, steps, STRETCH):
+        begin = max(0, start + 1 - model.spec.receptive_field)  # the first step that matters
         nats = score(
             model,
-            part,
+            codes[begin : start + STRETCH + 1],
             isa=isa,
             threads=threads,
             progress=progress and _of_all(progress, begin, start, steps),
@@ -37,5 +125,90 @@ def total_nats(
 
 
 def _of_all(progress: Progress, begin: int, start: int, steps: int) -> Progress:
-    """The progress of a part that begins at `begin`, of which the steps from `start` on count."""
+    """The progress of a stretch that begins at `begin`, whose steps from `start` on count."""
     return lambda done, _: progress(max(begin + done, start), steps)
+
+
+# ---- parts of a recording at the same time -----------------------------------------------------
+
+
+def part_ends(steps: int, threads: int, receptive_field: int) -> list[int]:
+    """Ends of at most `threads` parts of steps [0, steps), the first of them 0.
+
+    A part has at least as many steps as the receptive field, with which it is primed first.
+    """
+    parts = min(threads, max(1, steps // receptive_field))
+    return [steps * i // parts for i in range(parts)] + [steps]
+
+
+class _Tally:
+    """Counts the steps of all parts, and reports them to `progress` from the calling thread."""
+
+    def __init__(self, steps: int, progress: Progress | None):
+        self.steps, self.progress = steps, progress
+        self.done, self.reported = 0, 0
+        self.lock = threading.Lock()
+        self.caller = threading.get_ident()
+        self.stopped = False
+
+    def add(self, steps: int) -> None:
+        """Raises CancelledError if another part has failed."""
+        if self.stopped:
+            raise CancelledError
+        with self.lock:
+            self.done += steps
+        if threading.get_ident() == self.caller:
+            self.report()
+
+    def report(self) -> None:
+        if self.progress is not None and self.done > self.reported:
+            self.reported = self.done
+            self.progress(self.reported, self.steps)
+
+
+@dataclass
+class _Recording:
+    """Codes (1, n) to score; `logp`, float32 (1, n - 1), receives ln p of all but the first."""
+
+    model: Model
+    isa: Isa
+    codes: np.ndarray
+    frames: Frames
+    logp: np.ndarray
+
+    def score_part(self, first: int, end: int, tally: _Tally) -> None:
+        """Steps [first, end), after priming with the receptive field before them."""
+        if first == end:
+            return
+        begin = max(0, first - self.model.spec.receptive_field + 1)
+        session = Session(self.model, self.isa)
+        session.begin(self.codes[:, begin])
+        for start, n in session.chunks(first - begin):
+            self._run(session, begin + start, n)
+            tally.add(0)
+        for start, n in session.chunks(end - first):
+            now = slice(first + start, first + start + n)
+            self._run(session, now.start, n, logp=self.logp[:, now])
+            tally.add(n)
+
+    def _run(self, session: Session, start: int, n: int, logp: np.ndarray | None = None) -> None:
+        forced = self.codes[:, start + 1 : start + 1 + n].astype(np.uint16)
+        session.run(start, n, self.frames, forced=forced, logp=logp)
+
+
+def _score_at_once(recording: _Recording, ends: list[int], tally: _Tally) -> None:
+    """Scores the parts between `ends` in a thread each; an exception of one ends all."""
+    process = os.getpid()
+    with ThreadPoolExecutor(len(ends) - 1) as pool:
+        try:
+            parts = itertools.pairwise(ends)
+            futures = [pool.submit(recording.score_part, *part, tally) for part in parts]
+            for future in futures:
+                while not future.done():
+                    if os.getpid() != process:
+                        raise RuntimeError("the process forked: the threads that score are gone")
+                    wait([future], LOOK_SECONDS)
+                    tally.report()
+                future.result()
+        finally:
+            tally.stopped = True

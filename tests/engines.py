@@ -13,6 +13,7 @@ import pytest
 from networks import random_cond, random_weights, small_spec
 
 import fastwavenet as fw
+from fastwavenet.session import check_frames
 from fastwavenet.spec import WaveNetSpec
 
 
@@ -61,12 +62,20 @@ def run(gen: fw.Generator, n: int, *, forced=None, cond=None, hop: int = 1) -> S
     """
     if cond is None:
         cond = cond_of(gen.model.spec, n)
-    rows, levels = gen._rows.rows, gen.model.spec.levels
-    shapes = ((np.uint16, ()), (np.float32, ()), (np.float32, ()), (np.float32, (levels,)))
-    steps = Steps(*(np.empty((rows, n, *shape), dtype) for dtype, shape in shapes))
+    session, spec = gen._session, gen.model.spec
+    shapes = ((np.uint16, ()), (np.float32, ()), (np.float32, ()), (np.float32, (spec.levels,)))
+    steps = Steps(*(np.empty((session.rows, n, *shape), dtype) for dtype, shape in shapes))
     if forced is not None:
-        forced = np.ascontiguousarray(np.broadcast_to(forced, (rows, n)), np.uint16)
-    gen._run(0, n, gen._cond(cond, n, hop), hop, forced=forced, **steps._asdict())
+        forced = np.ascontiguousarray(np.broadcast_to(forced, (session.rows, n)), np.uint16)
+    session.run(
+        0,
+        n,
+        check_frames(spec, cond, hop, steps=n, rows=session.rows),
+        temperature=gen.temperature,
+        top_k=gen.top_k or 0,
+        forced=forced,
+        **steps._asdict(),
+    )
     return steps
 
 

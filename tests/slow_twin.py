@@ -5,7 +5,7 @@ from engines import run
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.quantised_reference import Int8Steps, bfloat16_weights
+from fastwavenet.reference import Int8Steps, bfloat16_weights
 from fastwavenet.spec import WaveNetSpec
 
 PORTABLE_MACS = 5_000  # of a step in portable code, whose multiply-adds are slow, at most

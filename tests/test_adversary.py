@@ -33,6 +33,7 @@ from networks import random_weights
 from slow_twin import SlowTwin, check_against_numpy, every_step, listen, to_codes
 
 import fastwavenet as fw
+from fastwavenet.session import Session
 
 SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "400"))
 CALLS = 10  # of a sequence, at most
@@ -87,8 +88,8 @@ class Calls(RuleBasedStateMachine):
         self.cut = 0
         self.made: list[Pair] = []
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(fw.Generator, "_pieces", lambda gen, n: self.pieces(n))
-        self.patch.setattr(fw.engine, "BLOCK", BLOCK)
+        self.patch.setattr(Session, "chunks", lambda session, n: self.pieces(n))
+        self.patch.setattr(fw.generator, "BLOCK", BLOCK)
 
     def teardown(self):
         self.patch.undo()
@@ -105,7 +106,7 @@ class Calls(RuleBasedStateMachine):
 
     def add(self, pair: Pair, two: bool) -> Pair:
         if two:
-            pair.fast._rows.set_threads(2)  # whether it is faster or not
+            pair.fast._session.stream.set_threads(2)  # whether it is faster or not
         pair.check()
         self.made.append(pair)
         return pair
@@ -140,7 +141,7 @@ class Calls(RuleBasedStateMachine):
     @rule(pair=pairs, threads=st.sampled_from([1, 2]))
     def use_threads(self, pair, threads):
         threads = min(threads, pair.fast._threads)
-        pair.fast._rows.set_threads(threads)
+        pair.fast._session.stream.set_threads(threads)
         assert pair.fast.threads == threads
 
     @rule(pair=pairs, n=draw.LENGTHS, given=draw.CONDITIONINGS, cut=draw.PIECES, out=draw.OUTS)

@@ -97,7 +97,7 @@ def model():
 @pytest.mark.parametrize("n", [2, 99, 100, 101, 102, 1000])
 @pytest.mark.parametrize("part", [1, 7, 100])
 def test_a_score_in_parts_is_the_score_of_the_whole(monkeypatch, model, n, part):
-    monkeypatch.setattr(scoring, "PART", part)
+    monkeypatch.setattr(scoring, "STRETCH", part)
     codes = np.random.default_rng(n).integers(0, model.spec.levels, n)
     steps = []
     total = scoring.total_nats(model, codes, progress=lambda *at: steps.append(at))

@@ -150,7 +150,7 @@ def test_a_closed_generator_refuses_everything_but_closing():
 
 def test_closing_gives_the_memory_back():
     gen = generator()
-    stream = weakref.ref(gen._rows)
+    stream = weakref.ref(gen._session.stream)
     gen.close()
     gc.collect()
     assert stream() is None

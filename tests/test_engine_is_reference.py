@@ -10,7 +10,7 @@ from networks import NETWORKS, every_network, random_codes, random_cond, small_s
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.quantised_reference import Int8Steps, bfloat16_weights
+from fastwavenet.reference import Int8Steps, bfloat16_weights
 from fastwavenet.training.model import WaveNet
 
 PROMISED = 1e-4  # of max(1, the largest logit) ...

@@ -9,7 +9,7 @@ from networks import random_codes, small_spec, widths
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.quantised_reference import EXACT, EXACT_GATED, Int8Steps
+from fastwavenet.reference.int8 import EXACT, EXACT_GATED, Int8Steps
 
 LOUDEST = np.float32(32767 / 32768)  # 32767 of its units, the most there are
 

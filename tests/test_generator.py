@@ -208,7 +208,7 @@ def test_a_model_cannot_be_changed_by_its_user():
 
 
 def test_a_generator_keeps_its_model_alive():
-    rows = fw.Generator(fw.Model(SPEC, weights_of(SPEC)), seed=5)._rows
+    rows = fw.Generator(fw.Model(SPEC, weights_of(SPEC)), seed=5)._session.stream
     gc.collect()
     audio = np.empty((1, 100), np.float32)
     rows.run(100, audio=audio)
@@ -364,18 +364,18 @@ def test_what_progress_raises_ends_the_call():
     ("steps", "seconds", "following"),
     [(100, 0.2, 10), (100, 0.02, 100), (100, 0.005, 200), (1, 5.0, 1), (100, 0.0, 200)],
 )
-def test_the_length_of_a_piece_follows_the_speed_of_the_one_before(steps, seconds, following):
-    gen = generator()
-    gen._piece = steps
-    gen._pace(steps, seconds)
-    assert gen._piece == following
+def test_the_length_of_a_chunk_follows_the_speed_of_the_one_before(steps, seconds, following):
+    session = generator()._session
+    session.chunk = steps
+    session.pace(steps, seconds)
+    assert session.chunk == following
 
 
-def test_a_short_call_does_not_change_the_length_of_pieces():
-    gen = generator()
-    gen._piece = 100
-    gen._pace(7, 0.0)
-    assert gen._piece == 100
+def test_a_short_call_does_not_change_the_length_of_chunks():
+    session = generator()._session
+    session.chunk = 100
+    session.pace(7, 0.0)
+    assert session.chunk == 100
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from engines import cond_of, generator
 from networks import NETWORKS, random_codes
 
 import fastwavenet as fw
+from fastwavenet.session import Session
 
 SPEC = NETWORKS["conditioned"]
 N = 3000
@@ -48,7 +49,7 @@ def in_a_call(gen: fw.Generator, call, outcome: list, monkeypatch):
 
     def pieces(self, n):
         for start in range(0, n, 100):
-            if self is gen and n == N and start == 100:
+            if self is gen._session and n == N and start == 100:
                 reached.set()
                 go_on.wait()
             yield start, min(100, n - start)
@@ -59,7 +60,7 @@ def in_a_call(gen: fw.Generator, call, outcome: list, monkeypatch):
         except BaseException as error:
             outcome.append(error)
 
-    monkeypatch.setattr(fw.Generator, "_pieces", pieces)
+    monkeypatch.setattr(Session, "chunks", pieces)
     thread = threading.Thread(target=work)
     thread.start()
     reached.wait()
@@ -121,7 +122,7 @@ def test_cancel_ends_a_call_of_another_thread_and_leaves_a_usable_generator(call
     with in_a_call(gen, call, outcome, monkeypatch):
         canceller = threading.Thread(target=gen.cancel)
         canceller.start()
-        while not gen._cancelled:
+        while not gen._session.cancelled:
             pass
     canceller.join()
     assert isinstance(outcome[0], CancelledError)
@@ -277,7 +278,7 @@ def test_a_fork_in_the_middle_of_a_step_leaves_a_copy_that_can_be_reset():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_call_whose_own_progress_forks_goes_on_in_parent_and_child(threads, monkeypatch):
     pieces = lambda gen, n: ((t, min(100, n - t)) for t in range(0, n, 100))  # noqa: E731
-    monkeypatch.setattr(fw.Generator, "_pieces", pieces)
+    monkeypatch.setattr(Session, "chunks", pieces)
     gen, expected, children = voices(threads=threads), voices().generate(N, cond=COND), []
     alike = False
 

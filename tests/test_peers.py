@@ -19,14 +19,14 @@ from fastwavenet.bench.onnx_peer import OnnxQueue
 from fastwavenet.bench.openvino_peer import OPTIONS, OpenVinoBfloat16, OpenVinoInt8, OpenVinoQueue
 from fastwavenet.bench.peer import NotAvailable
 from fastwavenet.bench.torch_compiled import CompiledQueue
-from fastwavenet.bench.torch_peers import CleanQueue, Naive, TunedTorch
-from fastwavenet.training.generate import (
+from fastwavenet.bench.torch_generate import (
     NaiveWaveNet,
     QueuedWaveNet,
     draw,
     generate_naive,
     generate_queued,
 )
+from fastwavenet.bench.torch_peers import CleanQueue, Naive, TunedTorch
 from fastwavenet.training.model import WaveNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,7 +39,7 @@ def float64_net(spec, seed: int) -> tuple[WaveNet, dict[str, np.ndarray]]:
     return net.double(), weights
 
 
-# ---- fastwavenet.training.generate -------------------------------------------------------------
+# ---- fastwavenet.bench.torch_generate ----------------------------------------------------------
 
 both_ways = pytest.mark.parametrize("stepper", [NaiveWaveNet, QueuedWaveNet])
 

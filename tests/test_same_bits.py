@@ -23,6 +23,7 @@ from engines import (
 from networks import NETWORKS, every_network, random_codes, random_cond, small_spec
 
 import fastwavenet as fw
+from fastwavenet.session import Session
 
 # FWN_BLOCK_ROWS rows (time x stream) go through the network at once, and past taps are computed
 # for FWN_AHEAD steps at once: lengths around both.
@@ -208,7 +209,7 @@ def test_scoring_in_a_block_is_scoring_step_by_step(spec, isa, precision):
     n = spec.receptive_field + 70
     codes, cond = random_codes(spec, n, 6), cond_of(spec, n)
     gen = generator(spec, "scalar", precision)
-    gen._rows.begin(0, int(codes[0]))
+    gen._session.begin(codes[:1])
     steps = run_in_chunks(gen, n - 1, 1, forced=codes[1:], cond=cond)
     given = None if cond is None else cond[:-1]
     model = model_of(spec, precision=precision)
@@ -307,7 +308,7 @@ def random_pieces(request, monkeypatch):
             yield start, length
             start += length
 
-    monkeypatch.setattr(fw.Generator, "_pieces", pieces)
+    monkeypatch.setattr(Session, "chunks", pieces)
 
 
 @pytest.mark.parametrize("hop", [1, 2, 7, 80, 200, 2**40])

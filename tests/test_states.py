@@ -14,7 +14,7 @@ from networks import every_network, random_codes, small_spec, widths
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.quantised_reference import to_16_bits
+from fastwavenet.reference.int8 import to_16_bits
 
 # ---- copies and states -------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from engines import run as steps
 from networks import NETWORKS, random_codes, small_spec
 
 import fastwavenet as fw
-from fastwavenet.listening import _cuts
+from fastwavenet.scoring import part_ends
 
 # Small networks, where one thread is faster, and some whose products both threads share.
 SHARED = {
@@ -29,7 +29,7 @@ STEPS = 90
 
 def two(gen: fw.Generator) -> fw.Generator:
     """The same one; it was made with threads=2, and now uses them even if one is faster."""
-    gen._rows.set_threads(2)
+    gen._session.stream.set_threads(2)
     assert gen.threads == 2
     return gen
 
@@ -78,7 +78,7 @@ def test_one_thread_and_two_in_turns_change_nothing(name, precision):
     cond, gen = cond_of(SPECS[name], STEPS), generator(name, precision, threads=2)
     parts = []
     for t in range(0, STEPS, 9):
-        gen._rows.set_threads(1 + t // 9 % 2)
+        gen._session.stream.set_threads(1 + t // 9 % 2)
         parts.append(steps(gen, 9, cond=None if cond is None else cond[t : t + 9]))
     assert joined(parts).bits() == steps(generator(name, precision), STEPS).bits()
 
@@ -138,10 +138,10 @@ def test_parts_of_a_conditioned_recording_may_begin_anywhere_in_a_frame(hop, fra
 
 def test_a_long_recording_is_scored_in_as_many_parts_as_threads():
     field = SPEC.receptive_field
-    assert _cuts(model_of(SPEC), 1000, 4) == [0, 250, 500, 750, 1000]
-    assert _cuts(model_of(SPEC), 1000, 3) == [0, 333, 666, 1000]
-    assert _cuts(model_of(SPEC), 2 * field - 1, 4) == [0, 2 * field - 1]
-    assert _cuts(model_of(SPEC), 2 * field, 4) == [0, field, 2 * field]
+    assert part_ends(1000, 4, field) == [0, 250, 500, 750, 1000]
+    assert part_ends(1000, 3, field) == [0, 333, 666, 1000]
+    assert part_ends(2 * field - 1, 4, field) == [0, 2 * field - 1]
+    assert part_ends(2 * field, 4, field) == [0, field, 2 * field]
 
 
 def test_parts_report_their_progress_together():
@@ -175,7 +175,7 @@ def test_a_generator_uses_one_thread_unless_asked():
     gen = generator("one_layer")
     assert gen.threads == 1
     with pytest.raises(ValueError, match="outside its range"):
-        gen._rows.set_threads(2)
+        gen._session.stream.set_threads(2)
 
 
 @pytest.mark.parametrize("threads", [0, 3, -1, True, 1.0, None])
@@ -187,7 +187,7 @@ def test_threads_must_be_1_or_2(threads):
 def test_two_threads_are_used_only_if_they_are_faster():
     assert generator("one_layer", threads=2).threads in (1, 2)
     both = two(generator("one_layer", threads=2))
-    both._rows.set_threads(1)
+    both._session.stream.set_threads(1)
     assert both.threads == 1
 
 
@@ -266,7 +266,7 @@ def test_the_command_line_scores_the_same_with_any_number_of_threads(voice, tmp_
 
 def test_the_command_line_refuses_other_numbers_of_threads(voice, tmp_path, refused):
     line = ("generate", voice, "-o", tmp_path / "out.wav", "--threads", 3)
-    assert refused(*line) == "threads must be from 1 to 2, not 3"
+    assert refused(*line) == "threads must be a whole number from 1 to 2, not 3"
 
 
 # ---- processes ---------------------------------------------------------------------------------

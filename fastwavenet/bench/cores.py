@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from ..engine import Generator
+from ..generator import Generator
 from ..model import Model
 from ..spec import WaveNetSpec
 from ..types import Precision

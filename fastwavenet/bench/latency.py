@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..engine import Generator
-from ..listening import score
+from ..generator import Generator
 from ..model import Model
+from ..scoring import score
 from .contenders import PRECISIONS
 from .measure import Refused, measure
 from .networks import NETWORKS, random_weights

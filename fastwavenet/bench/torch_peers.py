@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from ..spec import WaveNetSpec
-from ..training.generate import NaiveWaveNet, QueuedWaveNet, draw
 from ..training.model import WaveNet
 from .packed import Packed
 from .peer import Peer, Weights
+from .torch_generate import NaiveWaveNet, QueuedWaveNet, draw
 
 
 class CleanQueue(Peer):
-    """The queue of fastwavenet.training.generate: the yardstick for the others."""
+    """The queue of fastwavenet.bench.torch_generate: the yardstick for the others."""
 
     network: type[NaiveWaveNet | QueuedWaveNet] = QueuedWaveNet
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..activity import Activity, advice
-from ..engine import Generator
+from ..generator import Generator
 from ..instruction_sets import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds

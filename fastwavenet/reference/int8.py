@@ -1,7 +1,6 @@
-"""The slow twins of bfloat16 and int8: docs/arithmetic.md in numpy, and to the last bit.
+"""The int8 network of docs/arithmetic.md in numpy, to the last bit.
 
-In bfloat16 the network is that of float32 with other weights.  In int8 what is multiplied are
-whole numbers; they are kept as float64, in which all sums of theirs are exact.
+Its factors are whole numbers, held as float64, in which all their sums are exact.
 """
 
 from __future__ import annotations
@@ -12,41 +11,8 @@ from functools import reduce
 
 import numpy as np
 
-from .reference import WaveNetSteps, relu
-from .spec import WaveNetSpec
-
-# ---- bfloat16 --------------------------------------------------------------------------------
-
-
-def round_to_bfloat16(weight: np.ndarray) -> np.ndarray:
-    """float32 (outputs, inputs, taps) to the weights that the engine multiplies with in bfloat16.
-
-    Inputs come in pairs, which share a word of 32 bits: the first is its lower half, widened by
-    zeros, the second the word itself.
-    """
-    rounded = np.empty_like(weight, np.float32)
-    rounded[:, 0::2] = _nearest_word(weight[:, 0::2], np.uint32(0))
-    first = rounded[:, : 2 * (weight.shape[1] // 2) : 2].view(np.uint32) >> 16
-    rounded[:, 1::2] = _nearest_word(weight[:, 1::2], first)
-    return rounded
-
-
-def bfloat16_weights(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All tensors of a network; biases and the first convolution stay as they are."""
-    exact = {name for name in weights if name.endswith(".bias") or name == "first.weight"}
-    return {name: a if name in exact else round_to_bfloat16(a) for name, a in weights.items()}
-
-
-def _nearest_word(weight: np.ndarray, lower: np.ndarray | np.uint32) -> np.ndarray:
-    """The nearest floats with this lower half; the least of them is the least normal one, or 0."""
-    bits = np.ascontiguousarray(weight, np.float32).view(np.uint32).astype(np.int64)
-    sign, size = bits & 0x80000000, bits & 0x7FFFFFFF
-    upper = np.floor((size - lower.astype(np.int64)) / 2**16 + 0.5).clip(0).astype(np.int64)
-    upper = np.where(upper < 0x80, np.where(lower > 0, 0x80, 0), upper)
-    return (sign | upper << 16 | lower).astype(np.uint32).view(np.float32)
-
-
-# ---- int8 ------------------------------------------------------------------------------------
+from ..spec import WaveNetSpec
+from .network import WaveNetSteps, relu
 
 EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
 EXACT_GATED = 131072  # ... and of weights and 8-bit outputs of gates
@@ -59,7 +25,7 @@ def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def to_16_bits(x: np.ndarray) -> tuple[np.ndarray, np.float32]:
-    """x (k,) as whole numbers from -32767 to 32767, and their unit: a power of two for each x."""
+    """x (k,) as whole numbers from -32767 to 32767, and their unit, a power of two."""
     if not np.isfinite(x).all():
         return np.full(len(x), np.nan), np.float32(np.nan)
     _, exponent = np.frexp(np.abs(x).max())  # the largest is below 2**exponent
@@ -68,7 +34,7 @@ def to_16_bits(x: np.ndarray) -> tuple[np.ndarray, np.float32]:
 
 
 class Int8Matrix:
-    """Weights from -127 to 127, (outputs, inputs), and for each output what they are worth."""
+    """Weights from -127 to 127, (outputs, inputs), and a scale for each output."""
 
     def __init__(self, weight: np.ndarray):
         scale = (np.abs(weight) / np.float32(127)).max(axis=1)  # float32 (outputs,)
@@ -84,10 +50,10 @@ class Int8Matrix:
         """y + W q, of gates' outputs q in units of 1/127."""
         return self._add(y, q, self.scale / np.float32(127), EXACT_GATED)
 
-    def _add(self, y: np.ndarray, q: np.ndarray, worth: np.ndarray, block: int) -> np.ndarray:
+    def _add(self, y: np.ndarray, q: np.ndarray, scale: np.ndarray, block: int) -> np.ndarray:
         for k in range(0, len(q), block):
             exact = self.w[:, k : k + block] @ q[k : k + block]
-            y = fused(exact.astype(np.float32), worth, y)
+            y = fused(exact.astype(np.float32), scale, y)
         return y
 
 
@@ -106,7 +72,7 @@ TANH = tanh_table()
 
 
 def tanh(v: np.ndarray) -> np.ndarray:
-    """To 2.1e-5 up to 3.9, where it ends."""
+    """tanh within 2.1e-5 for |v| <= 3.9; larger |v| give tanh(3.9)."""
     size = np.fmin(np.abs(v), np.float32(3.9))
     piece = np.rint(size * 8).astype(int)
     c0, c1, c2 = TANH[:, piece]
@@ -139,7 +105,7 @@ class Int8Steps(WaveNetSteps):
         silence = to_16_bits(np.zeros(spec.residual, np.float32))
         self.past = [deque([silence] * len(queue), len(queue)) for queue in self.queues]
 
-    @np.errstate(over="ignore", invalid="ignore")  # what overflows is NaN in the end
+    @np.errstate(over="ignore", invalid="ignore")  # an overflow ends as NaN
     def step(self, code: int, cond: np.ndarray | None = None) -> np.ndarray:
         x = self._embed(code)  # (R,)
         gates = []  # of each layer, (D,)
@@ -153,7 +119,7 @@ class Int8Steps(WaveNetSteps):
         return self._pointwise("head.output", relu(self._pointwise("head.hidden", relu(skip))))
 
     def _gate(self, layer: int, x: np.ndarray, cond: np.ndarray | None) -> np.ndarray:
-        """The dilated convolution and its gate (D,); the past is kept as it is multiplied."""
+        """The dilated convolution and its gate (D,); the past is kept in 16 bits."""
         dilation, past = self.spec.dilations[layer], self.past[layer]
         now = to_16_bits(x)
         taps = [past[j * dilation] for j in range(self.spec.kernel[layer] - 1)] + [now]
@@ -170,8 +136,9 @@ class Int8Steps(WaveNetSteps):
         (matrix,) = self.matrices[name]
         return matrix.add_to(self.w[f"{name}.bias"], *to_16_bits(x))
 
-    def _skips(self, what: str) -> list[np.ndarray]:
-        return [self.w[f"layers.{layer}.skip.{what}"] for layer in range(self.spec.layers)]
+    def _skips(self, kind: str) -> list[np.ndarray]:
+        """kind: "weight" or "bias"."""
+        return [self.w[f"layers.{layer}.skip.{kind}"] for layer in range(self.spec.layers)]
 
     def _padded(self, a: np.ndarray) -> np.ndarray:
         """Each layer's gates begin at a multiple of 16 in the one product of all skips."""

@@ -1,7 +1,6 @@
-"""The slow twin: mu-law, the queued WaveNet step, Philox and the draw, in numpy float64.
+"""The queued WaveNet step in numpy float64: the shortest description of how a WaveNet generates.
 
-Nothing here is fast or clever.  It is the executable specification that the C engine and the
-PyTorch model are tested against, and the shortest way to learn how a WaveNet generates.
+It is written for reading, not for speed.  The C engine and the PyTorch model are tested against it.
 """
 
 from __future__ import annotations
@@ -11,30 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from .spec import WaveNetSpec
-
-# ---- audio to numbers ------------------------------------------------------------------------
-
-
-def mu_law_encode(audio: np.ndarray, levels: int = 256) -> np.ndarray:
-    """Amplitudes in [-1, 1] (clipped) to codes 0 .. levels - 1; ITU-T G.711's companding curve.
-
-    The curve c spends its levels where the ear is sensitive: near zero.
-    """
-    mu = levels - 1
-    x = np.clip(np.asarray(audio, np.float64), -1, 1)
-    c = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu)
-    return np.floor((c + 1) / 2 * mu + 0.5).astype(np.int64)
-
-
-def mu_law_decode(codes: np.ndarray, levels: int = 256) -> np.ndarray:
-    """The inverse: codes to amplitudes from exactly -1 to exactly 1, float64."""
-    mu = levels - 1
-    c = (2 * np.asarray(codes, np.float64) - mu) / mu
-    return np.sign(c) * ((1 + mu) ** np.abs(c) - 1) / mu
-
-
-# ---- the network -----------------------------------------------------------------------------
+from ..spec import WaveNetSpec
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -46,7 +22,7 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 class WaveNetSteps:
-    """A WaveNet that is fed one code at a time and remembers its past in queues.
+    """A WaveNet that takes one code at a time and keeps its past in queues.
 
     A layer with dilation d and kernel k needs its own inputs of d, 2d, ... (k-1)d samples ago.
     It keeps them in a queue, so that a step costs one column of the network instead of the whole
@@ -125,43 +101,3 @@ def _with_biases(spec: WaveNetSpec) -> dict[str, tuple[int, ...]]:
         name.replace(".weight", ".bias"): shape[-1:] if name == "first.weight" else shape[:1]
         for name, shape in shapes.items()
     }
-
-
-# ---- randomness ------------------------------------------------------------------------------
-
-
-def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, ...]:
-    """Ten rounds of Philox4x32 (Salmon et al., SC 2011): 4 + 2 words of 32 bits to 4 words."""
-    mask = 0xFFFFFFFF
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
-        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
-        c0, c1, c2, c3 = (b >> 32) ^ c1 ^ k0, b & mask, (a >> 32) ^ c3 ^ k1, a & mask
-        k0, k1 = (k0 + 0x9E3779B9) & mask, (k1 + 0xBB67AE85) & mask
-    return c0, c1, c2, c3
-
-
-def uniform(seed: int, step: int, stream: int) -> float:
-    """The random number in [0, 1) of one step of one stream."""
-    mask = 0xFFFFFFFF
-    words = philox4x32((0, step & mask, step >> 32, stream), (seed & mask, seed >> 32))
-    return (words[0] >> 8) * 2.0**-24
-
-
-def draw_order(levels: int) -> np.ndarray:
-    """The order in which codes stand on the unit interval: lane 0's codes, then lane 1's, ..."""
-    return np.concatenate([np.arange(lane, levels, 16) for lane in range(16)])
-
-
-def draw(logits: np.ndarray, u: float, temperature: float = 1.0, top_k: int | None = None) -> int:
-    """The code whose share of the unit interval contains u; temperature 0: the most probable."""
-    logits = np.asarray(logits, np.float64)
-    if temperature == 0:
-        return int(np.argmax(logits))
-    p = np.exp((logits - logits.max()) / temperature)
-    if top_k is not None:
-        p[np.argsort(-logits, kind="stable")[top_k:]] = 0
-    order = draw_order(len(p))
-    edges = np.cumsum(p[order])
-    return int(order[np.searchsorted(edges, u * edges[-1], side="right")])

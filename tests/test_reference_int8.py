@@ -10,9 +10,9 @@ from engines import cond_of, model_of, weights_of
 from networks import every_network, random_codes, small_spec, widths
 
 import fastwavenet as fw
-from fastwavenet import quantised_reference as twin
 from fastwavenet import reference
-from fastwavenet.quantised_reference import Int8Matrix, Int8Steps, round_to_bfloat16, to_16_bits
+from fastwavenet.reference import Int8Steps, bfloat16_weights, int8, round_to_bfloat16
+from fastwavenet.reference.int8 import Int8Matrix, to_16_bits
 
 DEEP = small_spec(**widths(24), levels=64, dilations=(1, 2, 4, 8, 16) * 4)
 DISTANCE = 0.05  # of the largest logit: what rounding costs these networks, and no mistake would
@@ -50,7 +50,7 @@ def test_a_deep_network_in_int8_is_its_twin_to_the_last_bit(isa):
 def test_bfloat16_outputs_are_those_of_float32_with_rounded_weights(spec, isa):
     n = spec.receptive_field + 40
     codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
-    rounded = fw.Model(spec, twin.bfloat16_weights(weights_of(spec)))
+    rounded = fw.Model(spec, bfloat16_weights(weights_of(spec)))
     expected = fw.outputs(rounded, codes, cond=cond, isa=isa)
     assert outputs(spec, "bfloat16", isa).tobytes() == expected.tobytes()
 
@@ -140,25 +140,25 @@ def test_the_table_of_tanh_is_that_of_the_engine():
     text = (ROOT / "csrc" / "kernels" / "tanh_table.h").read_text()
     rows = re.findall(r"\{([^{}]+)\}", text)
     numbers = [[np.float32(n.strip().rstrip("f")) for n in row.split(",")] for row in rows]
-    assert np.array_equal(np.array(numbers), twin.tanh_table())
+    assert np.array_equal(np.array(numbers), int8.tanh_table())
 
 
 def test_tanh_of_the_table_is_near_tanh():
     v = np.linspace(-3.9, 3.9, 100_001, dtype=np.float32)
-    assert np.abs(twin.tanh(v) - np.tanh(v.astype(np.float64))).max() < 2.1e-5
-    assert np.array_equal(twin.tanh(v[v > 0]), -twin.tanh(-v[v > 0]))
+    assert np.abs(int8.tanh(v) - np.tanh(v.astype(np.float64))).max() < 2.1e-5
+    assert np.array_equal(int8.tanh(v[v > 0]), -int8.tanh(-v[v > 0]))
     far = np.array([4, 100, 3e38, np.inf], np.float32)
-    assert np.array_equal(twin.tanh(far), twin.tanh(np.full(4, 3.9, np.float32)))
+    assert np.array_equal(int8.tanh(far), int8.tanh(np.full(4, 3.9, np.float32)))
 
 
 def test_a_gate_in_int8_is_a_third_of_a_unit_further_away_at_most():
     a, b = (np.random.default_rng(s).uniform(-9, 9, 200_000).astype(np.float32) for s in (1, 2))
     exact = 127 * np.tanh(a.astype(np.float64)) * reference.sigmoid(b.astype(np.float64))
-    assert np.abs(twin.gate(a, b) - exact).max() < 0.5 + 1 / 3
+    assert np.abs(int8.gate(a, b) - exact).max() < 0.5 + 1 / 3
     full = np.array([8, 20, 3e38], np.float32)
-    assert twin.gate(full, full).tolist() == [127] * 3 and not twin.gate(full, -full).any()
-    assert twin.gate(-full, full).tolist() == [-127] * 3
+    assert int8.gate(full, full).tolist() == [127] * 3 and not int8.gate(full, -full).any()
+    assert int8.gate(-full, full).tolist() == [-127] * 3
     with np.errstate(invalid="ignore"):
         assert np.isnan(
-            twin.gate(np.float32([np.inf, 0, np.nan]), np.float32([0, -np.inf, 0]))
+            int8.gate(np.float32([np.inf, 0, np.nan]), np.float32([0, -np.inf, 0]))
         ).all()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .model import ResidualLayer, WaveNet
+from ..training.model import ResidualLayer, WaveNet
 
 
 def generate_naive(

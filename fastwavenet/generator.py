@@ -1,0 +1,376 @@
+"""Generator and generate: sampling from a model.
+
+The network itself is csrc/kernels/flow.h, and session.py runs it in chunks.  Here arguments are checked,
+and each call is one use of the session's stream.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _engine
+from .checks import integer, number
+from .instruction_sets import isa as resolve_isa
+from .model import Model, check_model
+from .mulaw import output_array
+from .samples import check_rate, to_codes
+from .session import MAX_SAMPLES, Progress, Session, check_frames
+from .types import Audio, Isa
+
+BLOCK = 256  # samples of a block of the iterator
+
+
+class Generator:
+    """One voice, or `batch` voices in step, with the state from which the next samples follow.
+
+    model        from `load`
+    seed         0 .. 2**64 - 1; None draws one, which the property `seed` returns
+    stream       number of the random stream; row i of a batch uses stream + i, and equals a
+                 single generator with that stream
+    batch        None: arrays are (n,); else (batch, n)
+    temperature  1: as trained; lower: more predictable; 0: always the most probable code
+    top_k        draw among the k most probable codes only; None: all
+    isa          instruction set; None: $FASTWAVENET_ISA or the best.  Results do not depend on it
+    threads      2: with a second thread, if a short measurement finds that faster, see the
+                 property `threads`.  Results do not depend on it
+
+    It is an endless iterator over blocks of BLOCK samples, and a context manager, which closes it.
+    A copy or a pickle is a generator of its own in the same state.
+
+    One call at a time: any other one, while a thread is between the first and the last sample of a
+    call, raises BusyError and changes nothing.  `seed`, `position`, `threads` and `cancel` may be
+    used at any time.  After a fork in the middle of a call the child's copy must be reset, or given
+    a state, before it goes on; until then it raises RuntimeError.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        seed: int | None = None,
+        stream: int = 0,
+        batch: int | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        isa: Isa | None = None,
+        threads: int = 1,
+    ):
+        check_model(model)
+        rows = 1 if batch is None else integer("batch", batch, 1, 65536)
+        self.model = model
+        self.batch = batch
+        self.isa = resolve_isa(isa)
+        self._wanted_isa = isa
+        self._temperature = _check_temperature(temperature)
+        self._top_k = _check_top_k(top_k, model.spec.levels)
+        self._first_stream = integer("stream", stream, 0, 2**32 - rows)
+        self._threads = integer("threads", threads, 1, 2)
+        self._session = Session(model, self.isa, rows, self._threads)
+        self.reset(seed)
+
+    @property
+    def temperature(self) -> float:
+        """May be changed between two calls."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        checked = _check_temperature(value)
+        with self._session.stream:
+            self._temperature = checked
+
+    @property
+    def top_k(self) -> int | None:
+        """May be changed between two calls."""
+        return self._top_k
+
+    @top_k.setter
+    def top_k(self, value: int | None) -> None:
+        checked = _check_top_k(value, self.model.spec.levels)
+        with self._session.stream:
+            self._top_k = checked
+
+    @property
+    def threads(self) -> int:
+        """Number of threads that generate: 2 if the constructor got 2 and they are the faster."""
+        return self._session.stream.threads()
+
+    @property
+    def seed(self) -> int:
+        return self._session.stream.info(0)["seed"]
+
+    @property
+    def position(self) -> int:
+        """Steps since reset: samples generated, and samples primed after the first."""
+        return self._session.stream.info(0)["step"]
+
+    def reset(self, seed: int | None = None) -> None:
+        """Back to silence and step 0; with `seed` None a new seed is drawn."""
+        if seed is None:
+            seed = secrets.randbits(32)
+        integer("seed", seed, 0, 2**64 - 1)
+        with self._session.stream:
+            for row in range(self._session.rows):
+                self._session.stream.reset(row, seed, self._first_stream + row)
+
+    def prime(
+        self,
+        samples: npt.ArrayLike,
+        *,
+        sample_rate: int | None = None,
+        cond: npt.ArrayLike | None = None,
+        hop: int = 1,
+    ) -> None:
+        """Feeds known samples to the generator, which then continues after them.
+
+        samples: (n,) for all rows, or (batch, n); codes or audio at the model's sample rate.
+        sample_rate: Hz of the audio; another one than the model's is refused.
+        cond: as in `generate`; one step is taken per sample, none for a generator's very first.
+        """
+        check_rate(sample_rate, self.model.sample_rate)
+        spec, session = self.model.spec, self._session
+        codes = to_codes(samples, spec.levels, self.isa, batch=self.batch)
+        with session.stream:
+            begin = codes.shape[1] > 0 and not session.stream.info(0)["begun"]
+            steps = codes.shape[1] - begin
+            frames = check_frames(spec, cond, hop, steps=steps, rows=session.rows)
+            if begin:
+                session.begin(codes[:, 0])
+            for start, n in session.chunks(steps):
+                following = codes[:, start + begin : start + begin + n]
+                session.run(start, n, frames, forced=np.ascontiguousarray(following, np.uint16))
+
+    def generate(
+        self,
+        n: int,
+        *,
+        cond: npt.ArrayLike | None = None,
+        hop: int = 1,
+        out: Audio | None = None,
+        progress: Progress | None = None,
+    ) -> Audio:
+        """The next n samples: float32 (n,), or (batch, n), in [-1, 1].
+
+        out: an array of that shape and dtype to write them to, of any strides; it is returned.
+        When the call ends early, it holds the samples made until then.  It may overlap `cond`.
+
+        cond: for models with conditioning="rows": float32 (frames, layers, 2 D), or
+        (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
+        single frame holds for all steps.
+        progress(done, total) is called after each chunk, in samples of one row; an exception that
+        it raises ends the call.
+        """
+        n, session = integer("n", n, 0, MAX_SAMPLES), self._session
+        frames = check_frames(self.model.spec, cond, hop, steps=n, rows=session.rows)
+        audio = np.empty((session.rows, n), np.float32) if out is None else self._out(out, n)
+        if frames.rows is not None and np.may_share_memory(frames.rows, audio):
+            frames = frames._replace(rows=frames.rows.copy())  # or samples would be read as frames
+        with session.stream:
+            for start, length in session.chunks(n):
+                part = audio if length == n else audio[:, start : start + length]
+                made = part if part.flags.carray else np.empty(part.shape, np.float32)
+                session.run(
+                    start,
+                    length,
+                    frames,
+                    temperature=self._temperature,
+                    top_k=self._top_k or 0,
+                    audio=made,
+                )
+                if made is not part:
+                    part[...] = made
+                if progress is not None:
+                    progress(start + length, n)
+        if out is not None:
+            return out
+        return audio[0] if self.batch is None else audio
+
+    def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[Audio]:
+        """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
+        chunk = integer("chunk", chunk, 1, MAX_SAMPLES)
+        left = None if n_samples is None else integer("n_samples", n_samples, 0, MAX_SAMPLES)
+        return self._blocks(chunk, left)
+
+    def _blocks(self, chunk: int, left: int | None) -> Iterator[Audio]:
+        while left is None or left > 0:
+            n = chunk if left is None else min(chunk, left)
+            yield self.generate(n)
+            left = None if left is None else left - n
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Audio:
+        """The next BLOCK samples; there is always more."""
+        return self.generate(BLOCK)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends a running call, and gives back memory and the second thread; harmless if repeated.
+
+        Any other method raises ValueError afterwards.
+        """
+        self._session.close()
+
+    def __repr__(self) -> str:
+        rows = "" if self.batch is None else f", batch {self.batch}"
+        place = "closed" if self._session.closed else f"seed {self.seed}, position {self.position}"
+        return f"<Generator of {self.model!r}{rows}, {place}>"
+
+    def get_state(self) -> bytes:
+        """All that the next samples depend on, besides model, temperature and top_k.
+
+        The bytes are the same for every instruction set and may be kept in a file.
+        """
+        with self._session.stream:
+            return b"".join([self._session.stream.save(row) for row in range(self._session.rows)])
+
+    def set_state(self, state: bytes) -> None:
+        """Continues exactly where `get_state` was called, on any machine.
+
+        Raises StateError, with the generator unchanged, for anything but a state of this model
+        and batch size.
+        """
+        if not isinstance(state, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"state must be a string of bytes, as from get_state, not {type(state).__name__}"
+            )
+        stream, rows, state = self._session.stream, self._session.rows, bytes(state)
+        size = stream.state_bytes()
+        if len(state) != size * rows:
+            raise _engine.StateError(
+                f"a state of this model with {rows} rows has {size * rows} bytes, not {len(state)}"
+            )
+        parts = [state[row * size : (row + 1) * size] for row in range(rows)]
+        if len({stream.check(part)["begun"] for part in parts}) > 1:
+            raise _engine.StateError("some rows have begun and some have not")
+        with stream:
+            for row, part in enumerate(parts):
+                stream.load(row, part)
+
+    def cancel(self, wait: bool = True) -> bool:
+        """Ends the call that another thread is in, which raises concurrent.futures.CancelledError.
+
+        Returns whether there was one; with `wait` when it has ended, after a chunk of about
+        0.02 s.  A thread for which a `progress` function waits must not wait for the call;
+        in a `progress` function itself it never does.  Samples made until then are in `out`, if one
+        was given, and lost otherwise; the generator goes on behind them.
+        """
+        return self._session.cancel(wait)
+
+    def clone(self) -> Generator:
+        """A second generator in the same state, independent from now on; also `copy.copy`."""
+        return _restored(*self._parts())
+
+    def __copy__(self) -> Generator:
+        return self.clone()
+
+    def __deepcopy__(self, memo: dict) -> Generator:
+        return self.clone()  # the model is shared, since nothing changes it
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, self._parts()
+
+    def _parts(self) -> tuple[Model, dict[str, Any], bytes]:
+        """Model, arguments and state, from which a generator can be made again."""
+        arguments = {
+            "seed": self.seed,
+            "stream": self._first_stream,
+            "batch": self.batch,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "isa": self._wanted_isa,
+            "threads": self._threads,
+        }
+        return self.model, arguments, self.get_state()
+
+    def _out(self, out: Audio, n: int) -> Audio:
+        """The caller's array as (rows, n)."""
+        shape = (n,) if self.batch is None else (self.batch, n)
+        checked = output_array(out, shape, np.dtype(np.float32))
+        return checked[None] if self.batch is None else checked
+
+
+def _restored(model: Model, arguments: dict[str, Any], state: bytes) -> Generator:
+    gen = Generator(model, **arguments)
+    gen.set_state(state)
+    return gen
+
+
+def generate(
+    model: Model,
+    seconds: float | None = None,
+    *,
+    n_samples: int | None = None,
+    seed: int | None = None,
+    stream: int = 0,
+    batch: int | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    prime: npt.ArrayLike | None = None,
+    sample_rate: int | None = None,
+    cond: npt.ArrayLike | None = None,
+    hop: int = 1,
+    isa: Isa | None = None,
+    threads: int = 1,
+    out: Audio | None = None,
+    progress: Progress | None = None,
+) -> Audio:
+    """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
+
+    seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of
+    the result.  sample_rate: Hz of that audio; another one than the model's is refused.  cond, hop,
+    out, progress: as in `Generator.generate`, for the samples generated.  The rest as in
+    `Generator`.  The same arguments give the same samples on every CPU.
+    """
+    n = _length(check_model(model), seconds, n_samples)
+    check_rate(sample_rate, model.sample_rate)
+    gen = Generator(
+        model,
+        seed=seed,
+        stream=stream,
+        batch=batch,
+        temperature=temperature,
+        top_k=top_k,
+        isa=isa,
+        threads=threads,
+    )
+    if prime is not None:
+        gen.prime(prime, sample_rate=sample_rate)
+    return gen.generate(n, cond=cond, hop=hop, out=out, progress=progress)
+
+
+def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:
+    if (seconds is None) == (n_samples is None):
+        raise ValueError("give either seconds or n_samples")
+    if n_samples is not None:
+        return integer("n_samples", n_samples, 0, MAX_SAMPLES)
+    most = MAX_SAMPLES / model.sample_rate
+    checked = number("seconds", seconds, zero=True, most=most, wrong_type=TypeError)
+    return round(checked * model.sample_rate)
+
+
+def _check_temperature(value: float) -> float:
+    return number(
+        "temperature",
+        value,
+        zero=True,
+        least=1e-3,
+        most=1e3,
+        expected="0 (always the most probable) or from 0.001 to 1000",
+        wrong_type=TypeError,
+    )
+
+
+def _check_top_k(value: int | None, levels: int) -> int | None:
+    return None if value is None else integer("top_k", value, 1, levels)

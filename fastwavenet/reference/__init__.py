@@ -1,0 +1,27 @@
+"""The slow twins: every computation of the engine in numpy, written for reading.
+
+network.py is the place to begin.  Tests compare the engine and the PyTorch model with these
+modules, which import neither.
+"""
+
+from .bfloat16 import bfloat16_weights, round_to_bfloat16
+from .int8 import Int8Steps
+from .mu_law import mu_law_decode, mu_law_encode
+from .network import WaveNetSteps, relu, sigmoid, teacher_forced
+from .outputs import draw, draw_order, philox4x32, uniform
+
+__all__ = [
+    "Int8Steps",
+    "WaveNetSteps",
+    "bfloat16_weights",
+    "draw",
+    "draw_order",
+    "mu_law_decode",
+    "mu_law_encode",
+    "philox4x32",
+    "relu",
+    "round_to_bfloat16",
+    "sigmoid",
+    "teacher_forced",
+    "uniform",
+]
