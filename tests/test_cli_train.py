@@ -15,7 +15,7 @@ from networks import random_weights, small_spec
 from recordings import full_disk, nobody, public_folder, record, tone
 
 from fastwavenet import generate, load, modelfile
-from fastwavenet.training.train import Summary
+from fastwavenet.training import Summary
 
 SPEC = small_spec()
 

@@ -1,13 +1,12 @@
 """Paths that commands are given: no pipe hangs them, and no output is found bad after the work."""
 
-import importlib
 import os
 import threading
 
 import pytest
 from recordings import nobody, public_folder, record, tone
 
-from fastwavenet import cli, demo
+from fastwavenet import cli
 
 
 @pytest.fixture
@@ -70,9 +69,8 @@ def test_a_pipe_as_output_is_written_to_and_the_wait_is_said(run, voice, pipe):
 @pytest.fixture
 def work(monkeypatch):
     """Fails the test when a command begins its work."""
-    training = importlib.import_module("fastwavenet.training.train")  # not its function train
-    monkeypatch.setattr(training, "load_corpus", lambda *_: pytest.fail("read audio in vain"))
-    monkeypatch.setattr(demo, "read_audio", lambda *_: pytest.fail("read audio in vain"))
+    for reader in ("training.loop.load_corpus", "demo.read_audio"):
+        monkeypatch.setattr(f"fastwavenet.{reader}", lambda *_: pytest.fail("read audio in vain"))
     monkeypatch.setattr(cli.export, "read_recordings", lambda *_: pytest.fail("read audio in vain"))
 
 

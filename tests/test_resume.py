@@ -342,7 +342,7 @@ def test_a_file_that_cannot_be_written_ends_a_run_that_can_be_resumed(
 
 # Processes that begin with torch imported and no threads.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["fastwavenet.training", "pytest"])
+FORKS.set_forkserver_preload(["fastwavenet.training.loop", "pytest"])
 SHORT = LONG | {"steps": 3}  # a report every step
 
 

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 import torch
 
+from . import IMPORTED_IN
+
 ONE_THREAD = (
     "computing on one thread: this process was forked, and a fork has none of the threads that "
     "PyTorch computes with; start it with multiprocessing's spawn to use all"
 )
-IMPORTED_IN = os.getpid()
 T = TypeVar("T")
 
 
