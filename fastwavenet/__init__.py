@@ -5,21 +5,13 @@
     model = fw.load("voice.safetensors")
     audio = fw.generate(model, seconds=4, seed=7)
 
-Training is in `fastwavenet.training`, the only part that imports torch.
+Each name is imported with its first use, so that a program loads the audio libraries or the engine
+only if it needs them.  Training is in `fastwavenet.training`, the only part that imports torch.
 """
 
-from ._engine import BusyError, NotFiniteError, StateError
-from .audio import AudioError, read_audio, write_audio
-from .generator import Generator, generate
-from .instruction_sets import available_isas, isa
-from .model import Model, load
-from .modelfile import ModelFormatError, record_precision_cost
-from .mulaw import mu_law_decode, mu_law_encode
-from .precision_cost import measure_precision
-from .scoring import outputs, score
-from .spec import WaveNetSpec
+from ._version import __version__ as __version__
 
-__version__ = "0.1.0"
+TYPE_CHECKING = False  # for type checkers, as in typing, whose import would take 5 ms
 
 __all__ = [
     "AudioError",
@@ -43,3 +35,43 @@ __all__ = [
     "score",
     "write_audio",
 ]
+
+if TYPE_CHECKING:
+    from ._engine import BusyError, NotFiniteError, StateError
+    from .audio import read_audio, write_audio
+    from .audio_source import AudioError
+    from .generator import Generator, generate
+    from .instruction_sets import available_isas, isa
+    from .model import Model, load
+    from .modelfile import ModelFormatError, record_precision_cost
+    from .mulaw import mu_law_decode, mu_law_encode
+    from .precision_cost import measure_precision
+    from .scoring import outputs, score
+    from .spec import WaveNetSpec
+else:
+    _MODULES = {
+        "_engine": "BusyError NotFiniteError StateError",
+        "audio": "read_audio write_audio",
+        "audio_source": "AudioError",
+        "generator": "Generator generate",
+        "instruction_sets": "available_isas isa",
+        "model": "Model load",
+        "modelfile": "ModelFormatError record_precision_cost",
+        "mulaw": "mu_law_decode mu_law_encode",
+        "precision_cost": "measure_precision",
+        "scoring": "outputs score",
+        "spec": "WaveNetSpec",
+    }
+    _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+    def __getattr__(name):
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        module = import_module(f".{_MODULE_OF[name]}", __name__)
+        globals()[name] = value = getattr(module, name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

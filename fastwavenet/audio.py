@@ -106,14 +106,14 @@ def encode_audio(
     Raises AudioError for another container, subtype, shape or rate, for values that are not finite
     and for more than the container holds.
     """
-    _check_subtype(container, subtype)
+    check_subtype(container, subtype)
     audio = np.asarray(audio)
     if audio.dtype.kind != "f" or audio.ndim not in (1, 2) or not audio.size:
         raise AudioError(
             f"audio must be floats of shape (n,) or (n, channels), n > 0, "
             f"not {audio.dtype} {audio.shape}"
         )
-    _check_size(audio.size, 1 if audio.ndim == 1 else audio.shape[1], container, subtype)
+    check_size(audio.size, 1 if audio.ndim == 1 else audio.shape[1], container, subtype)
     return _encode(stored_samples(audio, subtype), sample_rate, container, subtype)
 
 
@@ -125,8 +125,8 @@ def check_output(path: str | os.PathLike[str], subtype: str = "PCM_16", n_sample
     try:
         check_name(path)
         container = _container(path)
-        _check_subtype(container, subtype)
-        _check_size(n_samples, 1, container, subtype)
+        check_subtype(container, subtype)
+        check_size(n_samples, 1, container, subtype)
     except AudioError as error:
         raise AudioError(f"{shown(Path(path))}: {error}") from None
     atomic.check_target(path)
@@ -141,7 +141,7 @@ def _container(path: str | os.PathLike[str]) -> str:
     raise AudioError(f"the name must end in {' or '.join(WRITE_SUFFIXES)}")
 
 
-def _check_subtype(container: str, subtype: str) -> None:
+def check_subtype(container: str, subtype: str) -> None:
     if not isinstance(container, str) or container not in SUBTYPES:
         raise AudioError(f"container must be {' or '.join(SUBTYPES)}, not {shown(container)}")
     if not isinstance(subtype, str) or subtype not in SUBTYPES[container]:
@@ -170,7 +170,7 @@ def _to_float32(audio: np.ndarray) -> np.ndarray:
     return samples
 
 
-def _check_size(samples: int, channels: int, container: str, subtype: str) -> None:
+def check_size(samples: int, channels: int, container: str, subtype: str) -> None:
     most = (MAX_BYTES - HEADER_BYTES * channels) // SUBTYPES[container][subtype]
     if samples > most:
         raise AudioError(f"{samples} samples are too many, a {container} of {subtype} holds {most}")

@@ -12,7 +12,7 @@ import struct
 import numpy as np
 import soundfile
 
-from .audio import SUBTYPES, _check_subtype, stored_samples
+from .audio import SUBTYPES, check_subtype, stored_samples
 
 TAGS = {"FLOAT": 3, "ULAW": 7}  # of the format in a WAV header; the others are PCM, 1
 
@@ -22,7 +22,7 @@ def wav_header(n: int, sample_rate: int, subtype: str) -> bytes:
 
     Raises AudioError for a subtype that a WAV cannot hold.
     """
-    _check_subtype("WAV", subtype)
+    check_subtype("WAV", subtype)
     width, tag = SUBTYPES["WAV"][subtype], TAGS.get(subtype, 1)
     form = struct.pack("<HHIIHH", tag, 1, sample_rate, sample_rate * width, width, 8 * width)
     chunks = _chunk(b"fmt ", form + (b"\0\0" if subtype == "ULAW" else b""))

@@ -8,7 +8,7 @@ import sys
 import torch
 from networks import small_spec
 
-import fastwavenet as fw
+from fastwavenet import modelfile
 from fastwavenet.training import checkpoint, train
 from fastwavenet.training.learner import Learner
 
@@ -27,7 +27,7 @@ def log(run):
 
 
 def weights(path):
-    return fw.modelfile.load(path)[1]
+    return modelfile.load(path)[1]
 
 
 def left_behind(run):

@@ -10,7 +10,7 @@ import torch
 from recordings import two_tones
 from runs import SPEC, quick
 
-import fastwavenet as fw
+from fastwavenet import modelfile
 from fastwavenet.modelfile import ModelFormatError
 from fastwavenet.training import checkpoint
 
@@ -142,7 +142,7 @@ def test_deeply_nested_metadata_is_refused(kept):
 
 def test_other_files_are_not_checkpoints(source, kept, tmp_path):
     path = kept / "checkpoint.safetensors"
-    fw.modelfile.save(tmp_path / "m.safetensors", SPEC, checkpoint.load(path).tensors["model"])
+    modelfile.save(tmp_path / "m.safetensors", SPEC, checkpoint.load(path).tensors["model"])
     torch.save({"model": torch.zeros(3)}, tmp_path / "pickle.pt")
     foreign = [b"", b"RIFF", bytes(1000), (tmp_path / "m.safetensors").read_bytes()]
     for data in (*foreign, (tmp_path / "pickle.pt").read_bytes()):

@@ -99,6 +99,41 @@ sys.exit(main(["train", out, "-o", out + ".run"]))
     )
 
 
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was ignored
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from fastwavenet.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("line", [["--help"], ["generate", "voice.safetensors", "-o", "out.wav"]])
+@pytest.mark.parametrize(
+    "module", ["fastwavenet.cli.program", "argparse", "numpy", "fastwavenet._engine", "soundfile"]
+)
+def test_ctrl_c_during_the_imports_ends_without_a_traceback(module, line, tmp_path):
+    done = python("-c", INTERRUPTED, module, *line, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "fastwavenet: interrupted\n"
+
+
+def test_ctrl_c_stays_ignored_and_a_hosts_handler_in_its_place(voice, tmp_path):
+    script = """
+import signal, sys
+from fastwavenet.cli import main
+for handler in (signal.SIG_IGN, signal.default_int_handler, lambda *_: None):
+    signal.signal(signal.SIGINT, handler)
+    assert main(["info", sys.argv[1], "--quiet"]) == 0
+    assert signal.getsignal(signal.SIGINT) is handler
+"""
+    assert python("-c", script, voice).returncode == 0
+
+
 @pytest.fixture
 def lines(voice, tmp_path):
     """A working line for each command that is quickly done."""
@@ -137,7 +172,7 @@ def test_a_reader_that_has_enough_is_no_error(voice):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         errors = process.stderr.read()
-    assert (process.returncode, errors) == (cli.PIPE_CLOSED, b"")
+    assert (process.returncode, errors) == (cli.program.PIPE_CLOSED, b"")
 
 
 def test_the_demo_gets_its_folder_and_minutes(run, tmp_path, monkeypatch):

@@ -61,7 +61,7 @@ def test_header_and_sound_come_while_the_rest_is_still_generated(voice):
         head = process.stdout.read(44 + 2 * 3000)  # of a gigabyte
         process.stdout.close()
         errors = process.stderr.read()
-    assert (process.returncode, errors) == (cli.PIPE_CLOSED, b"")
+    assert (process.returncode, errors) == (cli.program.PIPE_CLOSED, b"")
     assert int.from_bytes(head[40:44], "little") == 2 * 60000 * 8000
     assert head[44:] == sixteen_bit(expected)
 
@@ -73,7 +73,7 @@ def test_raw_sound_is_endless_until_nobody_reads(voice, length):
         assert process.stdout.read(2 * 20000) == sixteen_bit(expected)
         process.stdout.close()
         errors = process.stderr.read()
-    assert (process.returncode, errors) == (cli.PIPE_CLOSED, b"")
+    assert (process.returncode, errors) == (cli.program.PIPE_CLOSED, b"")
 
 
 def test_a_reader_that_comes_late_is_waited_for_and_gets_all(voice, tmp_path):

@@ -121,4 +121,4 @@ def test_scoring_ends_when_nobody_reads_on(voice, tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""  # it did not get to the missing file
-    assert process.returncode == cli.PIPE_CLOSED
+    assert process.returncode == cli.program.PIPE_CLOSED

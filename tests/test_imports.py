@@ -1,4 +1,4 @@
-"""Who may know of whom: the directions of dependency that keep the parts apart.
+"""Imports: the directions of dependency that keep the parts apart, and when a name is loaded.
 
 torch may be imported by fastwavenet.training, and by the benchmark's peers that are made of it,
 fastwavenet.bench.torch_*; onnx, onnxruntime and openvino by its peers of those names.  Nothing
@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import fastwavenet
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fastwavenet"
 SOURCES = {
@@ -24,9 +26,13 @@ EXTENSION = "fastwavenet._engine"
 
 
 def nodes(tree: ast.AST, at_import_time: bool) -> Iterator[ast.AST]:
-    """Everything in a module, or all but the bodies of its functions."""
+    """Everything in a module but the imports for type checkers, or without bodies of functions."""
     for child in ast.iter_child_nodes(tree):
-        if not (at_import_time and isinstance(child, (ast.FunctionDef, ast.Lambda))):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            for other in child.orelse:
+                yield other
+                yield from nodes(other, at_import_time)
+        elif not (at_import_time and isinstance(child, (ast.FunctionDef, ast.Lambda))):
             yield child
             yield from nodes(child, at_import_time)
 
@@ -48,11 +54,19 @@ def imports(module: str, at_import_time: bool = False) -> set[str]:
     return found
 
 
-def everything_behind(module: str) -> set[str]:
-    """A module's imports, and of those that are ours their imports, and so on."""
-    seen, waiting = set(), [module]
+def packages(module: str) -> set[str]:
+    """Those that a module is in: importing it runs their __init__.py first."""
+    parts = module.split(".")
+    return {".".join(parts[:n]) for n in range(1, len(parts))}
+
+
+def everything_behind(module: str, at_import_time: bool = False) -> set[str]:
+    """A module's packages and imports, and of those that are ours their imports, and so on."""
+    seen, waiting = set(), [module, *packages(module)]
     while waiting:
-        new = imports(waiting.pop()) - seen
+        new = imports(waiting.pop(), at_import_time)
+        new |= {package for name in new & SOURCES.keys() for package in packages(name)}
+        new -= seen
         seen |= new
         waiting += new & SOURCES.keys()
     return seen
@@ -67,6 +81,10 @@ def test_the_import_reader_tells_modules_from_names_and_now_from_later(monkeypat
     monkeypatch.setitem(SOURCES, "fastwavenet.training.sample", path)
     path.write_text(
         "import os.path\n"
+        "if TYPE_CHECKING:\n"
+        "    import numpy\n"
+        "else:\n"
+        "    import math\n"
         "from .. import Generator, _engine, spec\n"
         "from .model import WaveNet\n"
         "class Later:\n"
@@ -75,35 +93,48 @@ def test_the_import_reader_tells_modules_from_names_and_now_from_later(monkeypat
         "        import torch\n"
     )
     ours = {"", "._engine", ".spec", ".training.model"}
-    now = {"os.path", "json"} | {f"fastwavenet{name}" for name in ours}
+    now = {"os.path", "math", "json"} | {f"fastwavenet{name}" for name in ours}
     assert imports("fastwavenet.training.sample", at_import_time=True) == now
     assert imports("fastwavenet.training.sample") == now | {"torch"}
 
 
+def ours(names: set[str]) -> set[str]:
+    return {name for name in names if name.partition(".")[0] == "fastwavenet"}
+
+
+# ---- directions --------------------------------------------------------------------------------
+
+ROOT_PACKAGE = {"fastwavenet", "fastwavenet._version"}
+
+
+def test_importing_the_package_imports_no_module_but_the_version():
+    assert ours(everything_behind("fastwavenet", at_import_time=True)) == ROOT_PACKAGE
+
+
 def test_spec_imports_only_the_standard_library_and_the_checks_of_values():
-    behind = everything_behind("fastwavenet.spec")
-    assert {name for name in behind if name.startswith("fastwavenet")} == {
-        "fastwavenet.checks",
-        "fastwavenet.shown",
-    }
+    behind = everything_behind("fastwavenet.spec", at_import_time=True)
+    assert ours(behind) == ROOT_PACKAGE | {"fastwavenet.checks", "fastwavenet.shown"}
     assert roots(behind) - {"fastwavenet"} <= sys.stdlib_module_names
 
 
-TWINS = ["fastwavenet.modelfile", *(m for m in SOURCES if m.startswith("fastwavenet.reference"))]
+TWINS = [name for name in SOURCES if name.startswith("fastwavenet.reference")]
 
 
 @pytest.mark.parametrize("module", TWINS)
-def test_the_slow_twin_and_the_file_know_neither_engine_nor_torch(module):
-    behind = everything_behind(module)
-    assert not {EXTENSION, "fastwavenet"} & behind
-    assert "torch" not in roots(behind)
+def test_the_slow_twins_know_the_spec_and_numpy_alone(module):
+    behind = everything_behind(module, at_import_time=True)
+    known = {"fastwavenet.spec", "fastwavenet.checks", "fastwavenet.shown"}
+    assert ours(behind) <= ROOT_PACKAGE | {*TWINS} | known
+    assert roots(behind) - {"fastwavenet"} <= sys.stdlib_module_names | {"numpy"}
 
 
-def test_the_torch_model_never_imports_the_engine():
-    assert not {EXTENSION, "fastwavenet"} & everything_behind("fastwavenet.training.model")
+@pytest.mark.parametrize("module", ["fastwavenet.modelfile", "fastwavenet.training.model"])
+def test_the_file_and_the_torch_model_never_import_the_engine(module):
+    assert EXTENSION not in everything_behind(module, at_import_time=True)
+    assert EXTENSION not in imports(module)
 
 
-WITH_TORCH = ("fastwavenet.training", "fastwavenet.bench.torch_")
+WITH_TORCH = ("fastwavenet.training.", "fastwavenet.bench.torch_")
 OF_PEERS = {
     "fastwavenet.bench.onnx_peer": {"onnx", "onnxruntime"},
     "fastwavenet.bench.openvino_peer": {"openvino"},
@@ -113,18 +144,117 @@ HEAVY = {"torch"}.union(*OF_PEERS.values())
 
 @pytest.mark.parametrize("module", [m for m in SOURCES if not m.startswith(WITH_TORCH)])
 def test_only_training_and_torch_peers_import_torch_at_import_time(module):
-    imported = imports(module, at_import_time=True)
-    assert not (HEAVY - OF_PEERS.get(module, set())) & roots(imported)
-    assert not any(name.startswith(WITH_TORCH) for name in imported)
+    behind = everything_behind(module, at_import_time=True)
+    assert not (HEAVY - OF_PEERS.get(module, set())) & roots(behind)
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    within = {name: imports(name, at_import_time=True) & SOURCES.keys() for name in SOURCES}
+    while leaves := [name for name, needed in within.items() if not needed]:
+        within = {name: needed - {*leaves} for name, needed in within.items() if needed}
+    assert within == {}  # else a circle, and who imports one of it
+
+
+# ---- private names -----------------------------------------------------------------------------
+
+PUBLIC = {"_replace", "_asdict", "_fields", "_SubParsersAction"}  # of named tuples and argparse
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__") and name not in PUBLIC
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_no_module_uses_a_private_name_of_another_one(module):
+    found = list(ast.walk(ast.parse(SOURCES[module].read_text())))
+    attributes = [node for node in found if isinstance(node, ast.Attribute)]
+    own = {node.attr for node in attributes if ast.unparse(node.value) in ("self", "cls")}
+    foreign = {node.attr for node in attributes if is_private(node.attr)} - own
+    imported = {
+        alias.name
+        for node in found
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if node.module or f"fastwavenet.{alias.name}" not in {*SOURCES, EXTENSION}
+    }
+    assert foreign == set()
+    assert {name for name in imported if is_private(name)} == set()
+
+
+# ---- in a process of its own -------------------------------------------------------------------
+
+
+def in_a_process(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_by(module: str, names: set[str]) -> str:
+    return in_a_process(f"import sys, {module}; print(sorted({names} & set(sys.modules)))")
 
 
 @pytest.mark.parametrize(
-    "module", ["fastwavenet", "fastwavenet.bench", "fastwavenet.bench.command"]
+    "module",
+    [
+        "fastwavenet",
+        "fastwavenet.bench",
+        "fastwavenet.bench.command",
+        "fastwavenet.cli.program",
+        "fastwavenet.training",
+    ],
 )
-def test_importing_fastwavenet_and_its_benchmark_imports_nothing_heavy(module):
-    code = f"import sys, {module}; print(sorted({HEAVY | {'matplotlib'}} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+def test_importing_fastwavenet_its_commands_and_its_benchmark_imports_nothing_heavy(module):
+    assert loaded_by(module, HEAVY | {"matplotlib"}) == "[]\n"
+
+
+def test_importing_fastwavenet_loads_neither_audio_libraries_nor_the_engine():
+    unneeded = {"soundfile", "soxr", "safetensors", "numpy", EXTENSION}
+    assert loaded_by("fastwavenet", unneeded) == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "module", ["spec", "reference", "reference.int8", "modelfile", "atomic", "training.model"]
+)
+def test_without_the_extension_spec_reference_and_torch_model_can_be_imported(module):
+    if module.startswith("training"):
+        pytest.importorskip("torch")
+    in_a_process(
+        f"import sys; sys.modules[{EXTENSION!r}] = None\n"  # importing it raises ImportError
+        f"import fastwavenet, fastwavenet.{module}\n"
+        "fastwavenet.WaveNetSpec, fastwavenet.ModelFormatError\n"
+        "try: fastwavenet.Generator\n"
+        "except ImportError: pass\n"
+        "else: raise AssertionError\n"
+    )
+
+
+# ---- the names of the package ------------------------------------------------------------------
+
+
+def names_for_type_checkers() -> dict[str, str]:
+    """Name -> module, of the imports that type checkers alone read."""
+    body = ast.parse(SOURCES["fastwavenet"].read_text()).body
+    (block,) = (node for node in body if isinstance(node, ast.If))
+    return {alias.name: node.module for node in block.body for alias in node.names}
+
+
+def test_type_checkers_and_python_find_each_public_name_in_the_same_module():
+    assert names_for_type_checkers() == fastwavenet._MODULE_OF
+    assert [*fastwavenet.__all__] == sorted(fastwavenet._MODULE_OF)
+    assert {*fastwavenet.__all__, "__version__"} <= {*dir(fastwavenet)}
+
+
+@pytest.mark.parametrize("name", fastwavenet.__all__)
+def test_each_public_name_is_what_its_module_calls_so(name):
+    assert getattr(fastwavenet, name).__name__ == name
+    assert vars(fastwavenet)[name] is getattr(fastwavenet, name)  # kept after the first use
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'fastwavenet' has no attribute 'sing'"):
+        _ = fastwavenet.sing
+    assert not hasattr(fastwavenet, "__wrapped__")
 
 
 # ---- C -----------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_the_wheel_is_for_every_python_from_3_11_on(wheel):
 def test_the_version_is_one_number_in_one_place(about, tracked):
     assert about["Version"] == fw.__version__
     numbers = [ROOT / name for name in tracked if name.endswith((".py", ".toml", ".pyx", ".h"))]
-    assert [p.name for p in numbers if f'"{fw.__version__}"' in p.read_text()] == ["__init__.py"]
+    assert [p.name for p in numbers if f'"{fw.__version__}"' in p.read_text()] == ["_version.py"]
 
 
 def test_the_licences_are_named_and_enclosed(wheel, about):

@@ -9,6 +9,7 @@ from engines import model_of, weights_of
 from networks import random_codes, small_spec
 
 import fastwavenet as fw
+from fastwavenet import modelfile
 from fastwavenet.precision import AFFORDABLE, describe_precision_cost
 from fastwavenet.precision_cost import Comparison
 from fastwavenet.spec import PRECISIONS
@@ -22,7 +23,7 @@ MORE_CODES = random_codes(SPEC, 40, seed=3)
 
 @pytest.fixture
 def path(tmp_path):
-    fw.modelfile.save(tmp_path / "m.safetensors", SPEC, weights_of(SPEC))
+    modelfile.save(tmp_path / "m.safetensors", SPEC, weights_of(SPEC))
     return tmp_path / "m.safetensors"
 
 
@@ -185,7 +186,7 @@ def test_nothing_is_measured_where_nothing_is_predicted(path, recordings):
 
 def test_a_model_that_needs_cond_is_not_measured(tmp_path):
     spec = small_spec(conditioning="rows")
-    fw.modelfile.save(tmp_path / "m.safetensors", spec, weights_of(spec))
+    modelfile.save(tmp_path / "m.safetensors", spec, weights_of(spec))
     with pytest.raises(ValueError, match="conditioning='rows' needs cond"):
         fw.measure_precision(tmp_path / "m.safetensors", [1, 2, 3])
 

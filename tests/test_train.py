@@ -49,7 +49,7 @@ def test_a_tone_is_learnt(source, tmp_path):
 def test_validation_loss_is_what_the_engine_scores(source, tmp_path):
     """Windows with context cost nothing: each target is judged with its whole past."""
     summary = quick(source / "a.wav", tmp_path / "run", steps=40, validation=source / "b.wav")
-    audio, _ = fw.audio.read_audio(source / "b.wav")
+    audio, _ = fw.read_audio(source / "b.wav")
     nats = fw.score(fw.load(summary.model, "float32"), audio)
     assert summary.validation_loss == pytest.approx(nats.mean(), abs=1e-4)
 
@@ -165,7 +165,7 @@ def test_the_best_model_says_what_precisions_lose_on_held_out_audio(
     held_out = record(tmp_path / "held-out.wav", tone(1000, 300))
     summary = quick(source, tmp_path / "run", steps=5, validation=held_out)
     assert summary.interrupted == stopped
-    cost = fw.measure_precision(summary.model, fw.audio.read_audio(held_out)[0])
+    cost = fw.measure_precision(summary.model, fw.read_audio(held_out)[0])
     assert fw.load(summary.model).precision_cost == cost
     assert fw.load(tmp_path / "run" / "latest.safetensors").precision_cost == {}
 
@@ -272,7 +272,7 @@ def test_divergence_is_an_error_that_keeps_the_last_good_model(source, tmp_path,
     with pytest.raises(TrainingError, match=r"diverged at step \d+ \(loss .*learning rate"):
         quick(source / "a.wav", tmp_path / "run", steps=20, validation=source / "b.wav")
     best = min(line["validation_loss"] for line in log(tmp_path / "run"))
-    audio, _ = fw.audio.read_audio(source / "b.wav")
+    audio, _ = fw.read_audio(source / "b.wav")
     nats = fw.score(fw.load(tmp_path / "run" / "model.safetensors"), audio)
     assert nats.mean() == pytest.approx(best, abs=1e-4)
     with safetensors.safe_open(tmp_path / "run" / "checkpoint.safetensors", "np") as file:

@@ -8,7 +8,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from .. import __version__
+from .._version import __version__
 from ..atomic import read_regular, replace_atomically
 from ..instruction_sets import available_isas
 from ..shown import shown

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import soundfile
 
-from .. import __version__, _engine
+from .. import _engine
+from .._version import __version__
 from ..instruction_sets import available_isas, isa
 from ..model import Model
 from ..precision import describe_precision_cost

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from ..atomic import check_target, is_special_file, replace_atomically
-from ..audio import SUBTYPES, AudioError, _check_size, _check_subtype, check_output, write_audio
+from ..audio import SUBTYPES, AudioError, check_output, check_size, check_subtype, write_audio
 from ..shown import shown
 from ..wav_stream import encode_wav, wav_block, wav_header, wav_tail
 from .report import Report, is_terminal
@@ -197,7 +197,7 @@ def _check_stream(path: Path, n: float, subtype: str, raw: bool) -> None:
             "--seconds inf does not fit a WAV header, which states a length: add --raw"
         )
     try:
-        _check_subtype("WAV", subtype)
-        _check_size(int(n), 1, "WAV", subtype)
+        check_subtype("WAV", subtype)
+        check_size(int(n), 1, "WAV", subtype)
     except AudioError as error:
         raise AudioError(f"-o {shown(path)}: {error}") from None
