@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .shown import shown
 
-OPENED_FOLDERS = ("/dev", "/dev/fd", "/proc/self/fd")  # names there stand for what is open already
+OPENED_FOLDERS = ("/dev", "/dev/fd", "/proc/self/fd")  # names there are open descriptors
 # fsync's errors that mean a file system without it (S3 and GCS mounts, CIFS, FUSE), not lost data.
 NO_SYNC = {
     errno.EPERM,

@@ -29,7 +29,7 @@ SUBTYPES = {
     "FLAC": {"PCM_16": 2, "PCM_24": 3},
 }
 HEADER_BYTES = 128  # at most, for each channel
-BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "ULAW": 16}  # what a sample is rounded to
+BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "ULAW": 16}  # to which a sample is rounded
 
 
 def _check_finite(audio: np.ndarray) -> None:
@@ -45,7 +45,7 @@ def _check_finite(audio: np.ndarray) -> None:
 def write_audio(
     file: AudioFile, audio: npt.NDArray[np.floating], sample_rate: int, subtype: str = "PCM_16"
 ) -> None:
-    """Writes a file as its suffix says, .wav or .flac, whole or not at all.
+    """Writes a file in the format of its suffix, .wav or .flac, whole or not at all.
 
     file: a path; a device or pipe (/dev/stdout) gets a WAV.  Or an object that takes bytes, which
     stays open: it gets a FLAC if its name ends so, else a WAV, unless the name is that of other
@@ -118,9 +118,9 @@ def encode_audio(
 
 
 def check_output(path: str | os.PathLike[str], subtype: str = "PCM_16", n_samples: int = 1) -> None:
-    """Ask before long work: could `write_audio` write so many samples of mono there?
+    """Checks before long work that `write_audio` can write so many samples of mono there.
 
-    Raises AudioError or OSError if it could not.
+    Raises AudioError or OSError if it cannot.
     """
     try:
         check_name(path)

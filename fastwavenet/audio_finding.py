@@ -40,7 +40,7 @@ class Found:
     files     audio, sorted, by suffix or by content
     others    files that are no audio, hidden ones left out
     left_out  folders of programs, which were not searched
-    odd       the kind of what could have been audio and is none that can be read, one for each
+    odd       the kind of each file that looks like audio and cannot be read
     """
 
     root: Path

@@ -15,7 +15,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -27,6 +26,7 @@ import soxr
 from . import containers
 from .audio_finding import READ_SUFFIXES
 from .audio_source import REPAIR, AudioError, Part, Source, Spliced
+from .checks import whole
 from .mulaw import code_dtype, mu_law_encode
 from .shown import shown
 
@@ -123,8 +123,8 @@ def _collect(blocks: Iterator[np.ndarray], dtype: np.dtype, length: int) -> np.n
 def _opened(file: AudioFile, sample_rate: int | None, convert: bool) -> Iterator[_Reading]:
     """The file's name is put in front of errors and remarks."""
     name = file_name(file)
-    if sample_rate is not None and not _is_rate(sample_rate):
-        raise ValueError(f"sample_rate must be a whole number of Hz, not {shown(sample_rate)}")
+    if sample_rate is not None:
+        whole("sample_rate", sample_rate, 1, MAX_HZ, expected="a whole number of Hz")
     try:
         with contextlib.ExitStack() as stack:
             source = _source(file, stack)
@@ -134,10 +134,6 @@ def _opened(file: AudioFile, sample_rate: int | None, convert: bool) -> Iterator
             yield reading
     except AudioError as error:
         raise AudioError(f"{name}: {error}") from None
-
-
-def _is_rate(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= int(value) <= MAX_HZ
 
 
 def file_name(file: AudioFile) -> str:

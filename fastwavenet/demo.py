@@ -26,7 +26,7 @@ def run_demo(output: Path, minutes: float = 1.0) -> None:
 
     Needs the `train` and `plot` extras.  Raises OSError if a file cannot be written.
     """
-    import matplotlib  # noqa: F401  a missing one is said before a minute is gone
+    import matplotlib  # noqa: F401  a missing one is an error before a minute is gone
 
     from .training import train
 
@@ -60,7 +60,7 @@ def run_demo(output: Path, minutes: float = 1.0) -> None:
 
 
 def _make_folder(output: Path) -> None:
-    """Raises OSError if it is known already that something cannot be written there."""
+    """Raises OSError, before the work, if a result cannot be written there."""
     check_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     for name in ("voice.safetensors", "out.wav", "picture.png", "table.txt"):

@@ -126,7 +126,7 @@ class Generator:
         cond: npt.ArrayLike | None = None,
         hop: int = 1,
     ) -> None:
-        """Feeds known samples to the generator, which then continues after them.
+        """Takes given samples into the generator's past; it then continues after them.
 
         samples: (n,) for all rows, or (batch, n); codes or audio at the model's sample rate.
         sample_rate: Hz of the audio; another one than the model's is refused.

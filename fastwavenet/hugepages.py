@@ -10,9 +10,9 @@ _RANGE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ")
 
 
 def huge_page_bytes(address: int, size: int) -> int | None:
-    """How many of the bytes from `address` on the kernel keeps in huge pages.
+    """Number of the `size` bytes at `address` that the kernel keeps in huge pages.
 
-    None where it does not say, which is everywhere but on Linux.
+    None where the kernel has no such file: everywhere but on Linux.
     """
     try:
         with open(SMAPS) as lines:
@@ -22,7 +22,10 @@ def huge_page_bytes(address: int, size: int) -> int | None:
 
 
 def _count(lines: Iterable[str], address: int, size: int) -> int:
-    """Mappings hold no more than their share: where a part lies in huge pages is not said."""
+    """Sums the huge bytes of each mapping, at most as many as it has of the range.
+
+    The kernel gives no places within a mapping.
+    """
     inside, total = 0, 0
     for line in lines:
         if mapping := _RANGE.match(line):

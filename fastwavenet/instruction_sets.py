@@ -1,4 +1,4 @@
-"""Which instruction set the engine uses: the best there is, unless one is asked for."""
+"""The instruction set of the engine: the best available one, or a chosen one."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def isa(name: Isa | None = None) -> Isa:
         return available[-1]
     if chosen in available:
         return chosen
-    what = "not available on this machine" if chosen in _engine.isa_names() else "unknown"
-    raise ValueError(f"{source} {shown(chosen)} is {what}; available: {', '.join(available)}")
+    reason = "not available on this machine" if chosen in _engine.isa_names() else "unknown"
+    raise ValueError(f"{source} {shown(chosen)} is {reason}; available: {', '.join(available)}")

@@ -137,7 +137,7 @@ def load(path: str | os.PathLike[str], precision: AskedPrecision = "auto") -> Mo
     `record_precision_cost`; float32 if none is recorded.  It never depends on the CPU, and the
     samples of a precision do not either.
 
-    Raises ModelFormatError naming the file, what was expected and what was found; ValueError for
+    Raises ModelFormatError naming the file, the expected and the found value; ValueError for
     an unknown precision; OSError if the file cannot be read.
     """
     contents = modelfile.load(path)

@@ -33,7 +33,7 @@ def code_dtype(levels: int) -> type[np.unsignedinteger]:
     return np.uint8 if levels <= 256 else np.uint16
 
 
-# What the engine is fed for audio of a type, of either byte order.
+# Type of the engine's input for audio of a type, of either byte order.
 _FED_AS = {
     np.dtype(order + kind): np.dtype(fed_as)
     for kind, fed_as in (("f4", "f4"), ("f8", "f4"), ("i2", "i2"))
@@ -53,7 +53,7 @@ def mu_law_encode(
 
     audio: float32 or float64 in [-1, 1], or int16; any shape, strides and byte order.
     out: array of the same shape for the codes, uint8 up to 256 levels, uint16 above; any strides,
-    and it may overlap `audio`.  After an error, what it holds is undefined.
+    and it may overlap `audio`.  After an error its content is undefined.
     Raises ValueError naming the index of the first NaN or infinity, TypeError for another dtype.
     """
     codec, isa = _codec(levels), resolve_isa(isa)
@@ -84,7 +84,7 @@ def mu_law_decode(
     codes: integers, any shape, strides and byte order.
     dtype: float32, or int16 for clip(rint(32768 x)).
     out: array of the same shape and of `dtype` for the amplitudes; any strides, and it may overlap
-    `codes`.  After an error, what it holds is undefined.
+    `codes`.  After an error its content is undefined.
     Raises ValueError naming the index of the first code out of range, TypeError for another dtype.
     """
     codec, isa = _codec(levels), resolve_isa(isa)
@@ -139,10 +139,10 @@ def _coded(
     fed_as: np.dtype,
     out: np.ndarray,
 ) -> bool:
-    """Codes `source`, as type `fed_as`, into `out`; says whether all of it was good.
+    """Codes `source`, as type `fed_as`, into `out`; returns whether all of it was valid.
 
-    What is not contiguous, not aligned or of another type goes through small buffers, not through
-    a copy.
+    An array that is not contiguous, not aligned or of another type goes through small buffers, not
+    through a copy.
     """
     ready = source.dtype == fed_as and source.flags.c_contiguous and source.flags.aligned
     if ready and out.flags.carray:

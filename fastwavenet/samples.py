@@ -6,10 +6,12 @@ int16 may be either, and is refused.
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import numpy.typing as npt
 
+from .checks import whole
 from .mulaw import check_codes, mu_law_encode
 from .shown import shown
 from .types import Isa
@@ -44,14 +46,19 @@ def to_codes(
 def check_rate(sample_rate: int | None, expected: int) -> None:
     """Raises ValueError if audio has another rate than the model's, TypeError if it is no number.
 
-    sample_rate: Hz of the audio given; None: not said.
+    sample_rate: Hz of the audio given; None: not checked.
     """
     if sample_rate is None:
         return
-    whole = isinstance(sample_rate, (int, np.integer)) and not isinstance(sample_rate, bool)
-    if not whole:
-        raise TypeError(f"sample_rate must be a whole number of Hz, not {shown(sample_rate)}")
-    if sample_rate != expected:
+    rate = whole(
+        "sample_rate",
+        sample_rate,
+        -sys.maxsize,
+        sys.maxsize,
+        expected="a whole number of Hz",
+        wrong_type=TypeError,
+    )
+    if rate != expected:
         raise ValueError(
             f"sample_rate is {shown(sample_rate)} Hz, expected the model's {expected} Hz: resample "
             f"first, for instance with fastwavenet.read_audio(file, {expected}, convert=True)"

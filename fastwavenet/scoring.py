@@ -1,4 +1,4 @@
-"""Known samples under a model: score, outputs, total_nats."""
+"""Recorded samples under a model: score, outputs, total_nats."""
 
 from __future__ import annotations
 

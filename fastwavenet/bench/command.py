@@ -1,4 +1,4 @@
-"""`fastwavenet bench`: arguments, the run, and what is made of its results."""
+"""`fastwavenet bench`: arguments, the run, and the files made from its results."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def add_arguments(add: Callable[..., argparse.Action]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The exit code, 0.
 
-    Raises Refused, a ValueError, if the table would not mean what it says; ValueError or OSError
+    Raises Refused, a ValueError, if a figure would be wrong or unfair; ValueError or OSError
     for files; ImportError if torch, or matplotlib for a chart, is missing.
     """
     _check_outputs(arguments)
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Everything about the files to write that is known before the measurements."""
+    """Checks the files to write before the measurements."""
     for path in (arguments.output, arguments.chart, *arguments.readme):
         if path is not None:
             check_target(path)
@@ -94,7 +94,7 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 
 def measured(arguments: argparse.Namespace, cpus: Sequence[int]) -> dict:
-    """Runs what the arguments ask for, and shows each table when it is ready."""
+    """Runs the suites of the arguments, and prints each table when it is ready."""
     seconds = arguments.seconds_per_cell or (0.5 if arguments.quick else 1.5)
     plan = _plan(arguments)
     results: dict = {"machine": files.machine(), "seconds_per_cell": seconds, "cells": []}
@@ -124,7 +124,7 @@ def _plan(arguments: argparse.Namespace) -> dict[str, list[int]]:
 def _others(
     plan: Mapping[str, list[int]], seconds: float, cpus: Sequence[int]
 ) -> dict[str, Callable[[], list[dict]]]:
-    """Key of the results -> what measures it, on those of the networks that show most."""
+    """Key of the results -> function that measures it, on the networks that show most."""
     from . import cores, instruction_sets, latency, mulaw
 
     def of(*names: str) -> list[str]:

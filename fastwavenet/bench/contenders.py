@@ -19,7 +19,7 @@ PRECISIONS = _engine.precision_names()  # exact to small
 
 @dataclass(frozen=True)
 class Kind:
-    """Where a peer is, so that its libraries are imported only when it is wanted."""
+    """Where a peer is, so that its libraries are imported with its first use."""
 
     module: str
     cls: str
@@ -46,7 +46,7 @@ PEERS = {
 
 @dataclass
 class Field:
-    """Contenders by name, in the order of the table; `missing` says why one is not there."""
+    """Contenders by name, in the order of the table; `missing` has a reason for each absent one."""
 
     peers: dict[str, Peer] = field(default_factory=dict)
     engines: dict[str, Engine] = field(default_factory=dict)

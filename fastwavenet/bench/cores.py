@@ -1,4 +1,4 @@
-"""What a second core brings.  Voices are independent, so each may have a core of its own."""
+"""The gain of a second core.  Voices are independent, so each may have a core of its own."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _rates(
         voice_per_thread(model, cpus) as in_threads,
         voice_per_process(spec, weights, precision, cpus) as in_processes,
     ):
-        ways: dict[str, tuple[int, Work]] = {  # voices, and what generates them
+        ways: dict[str, tuple[int, Work]] = {  # voices, and the function that generates them
             "1 voice": (1, Generator(model, seed=0).generate),
             "1 voice, 2 threads": (1, Generator(model, seed=0, threads=2).generate),
             "a voice in each of 2 threads": (2, in_threads),
@@ -136,7 +136,7 @@ def voice_per_process(
 def _serve(
     pipe: Connection, cpu: int, spec: WaveNetSpec, weights: Weights, precision: Precision
 ) -> None:
-    """Generates as many samples as it is asked for, and says how many it made in all.
+    """Generates the numbers of samples that it receives, and sends back their sum so far.
 
     Ends when the other end is closed.
     """

@@ -35,7 +35,7 @@ def cell(network: str, answers: Answers, batch: int, seconds: float) -> dict:
     """Verifies and times all contenders.
 
     Returns network, batch, layers ..., and `rows`: a dictionary per contender with its name and
-    either samples_per_second and what follows from it, or why it is not available.
+    either samples_per_second and figures derived from it, or the reason of its absence.
     """
     spec, weights = answers.spec, answers.weights
     field = line_up(spec, weights, batch)
@@ -65,7 +65,7 @@ def step_bytes(spec: WaveNetSpec, contender: Peer) -> int | None:
 
 
 def _check_peers(network: str, batch: int, field: Field, steps: Mapping[str, float]) -> None:
-    """Raises Refused if a peer in float32 is slower than it must be; others are not known."""
+    """Raises Refused if a peer in float32 is slower than it must be; the study has no others."""
     float32 = [name for name, peer in field.peers.items() if peer.precision == "float32"]
     yardstick = steps[ONE_VOICE if batch > 1 else CLEAN]
     complaints = miswritten(network, batch, {n: batch * steps[n] for n in float32}, yardstick)
@@ -118,7 +118,7 @@ def _rows(
 
 
 def _memory(size: int | None, steps: float, bandwidth: Mapping[int, float]) -> dict:
-    """What `steps` per second ask of the memory, if that was measured."""
+    """The memory traffic of `steps` per second, where the bandwidth was measured."""
     memory = bandwidth.get(size) if size else None
     share = size * steps / memory if size and memory else None
     return {"step_bytes": size, "bytes_per_second": memory, "share_of_bandwidth": share}

@@ -1,7 +1,7 @@
-"""How fast the peers are known to be: a comparison is worth as much as the other side's effort.
+"""Speeds of the peers in another study: a comparison is worth as much as the other side's effort.
 
 An independent study of the same networks and peers: samples per second on one core of a Xeon with
-AVX-512.  Only ratios to its clean queue are used.  Far below, a peer is not what it claims to be.
+AVX-512.  Only ratios to its clean queue are used.  A peer far below its ratio is written badly.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from .contenders import CLEAN
 
-TOLERATED = 0.8  # of the known ratio
+TOLERATED = 0.8  # of the study's ratio
 
 ONE_VOICE = {
     CLEAN: {
@@ -41,11 +41,11 @@ FASTEST = {
 
 
 def miswritten(network: str, batch: int, rates: Mapping[str, float], yardstick: float) -> list[str]:
-    """Says which peers are too slow, beside the clean queue, to be compared with.
+    """Complaints about peers that are too slow, beside the clean queue, to be compared with.
 
     rates: peer -> samples per second with `batch` voices; yardstick: those of the clean queue
-    with one voice, in the same run.  For several voices only the fastest peer is known.  A network
-    or number of voices that the study does not have is not checked.
+    with one voice, in the same run.  For several voices the study has the fastest peer only.
+    A network or number of voices that the study does not have is not checked.
     """
     if network not in ONE_VOICE[CLEAN]:
         return []

@@ -20,7 +20,7 @@ Work = Callable[[int], object]  # does something n times
 
 
 def rows(networks: Sequence[str], seconds: float) -> list[dict]:
-    """For each network and precision: what things cost.
+    """The cost of each operation, for each network and precision.
 
     Returns dictionaries of network, precision, and seconds: from a loaded model to its first
     sample; per generate(1); per sample of a long generate; for priming a receptive field; samples

@@ -15,17 +15,17 @@ from .peer import Peer, Weights
 
 ROUNDS = 7
 SHORT = 32  # steps by which the voices between the first and the last are checked
-# How far logits may be off the reference, in shares of the largest.  In float32 this is what the
-# engine promises; the others are three to five times what the format itself costs a random network.
+# How far logits may be off the reference, in shares of the largest.  In float32 this is the
+# engine's promise; the others are three to five times the error of the format in a random network.
 ALLOWED = {"float32": 1e-4, "bfloat16": 0.02, "int8": 0.05}
 
 
 class Refused(ValueError):
-    """The table would not mean what it says."""
+    """A figure would be wrong or unfair."""
 
 
 class Answers:
-    """What a network's logits should be: the float64 reference, one row of codes per voice."""
+    """The right logits of a network: the float64 reference, one row of codes per voice."""
 
     def __init__(self, spec: WaveNetSpec, weights: Weights, voices: int):
         self.spec, self.weights = spec, weights
@@ -42,7 +42,7 @@ class Answers:
         """Raises Refused if a voice's logits are further off than ALLOWED.
 
         The first and the last voice are checked over all codes, the others over SHORT: the
-        reference is slow, and what differs between voices does so from the beginning.
+        reference is slow, and a mistake between voices shows from the beginning.
         """
         steps = peer.checked_steps or self.codes.shape[1]
         found = peer.logits(self.codes[: peer.batch, :steps])

@@ -58,5 +58,5 @@ def _weight_scale(spec: WaveNetSpec, name: str, shape: tuple[int, ...]) -> float
         return 1 / math.sqrt(spec.first_kernel)
     inputs = math.prod(shape[1:])
     summed = ".residual." in name or ".skip." in name
-    gain = 2 if summed or name.startswith("head.") else 1  # gates and relu halve what they pass
+    gain = 2 if summed or name.startswith("head.") else 1  # gates and relu halve their input
     return gain / math.sqrt(inputs * (spec.layers if summed else 1))

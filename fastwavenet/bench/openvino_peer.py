@@ -22,7 +22,7 @@ OPTIONS = {
     "SNIPPETS_MODE": "DISABLE",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",  # activations in int8 as well: slower for one voice
 }
-FORMATS = {  # what the CPU must be capable of, and what to compute in
+FORMATS = {  # required capability of the CPU, and the format of the products
     "float32": ("FP32", "f32"),
     "bfloat16": ("BF16", "bf16"),
     "int8": ("FP32", "f32"),
@@ -35,7 +35,7 @@ Node = Any  # an openvino.Node, or one of its outputs
 class OpenVinoQueue(OneStep):
     """One input for all layers' past, one output for all layers' x: each costs a microsecond.
 
-    Raises NotAvailable if the CPU, or this version, does not offer what is asked for.
+    Raises NotAvailable if the CPU, or this version, does not offer the precision.
     """
 
     def _compiled(self) -> Callable[[], object]:
@@ -67,7 +67,7 @@ class OpenVinoQueue(OneStep):
         return openvino.Model([logits, ops.concat(xs, 0)] if xs else [logits], inputs, "step")
 
     def _split(self, past: Node) -> list[Node]:
-        """What all past inputs and the biases add to each layer's gates: L x (B, 2D)."""
+        """The part of each layer's gates from past inputs and biases: L x (B, 2D)."""
         h = ops.add(ops.matmul(past, self.past, False, False), self.gate_bias[:, None])
         return _layers(h, self.spec.layers)
 

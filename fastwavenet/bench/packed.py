@@ -13,13 +13,13 @@ NOISE_NUMBERS = 2**16  # random numbers are made so many at once
 
 
 class Packed(Peer):
-    """The algebra that the tuned peers share.  ../../bench/NOTES.md says what each trick brought.
+    """The algebra that the tuned peers share.  ../../bench/NOTES.md has the gain of each trick.
 
     - sigmoid(b) = (1 + tanh(b / 2)) / 2, so that one tanh over all 2D serves both halves of the
       gate: 2 z = a + a b' with (a, b') = tanh(h).  The factors 1/2 go into the weights.
     - The residual biases in front of layer l add up to a constant c_l.  Its x is kept without it,
-      so that nothing is left to add; what c_l does to h is in h's bias, and silence is -c_l.
-    - Matrices are (inputs, outputs): a row times such a matrix is what BLAS does fastest here.
+      so that nothing is left to add; the effect of c_l on h is in h's bias, and silence is -c_l.
+    - Matrices are (inputs, outputs): a row times such a matrix is fastest in BLAS here.
     - One ring holds all layers' past inputs: one gather and one scatter move them all.
 
     Raises ValueError for a spec with mixed kernels, first_kernel other than 2, or no biases.

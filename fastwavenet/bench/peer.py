@@ -1,4 +1,4 @@
-"""What every contender can do: start anew, be fed codes, and generate."""
+"""The interface of every contender: start anew, take codes, and generate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Weights = Mapping[str, np.ndarray]
 
 
 class NotAvailable(Exception):
-    """This contender cannot run here; the message says why.  Its row says so instead of a speed."""
+    """This contender cannot run here; the message is the reason, and stands in its row."""
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def available() -> Iterator[None]:
     """Raises NotAvailable, with both ends of the report, if something is not compiled."""
     try:
         yield
-    except RuntimeError as error:  # what torch raises, also if there is no compiler, and OpenVINO
+    except RuntimeError as error:  # of torch, also without a compiler, and of OpenVINO
         text = " ".join(str(error).split())
         short = text if len(text) <= 120 else f"{text[:60]} ... {text[-55:]}"
         raise NotAvailable(short) from error
@@ -48,11 +48,11 @@ class Peer:
         raise NotImplementedError
 
     def generate(self, n: int) -> np.ndarray:
-        """Draws n codes per voice at temperature 1: (B, n).  This is what is timed."""
+        """Draws n codes per voice at temperature 1: (B, n).  This is timed."""
         raise NotImplementedError
 
     def fill(self) -> None:
-        """Whatever must have happened before a sample costs what it will cost from then on."""
+        """Brings the peer to the state in which every later sample costs the same."""
 
     def logits(self, codes: np.ndarray) -> np.ndarray:
         """Logits (B, n, Q) for codes (B, n) fed to a fresh peer: row t predicts code t + 1."""

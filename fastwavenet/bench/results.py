@@ -1,4 +1,4 @@
-"""The results of a run: what they were measured on, and their file."""
+"""The results of a run: the machine that they belong to, and their file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXPECTED = "expected a file of `fastwavenet bench -o`"
 
 
 def machine() -> dict:
-    """What the numbers depend on: cpu, isas, and versions of all that takes part."""
+    """The machine of the figures: cpu, isas, and versions of all libraries that take part."""
     versions = {"fastwavenet": __version__, "Python": platform.python_version()}
     for library in ("torch", "numpy", "onnxruntime", "openvino"):
         try:
@@ -40,7 +40,7 @@ def save(path: str | os.PathLike[str], results: dict) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> dict:
-    """Raises ValueError if the file is not what `save` wrote, OSError if it cannot be read."""
+    """Raises ValueError if the file is not one of `save`, OSError if it cannot be read."""
     data = read_regular(path)
     try:
         results = json.loads(data)

@@ -44,7 +44,7 @@ def text_of_cell(cell: dict) -> str:
 
 
 def text_of(key: str, rows: Sequence[dict]) -> str:
-    """A table for a terminal, of what the results hold besides cells."""
+    """A table for a terminal, of the results besides cells."""
     if key == "mu_law":
         return _text_of_mu_law(rows)
     heads, lines = TABLES[key](rows)
@@ -69,7 +69,7 @@ def _text_of_mu_law(rows: Iterable[dict]) -> str:
 
 
 def write_readme(path: str | Path, results: dict) -> None:
-    """Replaces what is between BEGIN, or BEGIN_SHORT, and END by the tables.
+    """Replaces the text between BEGIN, or BEGIN_SHORT, and END by the tables.
 
     Raises ValueError if the file has not one of the first and after it one of the last, each on a
     line of its own; OSError if it cannot be read or written.
@@ -96,7 +96,7 @@ def parts_of_readme(path: str | Path) -> tuple[str, str, str]:
 
 
 def markdown(results: dict, short: bool = False) -> str:
-    """The tables of all that was measured, and what they were measured on.
+    """The tables of all measurements, and the machine they belong to.
 
     short: only those of the engine beside the best peer.
     """

@@ -1,7 +1,7 @@
 """The two ways to generate with PyTorch alone: the naive one, and the one with queues.
 
-Both are what one would write by hand, and both are slow.  They explain what the engine does, and
-tests and benchmarks measure it against them.
+Both are slow, and written as a PyTorch user would write them.  They explain the engine, and tests
+and benchmarks compare it with them.
 
     naive   runs the training network over the whole receptive field, keeps the last column
     queued  runs one column; each layer keeps those of its past inputs that it will need again
@@ -35,8 +35,8 @@ def generate_naive(
     """n new codes for each row, int64 (B, n), by recomputing the receptive field for each of them.
 
     prime: the codes that come before, int64 (B, T >= 1); None: the start code.  Not returned.
-    temperature 0 takes the most probable code.  Until a receptive field of codes is known there
-    is less to recompute, so that only a primed run shows the true speed.
+    temperature 0 takes the most probable code.  Before the first receptive field of codes is
+    full there is less to recompute, so only a primed run shows the true speed.
     """
     return _generate(NaiveWaveNet(module, batch), n, prime, temperature, generator)
 
@@ -88,7 +88,7 @@ class NaiveWaveNet:
         self.codes = torch.empty(batch, 0, dtype=torch.int64)
 
     def feed(self, codes: Tensor) -> None:
-        """Remembers known codes, int64 (B, T)."""
+        """Appends given codes, int64 (B, T), to the past."""
         self.codes = torch.cat([self.codes, codes], dim=1)[:, -self.spec.receptive_field :]
 
     @torch.inference_mode()
@@ -110,7 +110,7 @@ class QueuedWaveNet:
         self.hidden, self.output = _matrix(module.head.hidden), _matrix(module.head.output)
 
     def feed(self, codes: Tensor) -> None:
-        """Remembers known codes, int64 (B, T)."""
+        """Appends given codes, int64 (B, T), to the past."""
         for column in codes.T:
             self.step(column)
 

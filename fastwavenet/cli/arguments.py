@@ -68,7 +68,7 @@ def add_command(
 ) -> Callable[..., argparse.Action]:
     """Adds the command that the example calls; returns the `add_argument` of its parser.
 
-    extra: what to install for it, besides the package itself.
+    extra: the package's extras that it needs.
     """
     parser = commands.add_parser(
         example.split()[1],
@@ -85,7 +85,7 @@ def add_command(
 
 
 def add_precision(option: Callable[..., argparse.Action]) -> None:
-    """--precision of what loads a model; a name that is none is refused by `load`."""
+    """--precision of commands that load a model; `load` refuses other names."""
     option(
         "--precision",
         default="auto",

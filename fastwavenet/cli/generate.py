@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..activity import Activity, advice
+from ..checks import whole
 from ..generator import Generator
 from ..instruction_sets import isa as resolve_isa
 from ..model import Model
@@ -230,9 +231,7 @@ def _length(arguments: argparse.Namespace, sample_rate: int) -> float:
         raise ValueError("give either --seconds or --samples, not both")
     most = MAX_RAW if arguments.raw else MAX_SAMPLES
     if arguments.samples is not None:
-        if not 1 <= arguments.samples <= most:
-            raise ValueError(f"--samples must be from 1 to {most}, not {shown(arguments.samples)}")
-        return arguments.samples
+        return whole("--samples", arguments.samples, 1, most, expected=f"from 1 to {most}")
     seconds = 4.0 if arguments.seconds is None else arguments.seconds
     if seconds == math.inf and arguments.raw:
         return math.inf
@@ -249,8 +248,7 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
     path, batch = arguments.output, arguments.batch
     if batch is None:
         return [path]
-    if not 1 <= batch <= MAX_BATCH:
-        raise ValueError(f"--batch must be from 1 to {MAX_BATCH}, not {shown(batch)}")
+    whole("--batch", batch, 1, MAX_BATCH, expected=f"from 1 to {MAX_BATCH}")
     if path == STDOUT:
         raise ValueError("-o - holds one voice: leave out --batch, or name a file")
     digits = len(str(batch - 1))

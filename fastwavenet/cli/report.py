@@ -93,17 +93,17 @@ class Report:
 
 
 @contextlib.contextmanager
-def silence(wanted: bool) -> Iterator[None]:
-    """Within it, printed lines are lost if that is wanted, or if there is no standard output."""
+def silence(quiet: bool) -> Iterator[None]:
+    """Within it, printed lines are lost if `quiet`, or if there is no standard output."""
     with contextlib.ExitStack() as stack:
-        if wanted or sys.stdout is None:
+        if quiet or sys.stdout is None:
             nowhere = stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(contextlib.redirect_stdout(nowhere))
         yield
 
 
 class ProgressLine:
-    """A line on the terminal that says how far and how fast; gone when the work is done."""
+    """A line on the terminal with progress and speed, which is cleared at the end."""
 
     def __init__(self, sample_rate: int, what: str, shown: bool):
         self.sample_rate, self.what, self.shown = sample_rate, what, shown
