@@ -1,6 +1,6 @@
 """Generator and generate: sampling from a model.
 
-The network itself is csrc/kernels/flow.h, and session.py runs it in chunks.  Here arguments are checked,
+The network is csrc/kernels/flow.h, and session.py runs it in chunks.  Here arguments are checked,
 and each call is one use of the session's stream.
 """
 

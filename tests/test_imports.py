@@ -204,7 +204,7 @@ def loaded_by(module: str, names: set[str]) -> str:
         "fastwavenet.training",
     ],
 )
-def test_importing_fastwavenet_its_commands_and_its_benchmark_imports_nothing_heavy(module):
+def test_importing_fastwavenet_and_its_benchmark_imports_nothing_heavy(module):
     assert loaded_by(module, HEAVY | {"matplotlib"}) == "[]\n"
 
 
