@@ -68,7 +68,7 @@ def test_tensors_must_fill_the_file_without_gaps_or_overlaps(move):
 
 LOADED = """
 import sys
-import fastwavenet as fw
+from fastwavenet import ModelFormatError, load
 
 def peak():
     with open("/proc/self/status") as status:
@@ -77,9 +77,9 @@ def peak():
 
 before = peak()
 try:
-    fw.load(sys.argv[1])
+    load(sys.argv[1])
     print("loaded", end=" ")
-except fw.ModelFormatError:
+except ModelFormatError:
     print("refused", end=" ")
 print(peak() - before)
 """
