@@ -135,6 +135,10 @@ def test_the_file_and_the_torch_model_never_import_the_engine(module):
 
 
 WITH_TORCH = ("fastwavenet.training.", "fastwavenet.bench.torch_")
+TABLE = {
+    "fastwavenet.training.settings",
+    "fastwavenet.training.table",
+}  # of training, but torch-free
 OF_PEERS = {
     "fastwavenet.bench.onnx_peer": {"onnx", "onnxruntime"},
     "fastwavenet.bench.openvino_peer": {"openvino"},
@@ -142,7 +146,9 @@ OF_PEERS = {
 HEAVY = {"torch"}.union(*OF_PEERS.values())
 
 
-@pytest.mark.parametrize("module", [m for m in SOURCES if not m.startswith(WITH_TORCH)])
+@pytest.mark.parametrize(
+    "module", [m for m in SOURCES if m in TABLE or not m.startswith(WITH_TORCH)]
+)
 def test_only_training_and_torch_peers_import_torch_at_import_time(module):
     behind = everything_behind(module, at_import_time=True)
     assert not (HEAVY - OF_PEERS.get(module, set())) & roots(behind)
@@ -202,9 +208,10 @@ def loaded_by(module: str, names: set[str]) -> str:
         "fastwavenet.bench.command",
         "fastwavenet.cli.program",
         "fastwavenet.training",
+        *TABLE,
     ],
 )
-def test_importing_fastwavenet_and_its_benchmark_imports_nothing_heavy(module):
+def test_importing_fastwavenet_its_commands_and_its_settings_imports_nothing_heavy(module):
     assert loaded_by(module, HEAVY | {"matplotlib"}) == "[]\n"
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from ..training.settings import CALL, RUN
+from ..training.table import Setting
 from .arguments import add_command, path
 from .report import Report
 
-OWN = ("run", "json", "quiet", "extra", "source", "output")  # the other arguments are train()'s
+OPTIONS = [setting for setting in (*RUN, *CALL) if setting.option]
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -21,31 +26,24 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("source", type=path, nargs="?",
            help="an audio file, or a folder of them; with --resume, those of the run")  # fmt: skip
     option("-o", "--output", type=path, required=True, metavar="RUN", help="folder for the run")
+    for setting in OPTIONS:
+        _add_setting(option, setting)
 
-    def setting(*names: str, **how: object) -> None:  # what is not given stays train()'s default
-        option(*names, default=argparse.SUPPRESS, **how)
 
-    setting("--preset", help="size of the network: tiny, small, base or ibab (small)")
-    setting("--minutes", type=float, help="how long to train (10, unless --steps is given)")
-    setting("--steps", type=int, help="how many steps to train")
-    setting(
-        "--resume",
-        action="store_true",
-        help="continue the run in RUN, exactly; its recordings and settings are known",
-    )
-    setting("--validation", type=path, metavar="SOURCE",
-            help="audio to validate on (default: some of the recordings)")  # fmt: skip
-    setting("--sample-rate", type=int, metavar="HZ", help="of the recordings (16000)")
-    setting("--convert", action="store_true", help="mix down and resample what needs it")
-    setting("--seed", type=int, help="of weights and windows (0)")
-    setting("--batch", type=int, metavar="N", help="windows a step (1)")
-    setting("--window", type=int, metavar="N", help="samples learnt from in a window (4096)")
-    setting("--learning-rate", type=float, metavar="X", help="the highest (0.01)")
-    setting("--weight-decay", type=float, metavar="X",
-            help="AdamW's; 1 keeps seconds of audio from being learnt by heart (0.01)")  # fmt: skip
-    setting("--autocast", action=argparse.BooleanOptionalAction,
-            help="compute in bfloat16 where that is safe (default: if it is faster)")  # fmt: skip
-    setting("--device", help="where to train: cpu, cuda, cuda:1 ... (a GPU, if there is one)")
+def _add_setting(option: Callable[..., argparse.Action], setting: Setting) -> None:
+    """The option of a setting; one that is not given is no argument of `train`."""
+    how: dict[str, Any] = {"default": argparse.SUPPRESS}
+    if setting.kind is not bool:
+        kind = path if setting.kind is Path else setting.kind
+        text = setting.explained
+        how |= {"type": kind, "metavar": setting.metavar}
+    elif setting.optional:
+        text = setting.explained
+        how |= {"action": argparse.BooleanOptionalAction}
+    else:
+        text = setting.help
+        how |= {"action": "store_true"}
+    option(setting.flag, help=text.replace("%", "%%"), **how)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..training.console import REMARKS
 
     report = Report(arguments)
-    settings = {name: value for name, value in vars(arguments).items() if name not in OWN}
+    names = [setting.name for setting in OPTIONS if hasattr(arguments, setting.name)]
+    settings = {name: getattr(arguments, name) for name in names}
     progress = not (arguments.quiet or arguments.json)
     told = REMARKS.set(report.warn if arguments.json else None)
     try:

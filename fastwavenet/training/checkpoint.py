@@ -29,6 +29,7 @@ from ..modelfile import ModelFormatError, check_weights
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .settings import Budget, Recordings, Settings
+from .table import all_fields
 
 VERSION = 1
 METADATA_KEY = "fastwavenet.training"
@@ -153,10 +154,11 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
 
 def _make(kind: type[T], name: str, fields: object) -> T:
     """A dataclass from all its fields, of which none has been checked."""
-    names = sorted(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
-    if not isinstance(fields, dict) or sorted(fields) != names:
+    complete = all_fields(kind, fields)
+    if complete is None:
+        names = sorted(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
         raise ValueError(f"the {name} must have {', '.join(names)}, found {shown(fields)}")
-    return kind(**fields)
+    return kind(**complete)
 
 
 def _parse_recordings(fields: object) -> Recordings | None:

@@ -18,7 +18,6 @@ import torch
 from ..modelfile import record_precision_cost
 from ..precision import describe_precision_cost
 from ..precision_cost import measure_precision
-from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
 from .console import Console, describe, describe_cost, oddities, stop_on_signals
@@ -27,7 +26,8 @@ from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
 from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
 from .run import RunFolder
-from .settings import Budget, Recordings, Settings, schedule
+from .settings import CALL, RUN, Budget, Call, Network, Recordings, Settings, schedule
+from .table import documented, given
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
 MEASURED_SECONDS = 10  # of held-out audio, which give a precision's cost to about 0.0001 nats
@@ -52,115 +52,83 @@ class Summary:
     interrupted: bool
 
 
+@documented(
+    {
+        "Settings of a run, which its checkpoint keeps": RUN,
+        "Settings of a call": CALL,
+    }
+)
 def train(
     source: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     *,
     preset: str | None = None,
-    spec: WaveNetSpec | None = None,
     sample_rate: int | None = None,
-    minutes: float | None = None,
-    steps: int | None = None,
-    resume: bool = False,
-    seed: int | None = None,
-    convert: bool | None = None,
+    spec: WaveNetSpec | None = None,
     validation: str | os.PathLike[str] | None = None,
+    seed: int | None = None,
     batch: int | None = None,
     window: int | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
+    convert: bool | None = None,
     autocast: bool | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
     device: str | None = None,
     progress: bool = True,
     stop: threading.Event | None = None,
 ) -> Summary:
-    """Trains on a file or folder, and leaves a run folder `output`.
+    """Trains a WaveNet on the recordings in `source`, a file or folder, into the folder `output`.
 
-    It holds model.safetensors, the weights that did best on held-out audio, with the cost
-    of smaller precisions there, and latest.safetensors, both model files; checkpoint.safetensors,
-    all that is needed to go on; log.jsonl, a line per report.
+    The folder holds the model files model.safetensors (the weights with the lowest loss on
+    held-out audio, and the cost of smaller precisions there) and latest.safetensors;
+    checkpoint.safetensors, all that is needed to resume; log.jsonl, a line per report.
 
-    preset          the network's size, one of PRESETS ("small")
-    sample_rate     of the audio, in Hz (16000)
-    spec            a whole network instead of preset and sample_rate
-    minutes, steps  the budget, whichever ends first (10 minutes)
-    resume          go on with the run in `output`, see below
-    seed            of weights and windows, from 0 to 2**64 - 1 (0)
-    convert         mix down and resample what needs it (False)
-    validation      a file or folder to hold out (a part of `source`, see `load_corpus`)
-    batch, window   a step learns from `batch` windows of `window` samples (1, 4096)
-    learning_rate   AdamW's, at its highest (0.01)
-    weight_decay    AdamW's; about 1 keeps seconds of audio from being learnt by heart, but cost
-                    0.2 nats on half an hour (0.01)
-    autocast        compute in bfloat16 instead of float32; None: what a few steps at the
-                    beginning are faster with, so that two runs may differ
-    device          "cpu", "cuda" or "cuda:N" (a GPU if there is one)
-    progress        print, and draw a bar on a terminal; lines that cannot be printed are lost
-    stop            an event that ends training early, as Ctrl-C does; it may be set by another
-                    thread at any time
+    A resumed run continues exactly: with a budget of steps, on a CPU with the same number of
+    threads, a run that was stopped at any moment and resumed leaves the same bits as a run that was
+    not.  `source` and `validation` may be left out; if they are given, they must hold the same
+    audio as before, at any place.  All settings of the run come from its checkpoint, and a given
+    setting must be equal.  Only the budget may differ: it is the budget of the whole run, and the
+    learning rate follows it from then on.  Resuming a run first writes the files that a killed
+    process left unwritten; a budget that is already spent is an error only if there are none.
 
-    A resumed run goes on exactly: with a budget of steps, on a CPU with the same number of threads,
-    a run that was stopped at any moment and resumed leaves the same bits as one that was not.
-    `source` and `validation` may be left out; given, they must hold the same audio as before,
-    wherever that is now.  All settings come from the run; one that is given again must be the
-    same.  Only the budget may be another one: it is that of the whole run, what is spent included,
-    and the learning rate follows it from then on.  Resuming a run first writes the files that a
-    killed process left unwritten; a budget that is spent already is an error only if there are
-    none.
-
-    Ctrl-C or SIGTERM ends training early, with everything saved; a second one ends it at once.
-
-    PyTorch's settings in the host program change nothing, and are afterwards as they were (see
-    `host.own_settings`).
+    Ctrl-C or SIGTERM ends training early, with everything saved; a second signal ends it at once.
+    The host program's settings of PyTorch have no effect, and are restored (see
+    `host.own_settings`).  Lines that cannot be printed are lost.
 
     Raises AudioError if there is no usable audio, TrainingError if training diverges, ValueError
-    for an argument out of bounds or another one than the run's, FileExistsError if `output` holds
-    a run already and is not to be resumed, FileNotFoundError if there is none to resume,
+    for an argument that is out of bounds or differs from the run's, FileExistsError if `output`
+    holds a run already and `resume` is false, FileNotFoundError if there is no run to resume,
     ModelFormatError if its checkpoint is damaged, OSError, and CancelledError (of
-    concurrent.futures) if `stop` is set before the audio is read, which leaves all as it was.
+    concurrent.futures) if `stop` is set before all audio is read; nothing is written then.
     """
+    arguments = locals()  # all of the above, by name
     if output is None:
         raise TypeError("train() needs `output`, the folder for the run")
-    if stop is not None and not callable(getattr(stop, "is_set", None)):
-        raise TypeError(f"stop must be an event with is_set(), not {shown(stop)}")
+    call = Call(**given(Call, arguments))
     folder = RunFolder(Path(output))
-    folder.check(resume)
-    started = folder.load() if resume else None
-    arguments = {
-        "seed": seed,
-        "convert": convert,
-        "batch": batch,
-        "window": window,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-        "autocast": autocast,
-    }
-    given = {name: value for name, value in arguments.items() if value is not None}
-    settings = choose_settings(started, spec, preset, sample_rate, given)
+    folder.check(call.resume)
+    started = folder.load() if call.resume else None
+    network = Network(**given(Network, arguments))
+    settings = choose_settings(started, network, given(Settings, arguments))
     finished = started is not None and folder.is_published(started.progress.history)
-    budget = choose_budget(started, minutes, steps, finished)
+    budget = choose_budget(started, given(Budget, arguments), finished)
     recordings = choose_recordings(started, source, validation)
-    chosen = choose_device(device)
+    chosen = choose_device(call.device)
     remarks = [ONE_THREAD] if threads_are_lost() else []
-    with own_settings(chosen), Console(progress) as console:
+    with own_settings(chosen), Console(call.progress) as console:
         for remark in remarks:
             console.say(remark)
         places = recordings.source, settings.spec, recordings.validation
-        corpus = load_corpus(*places, settings.convert, stop)
+        corpus = load_corpus(*places, settings.convert, call.stop)
         run = Run(settings, budget, corpus, recordings.absolute(), chosen, folder, console)
-        with stop_on_signals(stop) as stopped:
+        with stop_on_signals(call.stop) as stopped:
             run.begin(started)
             loss = run.fit(stopped)
             run.record_precision_cost()
-    return Summary(
-        spec=settings.spec,
-        model=folder.model,
-        validation_loss=loss,
-        steps=run.learner.steps,
-        seconds=run.progress.seconds,
-        samples_per_second=run.learner.samples / run.progress.seconds,
-        interrupted=run.spent < 1,
-    )
+    return run.summary(loss)
 
 
 class Run:
@@ -310,6 +278,19 @@ class Run:
         """Writes what is made from the checkpoint."""
         learner = self.learner
         self.folder.publish(learner.settings.spec, history, learner.weights(), best)
+
+    def summary(self, loss: float) -> Summary:
+        """The summary of the run, with its lowest validation loss."""
+        learner, seconds = self.learner, self.progress.seconds
+        return Summary(
+            spec=learner.settings.spec,
+            model=self.folder.model,
+            validation_loss=loss,
+            steps=learner.steps,
+            seconds=seconds,
+            samples_per_second=learner.samples / seconds,
+            interrupted=self.spent < 1,
+        )
 
     def show(self) -> None:
         """The bar, and once what the budget will buy."""

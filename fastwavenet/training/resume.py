@@ -1,6 +1,6 @@
-"""The arguments of `train` that a run to resume has already fixed.
+"""The arguments of `train`, completed from the run to resume.
 
-A function here takes the checkpoint of that run, or None for a new one, and what was given.
+Each function takes the checkpoint of that run, or None for a new run, and the given arguments.
 """
 
 from __future__ import annotations
@@ -8,50 +8,49 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from ..shown import shown
-from ..spec import WaveNetSpec
 from .checkpoint import Checkpoint
 from .presets import preset_name
-from .settings import LEAVE_OUT, Budget, Recordings, Settings, choose_spec
+from .settings import LEAVE_OUT, Budget, Network, Recordings, Settings
 
 
 def choose_settings(
-    started: Checkpoint | None,
-    spec: WaveNetSpec | None,
-    preset: str | None,
-    sample_rate: int | None,
-    given: dict,
+    started: Checkpoint | None, network: Network, given: dict[str, Any]
 ) -> Settings:
-    """Those given and defaults, or those of a run to resume, which those given must equal.
+    """The given settings and defaults, or the settings of a run to resume.
 
-    given: fields of Settings besides the spec.  Raises ValueError for one that differs.
+    given: fields of Settings without the spec.  Raises ValueError for a value that differs from
+    that of the run.
     """
     if started is None:
-        return Settings(spec=choose_spec(spec, preset, sample_rate, None), **given)
+        return Settings(spec=network.choose(None), **given)
     settings = started.settings
-    wanted = choose_spec(spec, preset, sample_rate, settings.spec)
-    asked = dataclasses.replace(settings, spec=wanted, **given)
-    known = preset_name(settings.spec)
-    if preset is not None and known is not None and preset != known:
-        raise ValueError(f"preset is {shown(known)} in this run, not {shown(preset)}: {LEAVE_OUT}")
-    settings.confirm(asked, {"spec", *given})
+    wanted = dataclasses.replace(settings, spec=network.choose(settings.spec), **given)
+    preset, run_preset = network.preset, preset_name(settings.spec)
+    if preset is not None and run_preset is not None and preset != run_preset:
+        raise ValueError(
+            f"preset is {shown(run_preset)} in this run, not {shown(preset)}: {LEAVE_OUT}"
+        )
+    settings.confirm(wanted, {"spec", *given})
     return settings
 
 
-def choose_budget(
-    started: Checkpoint | None, minutes: float | None, steps: int | None, finished: bool
-) -> Budget:
-    """The one given or the default, or that of a run to resume.
+def choose_budget(started: Checkpoint | None, given: dict[str, Any], finished: bool) -> Budget:
+    """The given budget, or else the default, or that of a run to resume.
 
-    finished: whether the run has left all that it can without another step.  Then one given must
-    last longer than the run has, or ValueError is raised.
+    given     fields of Budget
+    finished  whether all files of the run are written; a given budget must then be longer than
+              the run has been
+
+    Raises ValueError for a budget that is out of bounds or, in a finished run, too short.
     """
     if started is None:
-        return Budget(minutes, steps)
-    if minutes is None and steps is None:
+        return Budget(**given)
+    if not given:
         return started.budget
-    budget, done = Budget(minutes, steps), started.progress
+    budget, done = Budget(**given), started.progress
     if finished and budget.spent(done.steps, done.seconds) >= 1:
         raise ValueError(
             f"{budget} are spent: this run has taken {done.steps} steps and "
@@ -65,9 +64,9 @@ def choose_recordings(
     source: str | os.PathLike[str] | None,
     validation: str | os.PathLike[str] | None,
 ) -> Recordings:
-    """Those given, or those of a run to resume, wherever they are now.
+    """The given recordings, or those of a run to resume, at their present place.
 
-    Raises ValueError if there is no source, FileNotFoundError if the one of the run is gone.
+    Raises ValueError if there is no source, FileNotFoundError if that of the run is gone.
     """
     if source is None:
         source = _known_source(started)
@@ -92,7 +91,7 @@ def _known_source(started: Checkpoint | None) -> str:
 
 
 def _known_validation(known: Recordings, place: str) -> str | None:
-    """Within a source that has moved to `place`, or where it was."""
+    """The validation's place: inside a source that has moved to `place`, or as before."""
     if known.validation is None:
         return None
     if Path(known.validation).is_relative_to(known.source):
@@ -112,7 +111,7 @@ def _still_there(path: str, argument: str) -> str:
 
 
 def check_corpus(then: object, now: dict[str, dict]) -> None:
-    """Raises ValueError that names the difference between two fingerprints of a corpus."""
+    """Raises ValueError naming the part in which two fingerprints of a corpus differ."""
     for part, use in (("train", "to train on"), ("validation", "held out")):
         old = then.get(part) if isinstance(then, dict) else None
         if old != now[part]:

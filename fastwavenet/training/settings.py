@@ -1,55 +1,118 @@
-"""What a run is told: checked in one place, kept in its checkpoint, the same when it is resumed."""
+"""The settings of training: each is a field below, and its entry in the table is its default.
+
+To add one, write its field, and its name in the signature of `train`; the tests then name the row
+that docs/training.md lacks.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import os
+import threading
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from ..checks import number, whole
+from .. import checks
 from ..shown import shown
 from ..spec import WaveNetSpec
-from .presets import preset_spec
+from . import table
+from .presets import PRESETS, preset_spec
+from .table import one_of, setting
 
 DEFAULT_PRESET, DEFAULT_SAMPLE_RATE, DEFAULT_MINUTES = "small", 16000, 10.0
 WARM_UP = 0.05  # of the budget
 REPORTS = 20  # validations in a budget, or more:
 REPORT_MINUTES, REPORT_STEPS = 1.0, 500  # they are never further apart
-LARGEST = 2**31  # of batch, window and steps
-POSITIVE = "a positive whole number"
+LARGEST = 2**31  # batch, window or number of steps
 LEAVE_OUT = "leave it out to resume the run, or train into another folder"
+
+positive_whole = partial(checks.whole, low=1, high=LARGEST, expected="a positive whole number")
+positive = partial(checks.number, zero=False)
+
+
+# ---- of a run, the same in each of its processes -------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The arguments that choose a network; None for each that was not given."""
+
+    preset: str | None = setting(
+        None, f"size of the network: {', '.join(PRESETS)}", otherwise=DEFAULT_PRESET
+    )
+    sample_rate: int | None = setting(
+        None,
+        "sample rate of the recordings, in Hz",
+        otherwise=str(DEFAULT_SAMPLE_RATE),
+        metavar="HZ",
+    )
+    spec: WaveNetSpec | None = setting(
+        None,
+        "a network of any size, in place of preset and sample_rate",
+        otherwise="that of the preset",
+        option=False,
+    )
+
+    def choose(self, started: WaveNetSpec | None) -> WaveNetSpec:
+        """The spec for a new run (None), or the spec to compare with that of a started run.
+
+        Raises ValueError for an unknown preset, or for a spec beside preset or sample_rate.
+        """
+        if self.spec is not None:
+            if self.preset is not None or self.sample_rate is not None:
+                raise ValueError("give either spec, or preset and sample_rate, not both")
+            return self.spec
+        known = DEFAULT_SAMPLE_RATE if started is None else started.sample_rate
+        rate = known if self.sample_rate is None else self.sample_rate
+        if started is not None and self.preset is None:
+            return dataclasses.replace(started, sample_rate=rate)
+        return preset_spec(DEFAULT_PRESET if self.preset is None else self.preset, rate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What stays the same within a run; see `train`.
+    """The settings that a checkpoint keeps.  A resumed run refuses other values.
 
-    autocast: None until it was found out which is faster.
-    Raises ValueError naming the setting, what was expected and found.
+    autocast: None until a few steps were timed with and without it.
+    Raises ValueError naming the setting and its expected values.
     """
 
     spec: WaveNetSpec
-    seed: int = 0
-    batch: int = 1
-    window: int = 4096
-    learning_rate: float = 1e-2
-    weight_decay: float = 0.01
-    convert: bool = False
-    autocast: bool | None = None
+    seed: int = setting(
+        0,
+        "seed of the initial weights and the choice of windows, from 0 to 2**64 - 1",
+        check=partial(checks.whole, low=0, high=2**64 - 1),
+    )
+    batch: int = setting(1, "windows per step", check=positive_whole, metavar="N")
+    window: int = setting(4096, "predicted samples per window", check=positive_whole, metavar="N")
+    learning_rate: float = setting(
+        0.01, "learning rate of AdamW at its highest", check=positive, metavar="X"
+    )
+    weight_decay: float = setting(
+        0.01,
+        "weight decay of AdamW; 1 helps with seconds of audio, and costs 0.2 nats per sample "
+        "with half an hour",
+        check=partial(checks.number, zero=True),
+        metavar="X",
+    )
+    convert: bool = setting(
+        False,
+        "mix channels to their mean and resample, where a file needs it",
+        check=partial(one_of, known=(True, False)),
+    )
+    autocast: bool | None = setting(
+        None,
+        "compute in bfloat16, not in float32",
+        otherwise="the faster of the two, timed at the start of the run",
+        check=partial(one_of, known=(True, False, None)),
+    )
 
     def __post_init__(self) -> None:
         if self.spec.conditioning is not None:
             raise ValueError(f"conditioning {shown(self.spec.conditioning)} cannot be trained")
-        whole("seed", self.seed, 0, 2**64 - 1)
-        whole("batch", self.batch, 1, LARGEST, expected=POSITIVE)
-        whole("window", self.window, 1, LARGEST, expected=POSITIVE)
-        number("learning_rate", self.learning_rate, zero=False)
-        number("weight_decay", self.weight_decay, zero=True)
-        for name, known in (("convert", (True, False)), ("autocast", (True, False, None))):
-            if getattr(self, name) not in known:
-                expected = " or ".join(map(str, known))
-                raise ValueError(f"{name} must be {expected}, not {shown(getattr(self, name))}")
+        table.check(self)
 
     def to_dict(self) -> dict:
         """Plain numbers, strings and lists, for JSON."""
@@ -57,15 +120,16 @@ class Settings:
         return fields | {"spec": self.spec.to_dict()}
 
     @classmethod
-    def from_dict(cls, fields: dict) -> Settings:
+    def from_dict(cls, found: object) -> Settings:
         """The inverse of `to_dict`.  Raises ValueError."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(fields, dict) or set(fields) != names:
-            raise ValueError(f"the settings must be {', '.join(sorted(names))}")
+        fields = table.all_fields(cls, found)
+        if fields is None:
+            names = sorted(field.name for field in dataclasses.fields(cls))
+            raise ValueError(f"the settings must be {', '.join(names)}")
         return cls(**fields | {"spec": WaveNetSpec.from_dict(fields["spec"])})
 
     def confirm(self, given: Settings, names: set[str]) -> None:
-        """Raises ValueError if one of `names`, which were given again, is another one now."""
+        """Raises ValueError if `given` has another value for one of `names`."""
         then, now = self.to_dict(), given.to_dict()
         pairs = [(name, then[name], now[name]) for name in sorted(names - {"spec"})]
         if "spec" in names:
@@ -79,13 +143,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Recordings:
-    """Where the audio of a run is: files or folders.
-
-    validation  None if a part of `source` is held out
-    """
+    """The paths of a run's audio, files or folders."""
 
     source: str
-    validation: str | None
+    validation: str | None = setting(
+        None,
+        "file or folder of the audio to validate on",
+        otherwise="a part of the recordings",
+        kind=Path,
+        metavar="SOURCE",
+    )
 
     def absolute(self) -> Recordings:
         """The same places for a process in another working folder."""
@@ -93,43 +160,33 @@ class Recordings:
         return Recordings(os.path.abspath(self.source), held_out)
 
 
-def choose_spec(
-    spec: WaveNetSpec | None,
-    preset: str | None,
-    sample_rate: int | None,
-    started: WaveNetSpec | None,
-) -> WaveNetSpec:
-    """The network that the arguments of `train` ask for; `started`: the one of a run to resume."""
-    if spec is not None:
-        if preset is not None or sample_rate is not None:
-            raise ValueError("give either spec, or preset and sample_rate, not both")
-        return spec
-    if started is None:
-        preset = DEFAULT_PRESET if preset is None else preset
-        return preset_spec(preset, DEFAULT_SAMPLE_RATE if sample_rate is None else sample_rate)
-    rate = started.sample_rate if sample_rate is None else sample_rate
-    if preset is None:
-        return dataclasses.replace(started, sample_rate=rate)
-    return preset_spec(preset, rate)
+# ---- of one call ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: a time, a number of steps, or whichever ends first.
+    """The length of a run: a time, a number of steps, or whichever ends first.
 
-    10 minutes if neither is given.  Raises ValueError for one that is not positive.
+    10 minutes if neither is given.  Raises ValueError for a budget that is not positive.
     """
 
-    minutes: float | None
-    steps: int | None
+    minutes: float | None = setting(
+        None,
+        "minutes to train, those of earlier calls included",
+        otherwise=f"{DEFAULT_MINUTES:g}, unless steps are given",
+        check=positive,
+    )
+    steps: int | None = setting(
+        None,
+        "steps to train, those of earlier calls included",
+        otherwise="no limit",
+        check=positive_whole,
+    )
 
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
             object.__setattr__(self, "minutes", DEFAULT_MINUTES)
-        if self.minutes is not None:
-            number("minutes", self.minutes, zero=False)
-        if self.steps is not None:
-            whole("steps", self.steps, 1, LARGEST, expected=POSITIVE)
+        table.check(self)
 
     def __str__(self) -> str:
         limits = ((self.minutes, "minute"), (self.steps, "step"))
@@ -138,20 +195,20 @@ class Budget:
         )
 
     def spent(self, steps: float, seconds: float) -> float:
-        """The fraction that is used up; training ends at 1."""
+        """The fraction of the budget that is used up; training ends at 1."""
         time = 0.0 if self.minutes is None else seconds / 60 / self.minutes
         return time if self.steps is None else max(time, steps / self.steps)
 
     def seconds_left(self, steps: int, seconds: float, step_seconds: float) -> float:
-        """How long it will take, if a step takes `step_seconds`."""
+        """The rest of the budget in seconds, for steps of `step_seconds`."""
         time = math.inf if self.minutes is None else 60 * self.minutes - seconds
         return time if self.steps is None else min(time, (self.steps - steps) * step_seconds)
 
     def report_is_due(self, before: float, spent: float) -> bool:
-        """Whether there is one of the evenly spaced reports in a step.
+        """Whether one of the evenly spaced reports is due after a step.
 
-        Of a budget of steps only the number of the step decides, so that a resumed run reports
-        as an uninterrupted one does.
+        before, spent: fractions of the budget before and after the step.  With a budget of steps
+        they depend on the step's number alone, so that a resumed run has the same reports.
         """
         reports = max(
             REPORTS,
@@ -159,6 +216,44 @@ class Budget:
             math.ceil((self.steps or 0) / REPORT_STEPS),
         )
         return spent >= 1 or int(spent * reports) > int(before * reports)
+
+
+def check_event(name: str, value: object) -> None:
+    """Raises TypeError for an object without is_set()."""
+    if not callable(getattr(value, "is_set", None)):
+        raise TypeError(f"{name} must be an event with is_set(), not {shown(value)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The arguments that leave no trace in a run.
+
+    Raises TypeError if `stop` is no event.
+    """
+
+    resume: bool = setting(
+        False, "continue the run in the output folder, with its recordings and settings"
+    )
+    device: str | None = setting(
+        None, "cpu, cuda or cuda:N", otherwise="a GPU if there is one, else the CPU"
+    )
+    progress: bool = setting(
+        True, "print reports on standard output, and draw a bar on a terminal", option=False
+    )
+    stop: threading.Event | None = setting(
+        None,
+        "an event that ends training early, as Ctrl-C does; any thread may set it",
+        otherwise="none",
+        check=check_event,
+        option=False,
+    )
+
+    def __post_init__(self) -> None:
+        table.check(self)
+
+
+RUN = tuple(entry for kind in (Network, Recordings, Settings) for entry in table.entries(kind))
+CALL = tuple(entry for kind in (Budget, Call) for entry in table.entries(kind))
 
 
 def schedule(spent: float) -> float:
