@@ -488,7 +488,7 @@ class Watch:
         if name == "torch":
             sys.exit(os.environ.get("GOMP_SPINCOUNT", "not set"))
 sys.meta_path.insert(0, Watch())
-import fastwavenet.training
+from fastwavenet.training import train
 """
 
 
