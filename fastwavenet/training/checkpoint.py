@@ -1,14 +1,14 @@
-"""checkpoint.safetensors: all that a run needs to go on as if it had never stopped.
+"""checkpoint.safetensors: the whole state of a run, from which it resumes exactly.
 
-It is checked like a model file, is data only, and is the one truth about a run: the other files
-of its folder can be made from it.  Tensors, each float32 and of the shape that the spec says:
+It is checked like a model file, holds data only, and is the single source of a run: the other
+files of its folder are made from it.  Tensors, float32, with the shapes of `spec.tensors()`:
 
     model.*                 the latest weights
-    optimizer.exp_avg.*     AdamW's moments of them; its step count is the run's
-    optimizer.exp_avg_sq.*
-    best.*                  the weights that did best on held-out audio, once there was a report
+    optimizer.exp_avg.*     AdamW's first moments; its step count is the run's
+    optimizer.exp_avg_sq.*  AdamW's second moments
+    best.*                  the weights with the lowest validation loss, after the first report
 
-Everything else is in the metadata entry "fastwavenet.training", as JSON.
+Everything else is JSON in the metadata entry "fastwavenet.training".
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ METADATA_KEY = "fastwavenet.training"
 LATEST, BEST = "model", "best"
 MOMENTS = ("optimizer.exp_avg", "optimizer.exp_avg_sq")
 RECORD = ("step", "seconds", "train_loss", "validation_loss", "learning_rate")
-LARGEST = 2**63  # of a number
+LARGEST = 2**63  # above every number in a checkpoint
 MAX_METADATA = 2**24  # characters; a report takes about 150
 
 T = TypeVar("T")
@@ -45,11 +45,13 @@ Weights = dict[str, np.ndarray]  # the names and shapes of `WaveNetSpec.tensors(
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
-    seconds    of training, over all its parts
-    loss_sum, loss_count   of the steps since the last report
-    history    the reports: a dict with the keys of RECORD each
+    steps                 updates of the weights
+    samples               predicted samples in these steps
+    seconds               of training, over all processes
+    loss_sum, loss_count  sum of the losses, in nats per sample, of the steps since the last report
+    history               the reports: dicts with the keys of RECORD
     """
 
     steps: int = 0
@@ -61,17 +63,17 @@ class Progress:
 
     @property
     def best_loss(self) -> float:
-        """On held-out audio, in nats per sample; infinity before the first report."""
+        """The lowest validation loss, in nats per sample; infinity before the first report."""
         return min((record["validation_loss"] for record in self.history), default=math.inf)
 
 
 @dataclass
 class Checkpoint:
-    """What the file holds.
+    """The content of the file.
 
     corpus      `Corpus.fingerprint()` of the audio
-    tensors     LATEST, each of MOMENTS and, once there is a history, BEST -> weights
-    recordings  where the audio was; None in files of versions that did not note it
+    tensors     LATEST, each of MOMENTS and, after the first report, BEST -> weights
+    recordings  the paths of the audio; None in files of the first versions
     """
 
     settings: Settings
@@ -83,7 +85,7 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Replaces a file whole or not at all.
+    """Replaces a file atomically.
 
     Raises OSError if it cannot be written, ModelFormatError if a tensor is not finite.
     """
@@ -109,14 +111,14 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 def load(path: Path) -> Checkpoint:
     """Reads a checkpoint.
 
-    Raises FileNotFoundError if there is none, ModelFormatError naming the file and what was
-    expected and found for anything that is not one, OSError if it cannot be read.
+    Raises FileNotFoundError if the file is missing, ModelFormatError for a file that is no
+    checkpoint, OSError if it cannot be read.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f"{shown(path)}: no such file: expected a run folder that `train` left"
         )
-    with path.open("rb"):  # the library's own error does not say why it cannot be read
+    with path.open("rb"):  # raises an OSError with the reason, which the library's error lacks
         pass
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -124,7 +126,7 @@ def load(path: Path) -> Checkpoint:
             checkpoint.tensors = _read_tensors(file, checkpoint)
             return checkpoint
     except (safetensors.SafetensorError, ValueError, TypeError, RecursionError) as error:
-        ours = isinstance(error, ValueError)  # the others may quote the file as it is
+        ours = isinstance(error, ValueError)  # the others may quote unprintable text of the file
         reason = str(error) if ours else shown(str(error))
         raise ModelFormatError(f"{shown(path)}: not a whole checkpoint: {reason}") from None
 
@@ -153,7 +155,7 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
 
 
 def _make(kind: type[T], name: str, fields: object) -> T:
-    """A dataclass from all its fields, of which none has been checked."""
+    """A dataclass from its fields in a file.  Raises ValueError if they are not all there."""
     complete = all_fields(kind, fields)
     if complete is None:
         names = sorted(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
@@ -162,7 +164,7 @@ def _make(kind: type[T], name: str, fields: object) -> T:
 
 
 def _parse_recordings(fields: object) -> Recordings | None:
-    """None for a run that did not note them yet."""
+    """The paths of the audio; None in a file of the first versions."""
     if fields is None:
         return None
     recordings = _make(Recordings, "recordings", fields)
@@ -189,7 +191,7 @@ def _parse_progress(fields: object) -> Progress:
 
 
 def _check_numbers(fields: dict, whole: tuple[str, ...], *others: str) -> None:
-    """Numbers from 0, those in `whole` int."""
+    """Checks that all fields but `others` are numbers from 0, those in `whole` int."""
     for name, value in fields.items():
         kinds = (int,) if name in whole else (int, float)
         if name not in others and (type(value) not in kinds or not 0 <= value < LARGEST):
@@ -202,7 +204,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _read_tensors(file: safetensors.safe_open, checkpoint: Checkpoint) -> dict[str, Weights]:
-    """Every group of tensors, read after all names, dtypes and shapes were checked."""
+    """All groups of tensors.  Names, dtypes and shapes are checked before any data is read."""
     spec = checkpoint.settings.spec
     groups = (LATEST, *MOMENTS, *([BEST] if checkpoint.progress.history else []))
     expected = {f"{g}.{name}": shape for g in groups for name, shape in spec.tensors().items()}

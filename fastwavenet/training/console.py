@@ -15,8 +15,8 @@ from tqdm import tqdm
 from .data import Corpus
 from .settings import Budget, Settings
 
-MOST_SKIPPED = 20  # files that are named
-# Takes the remarks about recordings where no other line is printed.
+MOST_SKIPPED = 20  # skipped files that are printed by name
+# Called with each remark about the recordings when no lines are printed.
 REMARKS: ContextVar[Callable[[str], None] | None] = ContextVar("REMARKS", default=None)
 LITTLE_SECONDS = 60.0  # of audio to train on, below which there is a warning
 
@@ -25,8 +25,8 @@ class Console:
     """Lines on standard output, and on a terminal a bar.  Prints nothing if `progress` is false.
 
     Either stream may be missing (a program without a terminal), closed, full, or an object of the
-    host program.  A line that cannot be written is lost, and the run goes on: hence the wide
-    `suppress(Exception)`.
+    host program.  A line that cannot be written is lost and the run continues, which is the reason
+    for each `suppress(Exception)`.
     """
 
     def __init__(self, progress: bool):
@@ -47,7 +47,7 @@ class Console:
                 self.bar.close()
 
     def say(self, line: str) -> None:
-        """Prints a line, with escapes for characters that the stream has no code for."""
+        """Prints a line; characters outside the stream's encoding are escaped."""
         with suppress(Exception):
             if self.progress:
                 encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -55,7 +55,7 @@ class Console:
                 sys.stdout.flush()
 
     def remark(self, line: str) -> None:
-        """Prints a line, or hands it to `REMARKS`, if there is one and nothing is printed."""
+        """Prints a line, or calls `REMARKS` with it if lines are not printed."""
         take = REMARKS.get()
         if self.progress or take is None:
             self.say(line)
@@ -63,7 +63,7 @@ class Console:
             take(line)
 
     def draw(self, spent: float, loss: float, samples: int, seconds: float) -> None:
-        """The fraction of the budget that is spent, nats per sample, and the time that is left."""
+        """Draws the spent fraction of the budget, the loss in nats per sample and the time left."""
         with suppress(Exception):
             if self.bar is not None:
                 left = interval(seconds / spent - seconds)
@@ -74,12 +74,12 @@ class Console:
 
 
 def interval(seconds: float) -> str:
-    """[hours:]minutes:seconds"""
+    """A time as [hours:]minutes:seconds."""
     return str(tqdm.format_interval(seconds))
 
 
 def oddities(corpus: Corpus) -> Iterator[str]:
-    """The files that were left out, and remarks about the others."""
+    """A line for each skipped file, and the remarks about the others."""
     for reason in corpus.skipped[:MOST_SKIPPED]:
         yield f"skipped {reason}"
     if len(corpus.skipped) > MOST_SKIPPED:
@@ -88,7 +88,7 @@ def oddities(corpus: Corpus) -> Iterator[str]:
 
 
 def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str]:
-    """The recordings that are used, and the work that will be done."""
+    """Lines about the amount of audio, the size of the network and the budget."""
     spec = settings.spec
     for clips, use in ((corpus.train, "to train on"), (corpus.validation, "held out")):
         minutes = sum(len(clip.codes) for clip in clips) / spec.sample_rate / 60
@@ -113,10 +113,10 @@ def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:
 
 
 def describe_cost(corpus: Corpus, speed: float, seconds_left: float, before: int = 0) -> str:
-    """How often the rest of the budget passes over the audio.
+    """A line with the number of passes over the audio in the rest of the budget.
 
-    speed   samples per second
-    before  samples that were learnt from before this process resumed the run
+    speed   predicted samples per second
+    before  predicted samples in earlier processes of the run
     """
     one_pass = sum(len(clip.codes) for clip in corpus.train) / speed
     times, past = seconds_left / one_pass, before / speed / one_pass
@@ -134,10 +134,10 @@ def describe_cost(corpus: Corpus, speed: float, seconds_left: float, before: int
 
 @contextlib.contextmanager
 def stop_on_signals(stop: threading.Event | None = None) -> Iterator[Callable[[], bool]]:
-    """Whether to stop: `stop` was set, or Ctrl-C or SIGTERM came.
+    """A context with a function that is true after `stop` is set, or after Ctrl-C or SIGTERM.
 
-    The first signal is noted, so that no step is cut in two.  The next one has its former effect:
-    it interrupts, or ends the process.
+    The first signal only sets an event, so that the current step is finished.  The next signal has
+    its usual effect: it interrupts, or ends the process.
     """
     signalled = threading.Event()
     events = [signalled] if stop is None else [signalled, stop]
@@ -146,7 +146,7 @@ def stop_on_signals(stop: threading.Event | None = None) -> Iterator[Callable[[]
         return any(event.is_set() for event in events)
 
     if threading.current_thread() is not threading.main_thread():
-        yield stopped  # Python delivers signals to the main thread only
+        yield stopped  # only the main thread can handle signals
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -159,7 +159,7 @@ def stop_on_signals(stop: threading.Event | None = None) -> Iterator[Callable[[]
         restore()
 
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as a shell has it for a process in the background
+        if handler is not signal.SIG_IGN:  # a shell ignores it for a process in the background
             signal.signal(number, note)
     try:
         yield stopped

@@ -1,4 +1,4 @@
-"""Between a PyTorch module and the file that the engine reads: both hold the same tensors."""
+"""PyTorch module to model file and back: both hold the same tensors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def export_model(module: WaveNet, path: str | os.PathLike[str]) -> None:
 
 
 def load_model(path: str | os.PathLike[str]) -> WaveNet:
-    """The module of a model file, to look into or to train further.
+    """The module of a model file.
 
-    It is float32, on the CPU and has gradients, whatever PyTorch's defaults are; random numbers
-    stay as they were.
-    Raises ModelFormatError if it is not one, OSError if it cannot be read.
+    It is float32, on the CPU and has gradients, whatever PyTorch's defaults are; the state of the
+    random number generators is kept.
+    Raises ModelFormatError for a file that is no model, OSError if it cannot be read.
     """
     spec, weights, _ = modelfile.load(path)
     with own_settings(), torch.random.fork_rng(devices=[]):

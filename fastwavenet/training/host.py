@@ -1,4 +1,4 @@
-"""The process that training shares with its host program, whose settings of PyTorch differ."""
+"""Training inside a host program: PyTorch's global settings, and forked processes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def own_settings(device: torch.device | None = None) -> Iterator[None]:
-    """Within it PyTorch computes as in a fresh process; afterwards all is as before.
+    """A context in which PyTorch computes as in a fresh process; on leaving it all is restored.
 
     The default device, gradients, inference mode, autocast and anomaly detection belong to this
     thread.  The default dtype, deterministic algorithms and the precision of float32 products
-    belong to the process: other threads find PyTorch's defaults meanwhile.  The number of threads
-    stays that of the host program, except in a forked process (see `threads_are_lost`).
+    belong to the process: meanwhile other threads have PyTorch's defaults, too.  The number of
+    threads stays that of the host program, except in a forked process (see `threads_are_lost`).
 
-    device: where it computes besides the CPU.
+    device: the device of the computation besides the CPU.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -39,7 +39,9 @@ def own_settings(device: torch.device | None = None) -> Iterator[None]:
             stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
         _set(stack, torch.get_default_dtype, torch.set_default_dtype, torch.float32)
         _set(stack, torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, 0)
-        with contextlib.suppress(RuntimeError):  # set through the newer interface, for a device
+        with contextlib.suppress(
+            RuntimeError
+        ):  # the host used the newer interface, which is per device
             precision = torch.set_float32_matmul_precision
             _set(stack, torch.get_float32_matmul_precision, precision, "highest")
         if threads_are_lost():
@@ -48,10 +50,10 @@ def own_settings(device: torch.device | None = None) -> Iterator[None]:
 
 
 def threads_are_lost() -> bool:
-    """Whether a parallel computation would wait for ever for threads that a fork left behind.
+    """Whether a parallel computation could wait for ever for threads of the parent process.
 
-    GNU OpenMP keeps its threads for the next computation, and a forked process has only the one
-    that called fork.  Whether the parent had computed anything before cannot be found out here.
+    GNU OpenMP keeps its threads for the next computation, but a forked process has only the thread
+    that called fork.  A forked process cannot find out whether its parent had computed anything.
     """
     return os.getpid() != IMPORTED_IN and torch.get_num_threads() > 1
 

@@ -1,6 +1,6 @@
 """Training a WaveNet on recordings, within a budget of minutes or steps.
 
-`Run.fit` is the training loop; `Learner.step` (learner.py) is what happens in a step.
+`Run.fit` is the training loop; `Learner.step` (learner.py) is one step.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ from .table import documented, given
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
 MEASURED_SECONDS = 10  # of held-out audio, which give a precision's cost to about 0.0001 nats
-COST_STEPS = 10  # tell the speed; one more comes first, which prepares what they use
+COST_STEPS = 10  # timed to estimate the speed, after one that warms up
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a training run did, all its parts together if it was resumed.
+    """The result of a training run, over all its processes if it was resumed.
 
-    model             the model file: the weights that did best on the held-out audio
-    validation_loss   theirs, in nats per sample
-    samples_per_second  predicted samples learnt from, over the whole run
+    model               path of the model file: the weights with the lowest loss on held-out audio
+    validation_loss     that loss, in nats per sample
+    seconds             of training
+    samples_per_second  predicted samples per second of training
+    interrupted         whether training ended before its budget
     """
 
     spec: WaveNetSpec
@@ -132,13 +134,13 @@ def train(
 
 
 class Run:
-    """A learner with a budget, and a folder that keeps what it learns.
+    """A learner with a budget and a folder for its weights.
 
-    best   the weights with the lowest validation loss in the history
-    spent  the fraction of the budget
-    saved  when the checkpoint was written
-    before  samples learnt from by earlier processes
-    timed  seconds and samples after each of the first steps in this process
+    best    the weights with the lowest validation loss in the history
+    spent   the fraction of the budget that is used up
+    saved   the time of the last checkpoint, in seconds of time.monotonic()
+    before  predicted samples in earlier processes
+    timed   seconds and samples after each of the first steps in this process
     """
 
     def __init__(
@@ -161,7 +163,7 @@ class Run:
         self.timed: deque[tuple[float, int]] = deque(maxlen=2 + COST_STEPS)
 
     def begin(self, started: Checkpoint | None) -> None:
-        """Up to the first step: says what is there, and leaves a run that can be resumed."""
+        """Everything before the first step: prints the corpus, and saves a run to resume."""
         for line in oddities(self.corpus):
             self.console.remark(line)
         for line in describe(self.corpus, self.learner.settings, self.budget):
@@ -190,14 +192,14 @@ class Run:
             self.console.say(f"{self.budget} are spent: give more, in all, to train longer")
 
     def fit(self, stopped: Callable[[], bool]) -> float:
-        """Steps until the budget is spent or it is stopped; returns the lowest validation loss.
+        """Trains until the budget is spent or `stopped`; returns the lowest validation loss.
 
-        This is the training loop.  Reports and checkpoints on the way change nothing in it.
+        This is the training loop.  Reports and checkpoints do not change its results.
         """
         learner, progress = self.learner, self.progress
-        began = time.monotonic() - progress.seconds  # a resumed run goes on counting
+        began = time.monotonic() - progress.seconds  # as if the run were one process
         ended = self.spent >= 1
-        if ended and progress.loss_count:  # killed after its last step, before the report of it
+        if ended and progress.loss_count:  # killed between its last step and the report
             self.report()
         while not ended:
             middle = self.budget.spent(learner.steps + 0.5, time.monotonic() - began)
@@ -214,7 +216,7 @@ class Run:
         return progress.best_loss if self.spent >= 1 else self.interrupt()
 
     def report(self) -> None:
-        """Validates, saves everything, and says so."""
+        """Validates, writes all files, and prints a line."""
         record = self.judge()
         better = record["validation_loss"] < self.progress.best_loss
         if better:
@@ -225,9 +227,10 @@ class Run:
         self.publish(self.progress.history, self.best if better else None)
 
     def interrupt(self) -> float:
-        """Saves everything for a run that stops between two reports, or is resumed some day.
+        """Writes all files for a run that stops between two reports; returns the lowest loss.
 
-        What a person wants to see now is not part of the run: its history goes on without it.
+        The report of the present weights goes to the files for people only.  It is no part of the
+        checkpoint's history, so that a resumed run has the reports of an uninterrupted one.
         """
         self.save()
         if self.progress.loss_count == 0:
@@ -247,7 +250,7 @@ class Run:
         self.console.say(f"against float32: {describe_precision_cost(cost)}")
 
     def judge(self) -> dict:
-        """The line for the log; says it too."""
+        """Validates and prints a line; returns the record for the log."""
         progress, validation_loss = self.progress, self.learner.validate()
         train_loss = progress.loss_sum / progress.loss_count
         self.console.say(
@@ -275,7 +278,7 @@ class Run:
         self.saved = time.monotonic()
 
     def publish(self, history: list[dict], best: dict | None) -> None:
-        """Writes what is made from the checkpoint."""
+        """Writes the files that are made from the checkpoint."""
         learner = self.learner
         self.folder.publish(learner.settings.spec, history, learner.weights(), best)
 
@@ -293,7 +296,7 @@ class Run:
         )
 
     def show(self) -> None:
-        """The bar, and once what the budget will buy."""
+        """Draws the bar, and once prints the speed and the passes over the audio that are left."""
         progress, learner = self.progress, self.learner
         if progress.loss_count:
             loss = progress.loss_sum / progress.loss_count

@@ -1,7 +1,7 @@
-"""The WaveNet in PyTorch: what is trained.  Read this first.
+"""The WaveNet in PyTorch, as it is trained.  Read this first.
 
-van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016.  The network looks at the
-samples up to time t and says how probable each of Q values is for sample t + 1.  Shapes in
+van den Oord et al., *WaveNet: A Generative Model for Raw Audio*, 2016.  From the samples up to
+time t the network computes the probability of each of Q values of sample t + 1.  Shapes in
 comments: B batch, T time, Q levels, R residual, D dilation, S skip, H head channels, k kernel.
 """
 
@@ -29,17 +29,17 @@ class CausalEmbedding(nn.Module):
         for j, table in enumerate(self.weight):
             delay = min(taps - 1 - j, time)
             past = F.embedding(codes[:, : time - delay], table)  # (B, T - delay, R)
-            x = x + F.pad(past, (0, 0, delay, 0))  # before the first sample there is nothing
+            x = x + F.pad(past, (0, 0, delay, 0))  # zeros before the first sample
         return x.transpose(1, 2)
 
 
 class DilatedConv(nn.Conv1d):
-    """A convolution that sees the current sample and k - 1 earlier ones, `dilation` apart.
+    """A causal convolution over the current sample and k - 1 earlier ones, `dilation` apart.
 
-    Padding on the left only makes it causal, and zeros are what the generator's queues start with.
-    (Folding time into the batch to get an undilated convolution, as early implementations do, has
-    to pad T to a multiple of every dilation, copies the signal twice a layer, and hides the one
-    number that matters; PyTorch's own dilated kernels are as fast.)
+    The zeros on the left make it causal; the generator's queues start with the same zeros.  (Early
+    implementations fold time into the batch to get an undilated convolution.  That pads T to a
+    multiple of every dilation, copies the signal twice a layer, and hides the dilation; PyTorch's
+    dilated kernels are as fast.)
     """
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in, T) -> (B, out, T)
@@ -55,7 +55,7 @@ class ResidualLayer(nn.Module):
         r, d, s = spec.residual, spec.dilation_channels, spec.skip
         kernel, dilation = spec.kernel[layer], spec.dilations[layer]
         self.dilated = DilatedConv(r, 2 * d, kernel, dilation=dilation, bias=spec.bias)
-        last = layer + 1 == spec.layers  # nothing reads the residual stream after it
+        last = layer + 1 == spec.layers  # the residual stream ends here
         self.residual = None if last else nn.Conv1d(d, r, 1, bias=spec.bias)
         self.skip = nn.Conv1d(d, s, 1, bias=spec.bias)
 
@@ -85,7 +85,7 @@ class Head(nn.Module):
 class WaveNet(nn.Module):
     """codes int64 (B, T) -> logits (B, Q, T); column t is the distribution of sample t + 1.
 
-    cond: None, or what conditions each layer before its gate, (B, L, 2D, T).
+    cond: None, or the conditioning of each layer, added before its gate, (B, L, 2D, T).
     `state_dict()` has exactly the names and shapes of `spec.tensors()`.
     """
 

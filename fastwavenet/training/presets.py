@@ -7,7 +7,7 @@ from ..spec import WaveNetSpec
 
 # The sizes of a WaveNetSpec; its sample rate is the recordings'.
 PRESETS: dict[str, dict] = {
-    "tiny": {  # for a minute of training: does it work at all?
+    "tiny": {  # for a minute of training, as a first test
         "residual": 32,
         "dilation_channels": 32,
         "skip": 64,
@@ -28,7 +28,7 @@ PRESETS: dict[str, dict] = {
         "head": 256,
         "dilations": tuple(2**i for i in range(10)) * 2,
     },
-    "ibab": {  # that of ibab/tensorflow-wavenet, to compare: learns at a third of base
+    "ibab": {  # the size of ibab/tensorflow-wavenet, to compare: a third of the speed of base
         "residual": 32,
         "dilation_channels": 32,
         "skip": 512,
@@ -46,6 +46,6 @@ def preset_spec(preset: str, sample_rate: int) -> WaveNetSpec:
 
 
 def preset_name(spec: WaveNetSpec) -> str | None:
-    """The preset that a network has the sizes of; None for another network."""
+    """The name of the preset with this network's sizes; None if there is none."""
     rate = spec.sample_rate
     return next((name for name in PRESETS if preset_spec(name, rate) == spec), None)

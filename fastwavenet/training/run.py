@@ -1,4 +1,4 @@
-"""The folder that a training run leaves."""
+"""The folder of a training run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .checkpoint import Checkpoint, Weights
 
 
 class RunFolder:
-    """What a training run leaves.
+    """The files of a training run.
 
-    checkpoint.safetensors   everything needed to go on; the files below are made from it
-    model.safetensors        the weights that did best on held-out audio, as a model file
+    checkpoint.safetensors   the whole state of the run; the files below are made from it
+    model.safetensors        the weights with the lowest validation loss, as a model file
     latest.safetensors       the latest weights, as a model file
     log.jsonl                a line per report
 
-    Each is replaced whole.  The checkpoint goes first: whenever a run is killed the others are
-    of the same report or of an earlier one, and `publish` brings them up to date on resuming.
+    Each is replaced atomically, the checkpoint first.  If a run is killed, the other files are of
+    the same report or of an earlier one, and `publish` brings them up to date on resuming.
     """
 
     def __init__(self, path: Path):
@@ -41,9 +41,9 @@ class RunFolder:
         self.files = (self.checkpoint, self.model, self.latest, self.log)
 
     def check(self, resume: bool) -> None:
-        """Raises OSError if the run cannot be written, as far as that shows before it is.
+        """Raises OSError if a file of the run cannot be written, where that shows in advance.
 
-        FileExistsError if there is a run that is not to be resumed.
+        Raises FileExistsError if the folder holds a run already, unless `resume` is true.
         """
         check_folder(self.path)
         self._try_to_make()
@@ -60,7 +60,7 @@ class RunFolder:
                 )
 
     def is_published(self, history: list[dict]) -> bool:
-        """Whether nothing is left to make from a checkpoint with this history.
+        """Whether all files of a checkpoint with this history are written.
 
         A log that goes on is that of an interruption (see `Run.interrupt`).  The cost of smaller
         precisions is recorded last.
@@ -74,7 +74,7 @@ class RunFolder:
         return complete and bool(cost) and self.latest.is_file()
 
     def _try_to_make(self) -> None:
-        """Makes the missing folders and removes them: some names only the file system refuses."""
+        """Creates the missing folders and removes them: some names only the file system refuses."""
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -88,14 +88,14 @@ class RunFolder:
         return checkpoint.load(self.checkpoint)
 
     def save(self, state: Checkpoint) -> None:
-        """Replaces the checkpoint.  Raises OSError, with the old one intact."""
+        """Replaces the checkpoint.  Raises OSError, and leaves the old checkpoint intact."""
         self.path.mkdir(parents=True, exist_ok=True)
         checkpoint.save(self.checkpoint, state)
 
     def publish(
         self, spec: WaveNetSpec, history: list[dict], latest: Weights, best: Weights | None
     ) -> None:
-        """Writes what people and the engine read.  best: None to leave the one that is there."""
+        """Writes the files for people and the engine.  best: None keeps the model file."""
         if best is not None:
             modelfile.save(self.model, spec, best)
         modelfile.save(self.latest, spec, latest)

@@ -100,13 +100,13 @@ class Settings:
     convert: bool = setting(
         False,
         "mix channels to their mean and resample, where a file needs it",
-        check=partial(one_of, known=(True, False)),
+        check=partial(one_of, values=(True, False)),
     )
     autocast: bool | None = setting(
         None,
         "compute in bfloat16, not in float32",
         otherwise="the faster of the two, timed at the start of the run",
-        check=partial(one_of, known=(True, False, None)),
+        check=partial(one_of, values=(True, False, None)),
     )
 
     def __post_init__(self) -> None:

@@ -123,10 +123,10 @@ def check(values: object) -> None:
             entry.check(entry.name, value)
 
 
-def one_of(name: str, value: object, known: tuple[object, ...]) -> None:
-    """Raises ValueError for a value that is not in `known`."""
-    if value not in known:
-        raise ValueError(f"{name} must be {' or '.join(map(str, known))}, not {shown(value)}")
+def one_of(name: str, value: object, values: tuple[object, ...]) -> None:
+    """Raises ValueError for a value that is not among `values`."""
+    if value not in values:
+        raise ValueError(f"{name} must be {' or '.join(map(str, values))}, not {shown(value)}")
 
 
 def all_fields(kind: type, found: object) -> dict[str, Any] | None:
