@@ -23,9 +23,9 @@ from ..spec import WaveNetSpec
 
 HELD_OUT_EVERY = 20  # every 20th file is for validation ...
 FAIR_SHARE = (0.02, 0.2)  # ... if those files hold such a part of the audio
-SHORTEST = 20  # samples; the last tenth of a clip must hold an input and its target
+SHORTEST = 20  # samples, so that the last tenth of a clip holds an input and its target
 SILENT = 1e-3  # -60 dB of full scale
-IGNORED = -100  # a target that cross_entropy leaves out
+IGNORED = -100  # the target that cross_entropy ignores
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What to train on and what to validate on, and what a person should know about it.
+    """The clips to train on and to validate on, and lines about their files.
 
-    skipped  a line for each file that was left out: what was expected and found
-    remarks  lines about files that are used although they are unusual
+    skipped  a line for each skipped file, with the reason
+    remarks  a line for each kind of unusual file that is used
     """
 
     train: list[Clip]
@@ -55,7 +55,7 @@ class Corpus:
     remarks: list[str]
 
     def fingerprint(self) -> dict[str, dict]:
-        """Tells apart what is trained on and validated on: for JSON, in a few numbers each."""
+        """Number of files, number of samples and SHA-256 of each part, for JSON."""
         return {"train": _fingerprint(self.train), "validation": _fingerprint(self.validation)}
 
 
@@ -179,9 +179,10 @@ def _cut(clips: list[Clip], at: int) -> tuple[list[Clip], list[Clip]]:
 
 
 def excerpts(clips: list[Clip], least: int, most: int) -> list[np.ndarray]:
-    """Codes (n,) of evenly chosen clips, `most` samples in all or nearly, out of their middles.
+    """Codes (n,) from the middles of evenly spaced clips, at most `most` samples in all.
 
-    There the recorded voice speaks.  Each has `least` samples or more, as far as its clip has.
+    Beginnings and ends are often silent.  Each excerpt has at least `least` samples, or all of its
+    clip.
     """
     chosen = clips[:: -(-len(clips) * least // most)]
     share = most // len(chosen)
@@ -208,10 +209,10 @@ def _fingerprint(clips: list[Clip]) -> dict:
 class Windows:
     """Cuts clips into network inputs (T,) int64 and targets (T,) int64, T = context + fresh.
 
-    A target counts only if the network sees its whole past.  Before a clip's first sample there is
-    silence, which is the model's own padding, so at a beginning every target counts.  Inside a
-    clip the first `context` inputs are only there to be seen; their targets are IGNORED, and so is
-    what lies behind a clip's end.  T is less if no clip is that long.
+    A target counts only if the window holds its whole receptive field.  The past of a clip's first
+    sample is the model's own padding, so that all targets of a window at a beginning count.  Inside
+    a clip the first `context` inputs serve as context only: their targets are IGNORED, as are
+    targets beyond the clip's end.  T is shorter if no clip is that long.
     """
 
     def __init__(self, clips: list[Clip], context: int, fresh: int):
@@ -236,8 +237,8 @@ class Windows:
     def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
         """`size` random windows: inputs (size, T), targets (size, T).
 
-        A clip is chosen in proportion to its length.  `fresh` of its starts mean the first sample,
-        so that a beginning is learnt about as often as the rest.
+        A clip is chosen in proportion to its length.  `fresh` of its starts stand for the first
+        sample, so that beginnings are drawn about as often as any other part.
         """
         clips = np.searchsorted(self.ends, rng.integers(self.ends[-1], size=size), side="right")
         rows = []

@@ -19,31 +19,31 @@ from .settings import Settings
 
 VALIDATION_WINDOWS = 16
 MAX_GRADIENT_NORM = 1.0
-TRIALS = 3  # of a step with and without autocast; the first of each does not count
-WORTH_IT = 0.9  # of the time without
+TRIALS = 3  # timed steps with and without autocast; the first of each is a warm-up
+WORTH_IT = 0.9  # of the time of a float32 step, at most, to choose bfloat16
 
 
 class TrainingError(ArithmeticError):
-    """Training cannot go on; says at which step, and what to do."""
+    """Training diverged; the message has the step and a remedy."""
 
 
 class Learner:
-    """Learns from a corpus, a step at a time.
+    """A network, its optimizer and its batches; trains a step at a time.
 
-    Everything that is computed with is on `device`: the network, the optimizer's moments, and
-    each batch, in `_loss`.  Results are the same bits for the same settings, corpus, device and
-    number of threads, once `settings.autocast` is decided.
+    The network, the optimizer's moments and each batch (in `_loss`) are on `device`.  Results have
+    equal bits for equal settings, corpus, device and number of threads, if `settings.autocast` is
+    not None.
     """
 
     def __init__(self, settings: Settings, corpus: Corpus, device: torch.device):
         spec, self.settings, self.device = settings.spec, settings, device
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+        with torch.random.fork_rng(devices=[]):  # keeps the caller's random state
             torch.manual_seed(settings.seed)
             self.model = WaveNet(spec).to(device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
-        for parameter in self.model.parameters():  # what AdamW would begin with
+        for parameter in self.model.parameters():  # the initial state of AdamW
             moments = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
             self.optimizer.state[parameter] = {"step": torch.tensor(0.0), **moments}
         context = spec.receptive_field - 1
@@ -64,12 +64,12 @@ class Learner:
         return loss
 
     def set_rate(self, factor: float) -> None:
-        """Of the learning rate, until the next step."""
+        """Sets the learning rate to `factor` times its highest value."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * factor
 
     def _gradient(self) -> tuple[float, int]:
-        """The loss of the next batch, whose gradients are left in the parameters, and its size."""
+        """Loss in nats per sample and number of targets of the next batch; sets the gradients."""
         rng = np.random.default_rng([self.settings.seed, self.steps])
         loss, count = self._loss(*self.training.batch(rng, self.settings.batch))
         self.optimizer.zero_grad()
@@ -88,7 +88,7 @@ class Learner:
         return total / count
 
     def _loss(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, int]:
-        """Nats of all targets (B, T) that count, and how many those are."""
+        """Sum of the losses of all targets (B, T) that count, in nats, and their number."""
         device, autocast = self.device, bool(self.settings.autocast)
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             logits = self.model(torch.from_numpy(inputs).to(device))  # (B, Q, T)
@@ -109,7 +109,7 @@ class Learner:
     # ---- bfloat16 --------------------------------------------------------------------------
 
     def choose_autocast(self) -> str:
-        """Decides by the clock whether to compute in bfloat16, changing nothing else; says it."""
+        """Sets autocast to the faster of bfloat16 and float32, timed; returns a line about it."""
         times = {False: math.inf, True: math.inf}
         for trial in range(TRIALS):
             for autocast in times:
@@ -131,7 +131,7 @@ class Learner:
     # ---- to and from a checkpoint ----------------------------------------------------------
 
     def weights(self) -> Weights:
-        """A copy of the network's, as a model file holds them."""
+        """A copy of the weights, by their names in a model file."""
         return {name: _copy(tensor) for name, tensor in self.model.named_parameters()}
 
     def state(self) -> dict[str, Weights]:
@@ -147,7 +147,7 @@ class Learner:
 
     @torch.no_grad()
     def restore(self, groups: dict[str, Weights], steps: int, samples: int) -> None:
-        """Goes on where a learner with this `state()` was."""
+        """Continues from a `state()` after `steps` steps and `samples` predicted samples."""
         for name, parameter in self.model.named_parameters():
             state = self.optimizer.state[parameter]
             state["step"].fill_(steps)
@@ -159,7 +159,7 @@ class Learner:
 
 
 def choose_device(name: str | None) -> torch.device:
-    """A GPU if there is one and none is named.  Raises ValueError for a device that is not there.
+    """The named device; None: a GPU if there is one.  Raises ValueError for a missing device.
 
     name: "cpu", "cuda" or "cuda:N"
     """
