@@ -1,7 +1,9 @@
-"""The settings of training: each is a field below, and its entry in the table is its default.
+"""The settings of training: each is a field of a dataclass below, with its entry in the table.
 
-To add one, write its field, and its name in the signature of `train`; the tests then name the row
-that docs/training.md lacks.
+To add a setting, add a field with `setting(...)` here (in Settings if the run keeps it, in Call if
+not) and its name to the signature of `train`.  Check, option, help and checkpoint follow from the
+entry; tests compare the signature and docs/training.md with the table, and show the missing row.
+With `before`, checkpoints that are older than the setting stay readable.
 """
 
 from __future__ import annotations
