@@ -107,7 +107,7 @@ class Settings:
     autocast: bool | None = setting(
         None,
         "compute in bfloat16, not in float32",
-        otherwise="the faster of the two, timed at the start of the run",
+        otherwise="the faster of the two, timed at the start, so that two runs may differ",
         check=partial(one_of, values=(True, False, None)),
     )
 
