@@ -6,7 +6,7 @@ CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
-.PHONY: demo test test-slow fuzz lint bench clean
+.PHONY: demo test test-slow fuzz lint bench docs drawings clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.built
@@ -38,6 +38,14 @@ lint: $(VENV)/.built
 
 bench: $(VENV)/.built
 	$(BIN)/fastwavenet bench
+
+# The API reference, from the docstrings: open build/docs/index.html.
+docs: $(VENV)/.built
+	$(BIN)/sphinx-build -q -W --keep-going docs/api build/docs
+
+# docs/layer.svg and docs/dilation.svg
+drawings:
+	$(PYTHON) docs/drawings.py
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from c_build import ROOT
 from networks import NETWORKS as SMALL
 from networks import random_weights
 
@@ -359,13 +360,34 @@ def test_peers_in_narrower_formats_are_named_if_they_are_faster_still(ran, bfloa
     assert narrower == named
 
 
-def test_a_readme_may_ask_for_the_engine_beside_the_best_peer_only(ran, tmp_path):
+def test_a_readme_may_have_one_table_of_the_engine_beside_the_best_peer(ran, tmp_path):
     path = tmp_path / "README.md"
     path.write_text(README.replace(table.BEGIN, table.BEGIN_SHORT))
     table.write_readme(path, ran)
     tables = path.read_text().partition(f"{table.BEGIN_SHORT}\n\n")[2]
-    blocks = table.markdown(ran).split("\n\n")
-    assert tables.split("\n\n") == [*blocks[:3], table.END, "after\n"]  # machine, 1, 2
+    about, one, end, after = tables.split("\n\n")
+    assert about.startswith("Measured on: ") and (end, after) == (table.END, "after\n")
+    heads, _, line = one.splitlines()  # a line per network, of the fewest voices
+    assert heads.startswith("| 1 voice, samples/s | the best peer | float32 | int8 |")
+    rows = {row["name"]: row for row in ran["cells"][0]["rows"]}
+    best = table.fastest(rows.values(), "peer")
+    assert best["name"] in line
+    int8, ratio = re.search(r"\*\*([\d,]+)\*\* \| ([\d.e+]+) x \|$", line).groups()
+    assert int(int8.replace(",", "")) == round(rows["fastwavenet, int8"]["samples_per_second"])
+    expected = rows["fastwavenet, int8"]["samples_per_second"] / best["samples_per_second"]
+    assert float(ratio) == float(f"{expected:.3g}")
+
+
+def test_the_table_of_the_readme_has_no_more_than_seven_rows():
+    readme = (ROOT / "README.md").read_text()
+    tables = readme.partition(table.BEGIN_SHORT)[2].partition(table.END)[0]
+    lines = [line for line in tables.splitlines() if line.startswith("|")]
+    assert 2 + 1 <= len(lines) <= 2 + 7
+    assert table.parts_of_readme(ROOT / "bench/README.md")[1] == table.BEGIN
+
+
+def test_results_without_generation_have_no_table_in_short(ran):
+    assert "|" not in table.markdown(ran | {"cells": []}, short=True)
 
 
 @pytest.mark.parametrize(

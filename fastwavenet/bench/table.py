@@ -19,6 +19,7 @@ LEGEND = (
     "In brackets: times the fastest peer that computes at least as precisely. "
     "Bandwidth: the share of the speed at which this core can read what a step reads."
 )
+LEGEND_SHORT = "The best peer is the fastest in any number format."
 
 Table = tuple[list[str], list[list[str]]]  # heads and lines
 
@@ -96,19 +97,36 @@ def parts_of_readme(path: str | Path) -> tuple[str, str, str]:
 
 
 def markdown(results: dict, short: bool = False) -> str:
-    """The tables of all measurements, and the machine they belong to.
+    """The tables of all that was measured, and the machine they were measured on.
 
-    short: only those of the engine beside the best peer.
+    short: one table, of the smallest number of voices: the engine beside the best peer.
     """
     cells = results["cells"]
     batches = sorted({cell["batch"] for cell in cells})
-    tables = [_engine([cell for cell in cells if cell["batch"] == batch]) for batch in batches]
-    if not short:
-        if 1 in batches:
-            tables.append(_peers([cell for cell in cells if cell["batch"] == 1]))
+    per_batch = [[cell for cell in cells if cell["batch"] == batch] for batch in batches]
+    if short:
+        tables = [_summary(of) for of in per_batch[:1]]
+    else:
+        tables = [_engine(of) for of in per_batch]
+        tables += [_peers(of) for of in per_batch if of[0]["batch"] == 1]
         tables += [table(results[key]) for key, table in TABLES.items() if results[key]]
-    about = f"Measured on: {machine_line(results)}. {LEGEND}"
+    legend = LEGEND_SHORT if short else LEGEND
+    about = f"Measured on: {machine_line(results)}. {legend}"
     return "\n\n".join([about, *map(_markdown, tables)])
+
+
+def _summary(cells: Sequence[dict]) -> Table:
+    """A line per network: the fastest peer, the engine in float32 and int8, int8 over the peer."""
+    lines = []
+    for cell in cells:
+        peer = fastest(cell["rows"], "peer")
+        ours = {row["precision"]: row for row in cell["rows"] if row["kind"] == "engine"}
+        speeds = [_rate(ours["float32"]), f"**{_rate(ours['int8'])}**"]
+        ratio = f"{ours['int8']['times_fastest_peer']:.3g} x"
+        best = f"{_rate(peer)} ({peer['name']})"
+        lines.append([f"{cell['network']}: {_sizes(cell)}", best, *speeds, ratio])
+    title = f"{voices(cells[0]['batch'])}, samples/s"
+    return [title, "the best peer", "float32", "int8", "int8 / best peer"], lines
 
 
 def _engine(cells: Sequence[dict]) -> Table:
