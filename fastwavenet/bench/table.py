@@ -17,7 +17,7 @@ BEGIN_SHORT = "<!-- speed in short: written by `fastwavenet bench --readme` -->"
 END = "<!-- end of speed -->"
 LEGEND = (
     "In brackets: times the fastest peer that computes at least as precisely. "
-    "Bandwidth: the share of the speed at which this core can read what a step reads."
+    "Bandwidth: the bytes that a step reads, as a share of those that this core can read meanwhile."
 )
 LEGEND_SHORT = "The best peer is the fastest in any number format."
 
