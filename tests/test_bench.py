@@ -386,6 +386,20 @@ def test_the_table_of_the_readme_has_no_more_than_seven_rows():
     assert table.parts_of_readme(ROOT / "bench/README.md")[1] == table.BEGIN
 
 
+def test_the_table_of_the_readme_is_a_selection_of_those_of_the_benchmark():
+    def rows(path: str) -> list[list[str]]:
+        tables = re.split("<!-- (?:speed|end)", (ROOT / path).read_text())[1]
+        lines = [line for line in tables.splitlines() if re.match(r"\| C\w+: ", line)]
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+    everything = {row[0]: row for row in rows("bench/README.md")}
+    for network, best, float32, int8, ratio in rows("README.md"):
+        _, peers, *cells, _ = everything[network]
+        speeds = {peer: int(peer.split()[0].replace(",", "")) for peer in peers.split("; ")}
+        assert best == max(speeds, key=speeds.get)
+        assert cells[0].startswith(f"{float32} (") and cells[2] == f"{int8} ({ratio})"
+
+
 def test_results_without_generation_have_no_table_in_short(ran):
     assert "|" not in table.markdown(ran | {"cells": []}, short=True)
 
