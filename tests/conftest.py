@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import os
+import signal
 from collections import defaultdict
 from importlib import metadata
 
@@ -15,6 +16,12 @@ import pytest
 # A shared machine may stop any test for seconds: speed is asserted where it is the claim.
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure():
+    """Ctrl-C reaches the tests also where a shell started them in the background without it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():

@@ -45,14 +45,16 @@ def test_in_c(program, claim):
 # ---- threads -----------------------------------------------------------------------------------
 
 
-def test_threads_share_models_and_codecs_and_meet_on_a_stream(compile_engine, tmp_path):
+@pytest.mark.parametrize("samples", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_threads_share_models_and_codecs_and_meet_on_a_stream(compile_engine, tmp_path, samples):
     """What the extension claims with freethreading_compatible, under the thread sanitizer."""
-    options = ["-O1", "-g1", "-fsanitize=thread"]
+    options = ["-O0", "-g1", "-fsanitize=thread"]
     if not compiles("gcc", tmp_path, *options):
         pytest.skip("this machine has no gcc with the thread sanitizer")
     if subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
         pytest.skip("this kernel's address space is too random for the thread sanitizer")
-    run(link("gcc", "threads", compile_engine("gcc", *options), tmp_path, *options))
+    objects = compile_engine("gcc", *options)
+    run(link("gcc", "threads", objects, tmp_path, *options, f"-DSAMPLES={samples}"))
 
 
 # ---- the objects -------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ dump = example("dump_model").dump
 # ---- generate.c --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session", params=["gcc", "clang"])
+# clang's sanitizers run the fuzzer of test_fuzz.py each time, and this program in `make test-slow`.
+@pytest.fixture(scope="session", params=["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def generate(request, compile_engine, tmp_path_factory) -> Path:
     compiler, folder = request.param, tmp_path_factory.mktemp(f"example_{request.param}")
     if not compiles(compiler, folder, *SANITIZE):

@@ -1,13 +1,13 @@
 /* Forks at any moment, for tests/test_fuzz.py to build with the thread sanitizer: threads share
  * models, make streams and meet on some, others fork meanwhile.  A child has a copy of every
- * stream, none of its threads, and goes on. */
+ * stream, none of its threads, and goes on.  -DFORKS=n: children, one after the other. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "networks.h"
 
-enum { WORKERS = 2, FORKERS = 1, MET = 2, FORKS = 20, STEPS = 24 };
+enum { WORKERS = 2, FORKERS = 1, MET = 2, STEPS = 24 };
 
 typedef struct {
     fwn_model *model;

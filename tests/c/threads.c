@@ -1,6 +1,6 @@
 /* Operations that threads may do at the same time, for tests/test_c_engine.py to build with the
  * thread sanitizer: share a model and mu-law tables, have streams of two threads, meet on one
- * stream, and read its info. */
+ * stream, and read its info.  -DSAMPLES=n: of each generated sound. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
         exit(1);                                                     \
     } while (0)
 
-enum { THREADS = 4, ROUNDS = 8, LEVELS = 256, SAMPLES = 200, SIZE = LEVELS * 16 };
+enum { THREADS = 4, ROUNDS = 8, LEVELS = 256, SIZE = LEVELS * 16 };
 
 static const fwn_tensor TENSORS[] = {
     {"first.weight", NULL, 3, {2, LEVELS, 8}},
