@@ -35,7 +35,7 @@ from slow_twin import SlowTwin, check_against_numpy, every_step, listen, to_code
 import fastwavenet as fw
 from fastwavenet.session import Session
 
-SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "400"))
+SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "200"))
 CALLS = 10  # of a sequence, at most
 BLOCK = 7  # of an iterator; 256 would take the twin long
 COPIES = [

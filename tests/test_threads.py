@@ -48,6 +48,7 @@ def others_cpu_time() -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("rows", [1, 2, 17])
+@pytest.mark.each_pair
 def test_two_threads_draw_the_bits_of_one(name, rows, precision, isa):
     alone = generator(name, precision, isa="scalar", batch=rows)
     both = two(generator(name, precision, isa=isa, batch=rows, threads=2))
@@ -57,6 +58,7 @@ def test_two_threads_draw_the_bits_of_one(name, rows, precision, isa):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("n", [1, 2, 65, 130])
+@pytest.mark.each_pair
 def test_two_threads_score_the_bits_of_one(name, n, precision):
     samples = random_codes(SPECS[name], n, 6)
     alone, both = generator(name, precision), two(generator(name, precision, threads=2))
@@ -66,6 +68,7 @@ def test_two_threads_score_the_bits_of_one(name, n, precision):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("chunk", [1, 7])
+@pytest.mark.each_pair
 def test_chunks_of_two_threads_join_to_the_bits_of_one(name, chunk, precision):
     cond = cond_of(SPECS[name], STEPS)
     both = two(generator(name, precision, threads=2))
@@ -201,7 +204,7 @@ def test_a_clone_has_as_many_threads():
 def test_the_second_thread_computes_during_a_run_and_sleeps_between_runs():
     gen = two(generator("wide_layers", threads=2))
     before = others_cpu_time()
-    gen.generate(2000)
+    gen.generate(600)
     during = others_cpu_time() - before
     assert during > 0.0002
     time.sleep(0.1)

@@ -6,12 +6,12 @@ static void check_two_threads(int isa, int precision, size_t which)
     const uint32_t levels = NETWORKS[which].sizes[0];
     fwn_model *model = random_model(which, precision);
     fwn_stream *alone = stream_of(model, FWN_SCALAR, 1), *both;
-    result expected = run(alone, levels, STEPS, STEPS, NULL);
+    result expected = run(alone, levels, FEWER, FEWER, NULL);
     CHECK(fwn_stream_create(model, isa, 1, 2, &both) == FWN_OK);
     for (int round = 0; round < 4; round++) { /* drawn and forced, as measured and in any case */
         if (round == 2) CHECK(!fwn_stream_set_threads(both, 2) && fwn_stream_threads(both) == 2);
         CHECK(!fwn_stream_reset(both, 0, 7, 0));
-        result found = run(both, levels, STEPS, 50, round % 2 ? expected.codes : NULL);
+        result found = run(both, levels, FEWER, 67, round % 2 ? expected.codes : NULL);
         CHECK(same(&found, &expected));
         free_result(&found);
     }
@@ -80,7 +80,7 @@ static void check_share(const fwn_model *model, uint32_t rows)
 
 static void two_threads_share_all_outputs_of_every_product(void)
 {
-    for (uint32_t i = 0; i < 9; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         const shape of = shape_to_share(i);
         network *net = network_of(&of);
         fwn_model *model = model_of(net, (int)(i % FWN_PRECISIONS));
