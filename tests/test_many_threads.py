@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from concurrent.futures import CancelledError
 from random import Random
 
@@ -14,16 +15,21 @@ import fastwavenet as fw
 from fastwavenet.session import Session
 
 SPEC = small_spec(levels=256)
-WORKERS, BLOCKS = 4, 60  # blocks of each worker
+WORKERS, BLOCKS = 4, 30  # blocks of each worker
 LENGTHS = (16, 40)  # of blocks: a block of 256 levels is found in one place only
 
 
 @pytest.fixture
 def hasty():
-    """Python changes threads as often as it can; calls are cut into pieces of 5 samples."""
+    """Threads change as often as they can, also on busy cores, and between pieces of 5 samples."""
     before = sys.getswitchinterval()
+
+    def pieces(session, n):
+        for t in range(0, n, 5):
+            time.sleep(0)
+            yield t, min(5, n - t)
+
     with pytest.MonkeyPatch.context() as patch:
-        pieces = lambda gen, n: ((t, min(5, n - t)) for t in range(0, n, 5))  # noqa: E731
         patch.setattr(Session, "chunks", pieces)
         sys.setswitchinterval(1e-6)
         yield
@@ -32,10 +38,11 @@ def hasty():
 
 def in_threads(*works) -> None:
     """Runs them all at once; the first failure is the test's."""
-    failures = []
+    failures, all_here = [], threading.Barrier(len(works))
 
     def guarded(work) -> None:
         try:
+            all_here.wait()
             work()
         except BaseException as error:
             failures.append(error)
