@@ -12,8 +12,9 @@ SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_eng
 demo: $(VENV)/.built
 	$(BIN)/fastwavenet demo -o demo
 
+# Each file runs in one process, because its fixtures take long.
 test: lint
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 test-slow: $(VENV)/.built
 	$(BIN)/python -m pytest -m slow

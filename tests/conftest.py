@@ -53,13 +53,6 @@ def precision(request) -> str:
     return request.param
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_itemcollected(item):
-    """A file of tests runs in one process, because its fixtures take long; C claims by compiler."""
-    compiler = item.callspec.params.get("program", "") if hasattr(item, "callspec") else ""
-    item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{compiler}"))
-
-
 def pytest_collection_modifyitems(config, items):
     """Thins out what is marked each_pair: of three precisions one is left to each combination."""
     if len(ISAS) < 3:
