@@ -13,7 +13,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from . import _engine
 from .checks import integer, number
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
@@ -114,9 +113,7 @@ class Generator:
         if seed is None:
             seed = secrets.randbits(32)
         integer("seed", seed, 0, 2**64 - 1)
-        with self._session.stream:
-            for row in range(self._session.rows):
-                self._session.stream.reset(row, seed, self._first_stream + row)
+        self._session.reset(seed, self._first_stream)
 
     def prime(
         self,
@@ -232,8 +229,7 @@ class Generator:
 
         The bytes are the same for every instruction set and may be kept in a file.
         """
-        with self._session.stream:
-            return b"".join([self._session.stream.save(row) for row in range(self._session.rows)])
+        return self._session.save()
 
     def set_state(self, state: bytes) -> None:
         """Continues exactly where `get_state` was called, on any machine.
@@ -245,18 +241,7 @@ class Generator:
             raise TypeError(
                 f"state must be a string of bytes, as from get_state, not {type(state).__name__}"
             )
-        stream, rows, state = self._session.stream, self._session.rows, bytes(state)
-        size = stream.state_bytes()
-        if len(state) != size * rows:
-            raise _engine.StateError(
-                f"a state of this model with {rows} rows has {size * rows} bytes, not {len(state)}"
-            )
-        parts = [state[row * size : (row + 1) * size] for row in range(rows)]
-        if len({stream.check(part)["begun"] for part in parts}) > 1:
-            raise _engine.StateError("some rows have begun and some have not")
-        with stream:
-            for row, part in enumerate(parts):
-                stream.load(row, part)
+        self._session.load(bytes(state))
 
     def cancel(self, wait: bool = True) -> bool:
         """Ends the call that another thread is in, which raises concurrent.futures.CancelledError.

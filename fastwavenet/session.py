@@ -141,6 +141,31 @@ class Session:
     def closed(self) -> bool:
         return self.stream is _CLOSED
 
+    def reset(self, seed: int, id: int) -> None:
+        """Back to silence and step 0; row i draws from the random stream id + i."""
+        with self.stream:
+            for row in range(self.rows):
+                self.stream.reset(row, seed, id + row)
+
+    def save(self) -> bytes:
+        """The states of all rows, one after the other."""
+        with self.stream:
+            return b"".join([self.stream.save(row) for row in range(self.rows)])
+
+    def load(self, state: bytes) -> None:
+        """Restores all rows.  Raises StateError, with all of them unchanged, for another state."""
+        rows, size = self.rows, self.stream.state_bytes()
+        if len(state) != size * rows:
+            raise _engine.StateError(
+                f"a state of this model with {rows} rows has {size * rows} bytes, not {len(state)}"
+            )
+        parts = [state[row * size : (row + 1) * size] for row in range(rows)]
+        if len({self.stream.check(part)["begun"] for part in parts}) > 1:
+            raise _engine.StateError("some rows have begun and some have not")
+        with self.stream:
+            for row, part in enumerate(parts):
+                self.stream.load(row, part)
+
     def begin(self, codes: np.ndarray) -> None:
         """Sets the first sample of rows that have none.  codes: (rows,), of any integer type."""
         for row, code in enumerate(codes):

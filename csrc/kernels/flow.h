@@ -10,7 +10,7 @@
  *   logits = W2 relu(W1 relu(s) + b1) + b2
  *   q(t+1) ~ softmax(logits / temperature)
  *
- * docs/arithmetic.md fixes the order of every sum; fastwavenet/reference.py is the same in numpy,
+ * docs/arithmetic.md fixes the order of every sum; fastwavenet/reference/ is the same in numpy,
  * fastwavenet/training/model.py in PyTorch.
  *
  * A row is a vector of one (time, batch member).  A generated sample is a block of one time step;

@@ -26,7 +26,7 @@ from .models import load_model, model_file
 from .recordings import read_prime
 from .report import Report, put
 from .signals import ended_like_ctrl_c
-from .sound import STDOUT, Files, Recording, Stream, Taker, check_sound, is_streamed
+from .sound import STDOUT, Files, Recording, SoundStream, Taker, check_sound, is_streamed
 
 MAX_SAMPLES = 2**31 - 64  # in a WAV file of 16 bits
 MAX_RAW = 2**40
@@ -137,10 +137,10 @@ def _voices(model: Model, arguments: argparse.Namespace, report: Report) -> Gene
 
 def _sound(
     outputs: list[Path], n: float, sample_rate: int, arguments: argparse.Namespace, report: Report
-) -> Files | Stream:
+) -> Files | SoundStream:
     if not is_streamed(outputs):
         return Files(outputs, int(n), sample_rate, arguments.subtype, arguments.raw)
-    stream = Stream(outputs[0], n, sample_rate, arguments.subtype, arguments.raw)
+    stream = SoundStream(outputs[0], n, sample_rate, arguments.subtype, arguments.raw)
     stream.open(report)
     return stream
 

@@ -79,7 +79,7 @@ class Files(Recording):
                 write_audio(path, voice, self.sample_rate, self.subtype)
 
 
-class Stream:
+class SoundStream:
     """One voice as WAV or raw samples, written to standard output, a pipe or a device as it comes.
 
     n: samples that the header states, or math.inf for raw samples without an end.  `samples` counts
@@ -170,7 +170,7 @@ def check_sound(paths: list[Path], n: float, subtype: str, raw: bool) -> None:
     if raw and subtype != RAW:
         raise ValueError(f"--raw writes 16-bit samples, not {shown(subtype)}: leave out --subtype")
     if is_streamed(paths):
-        _check_stream(paths[0], n, subtype, raw)
+        _check_sound_stream(paths[0], n, subtype, raw)
         return
     if n == math.inf:
         raise ValueError(f"--seconds inf needs a pipe (-o -), not the file {shown(paths[0])}")
@@ -183,7 +183,7 @@ def check_sound(paths: list[Path], n: float, subtype: str, raw: bool) -> None:
             check_target(path)
 
 
-def _check_stream(path: Path, n: float, subtype: str, raw: bool) -> None:
+def _check_sound_stream(path: Path, n: float, subtype: str, raw: bool) -> None:
     if path in DESCRIPTOR_1 and sys.stdout is None:
         raise ValueError(f"-o {path}: standard output is closed, expected a file or a pipe")
     if path in DESCRIPTOR_1 and is_terminal(sys.stdout):
