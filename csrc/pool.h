@@ -7,12 +7,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define FWN_LINE 128 /* bytes that a CPU may fetch together: each counter has them for itself */
-#define FWN_POLLS 40000000 /* polls in a second, about */
-#define FWN_PATIENCE \
-    (FWN_POLLS / 2500) /* after so many another program must have the helper's core */
+/* Bytes that a CPU may fetch together; counters of different threads lie further apart. */
+#define FWN_LINE 128
+/* Polls in a second, about; in the patience of a leader, before it takes its helper's core for
+ * busy; and in the time without a run after which the helper sleeps. */
+#define FWN_POLLS 40000000
+#define FWN_PATIENCE (FWN_POLLS / 2500)
 #ifndef FWN_LINGER
-#define FWN_LINGER (FWN_POLLS / 10000) /* polls without a run until the helper sleeps */
+#define FWN_LINGER (FWN_POLLS / 10000)
 #endif
 
 /* A counter with release and acquire.  One thread posts, one other waits; memory written before a

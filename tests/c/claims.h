@@ -1,5 +1,4 @@
-/* Shared by the files of the program test_engine: claims, and helpers to run and compare
- * streams. */
+/* Claims of the program test_engine, and helpers to run and compare streams. */
 #ifndef CLAIMS_H
 #define CLAIMS_H
 
@@ -52,7 +51,7 @@ static inline result run(fwn_stream *s, uint32_t levels, uint32_t n, uint32_t ch
     return r;
 }
 
-/* Calls test(isa, precision, which) often enough for each two of them to meet. */
+/* Calls test(isa, precision, which) so that every pair of values of any two of these occurs. */
 static inline void everywhere(void (*test)(int isa, int precision, size_t which))
 {
     int isas[FWN_ISAS];

@@ -1,17 +1,17 @@
 /* Any calls of csrc/fastwavenet.h, in any order, for tests/test_fuzz.py to build with clang's
  * libFuzzer and sanitizers: the first bytes of an input choose a network and two streams of it
- * (fuzz_input.h), the others the calls.  All that a stream does, its slow twin does too, with the
- * same bits (fuzz_twin.h). */
+ * (fuzz_input.h), the others the calls.  A slow twin of the stream gets the same calls and must
+ * give the same bits (fuzz_twin.h). */
 #include "fuzz_flaws.h"
 #include "fuzz_mulaw.h"
 #include "model.h" /* fwn_hash, fwn_mat_part */
 
-/* In an execution.  Work is weights times rows times steps: of one execution in 16, and of the
- * others. */
+/* Bounds of an execution.  Work is weights x rows x steps: MOST for one execution in 16, LITTLE for
+ * the others. */
 enum { MOST_CALLS = 24, MOST_WORK = 200000, LITTLE_WORK = 8000 };
 
 #ifdef PLANTED
-/* A fault that must be found: the second thread has the weights of the first one's outputs. */
+/* A planted fault: the second thread has the weights of the first thread's outputs. */
 fwn_mat __real_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t first, uint32_t n);
 fwn_mat __wrap_fwn_mat_part(const fwn_model *, const fwn_mat *, uint32_t first, uint32_t n);
 fwn_mat __wrap_fwn_mat_part(const fwn_model *model, const fwn_mat *whole, uint32_t first,
@@ -159,7 +159,7 @@ static int load_both(const pair *p, uint32_t row, const uint8_t *bytes, size_t s
     return error;
 }
 
-/* A state that somebody has changed, and whose hash fits again. */
+/* A state with one changed word and a matching hash. */
 static void load_forged(const pair *p, input *in, uint32_t row, uint8_t *bytes, size_t size)
 {
     const size_t words = size / 4, head = words < 16 ? words : 16;
@@ -200,7 +200,7 @@ static void move_state(const pair *p, input *in)
     free(bytes);
 }
 
-/* ---- the stream is lost, and goes on where its twin is --------------------------------------- */
+/* ---- a new or torn stream continues from its twin's state ------------------------------------ */
 
 static void load_from_twin(const pair *p)
 {
@@ -219,8 +219,8 @@ static void create_again(pair *p, input *in)
     load_from_twin(p);
 }
 
-/* As if the process had forked during a call; rows are usable one by one, the stream when all
- * are. */
+/* As if the process had forked during a call: the stream runs again when all rows are reset or
+ * loaded. */
 static void tear(const pair *p, input *in)
 {
     const uint32_t row = next_below(in, p->rows);
@@ -267,7 +267,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
 
-/* Networks change seldom, and second threads are rare: both take their time. */
+/* Changes of network and second threads are rare, because both are slow. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
     uint32_t random = seed | 1;

@@ -1,5 +1,4 @@
-/* Flawed calls for fuzz.c: specs and tensors that are no network, arguments that are out of
- * range. */
+/* Flawed calls for fuzz.c: invalid specs and tensors, arguments out of range. */
 #ifndef FUZZ_FLAWS_H
 #define FUZZ_FLAWS_H
 
@@ -69,7 +68,7 @@ static inline void spoil_tensor(flawed *f, input *in)
     }
 }
 
-/* A model of these, if they are a network: it has sizes, and runs where it is small. */
+/* Creates a model if these are valid: it must have sizes, and is run if it is small. */
 static inline int try_model(const flawed *f, int precision, uint32_t rows)
 {
     fwn_model *untouched = (fwn_model *)f, *model = untouched;
@@ -92,7 +91,7 @@ static inline int try_model(const flawed *f, int precision, uint32_t rows)
     return FWN_OK;
 }
 
-/* One number that is not finite, in any tensor, makes it no model. */
+/* A single value that is not finite, in any tensor, must be refused. */
 static inline void try_infinite(flawed *f, input *in, int precision)
 {
     const fwn_tensor *t = &f->tensors[next_below(in, (uint32_t)f->count)];

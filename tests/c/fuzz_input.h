@@ -1,5 +1,4 @@
-/* From the bytes of an execution of fuzz.c to numbers, and to networks: any that check_spec admits,
- * but small. */
+/* Bytes of an input of fuzz.c as numbers and as networks: any that check_spec admits, but small. */
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 
@@ -7,7 +6,7 @@
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* The first bytes of an input, each a choice.  Those from NETWORK on are the network's. */
+/* The first bytes of an input, each a choice; bytes [NETWORK, CHOICES) describe the network. */
 /* clang-format off */
 enum {
     ISA, TWIN_ISA, ROWS, THREADS,
@@ -41,8 +40,8 @@ static inline uint32_t scramble(uint32_t *state)
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-/* Weights, and floats that a row remembers: of one network in 16, and of the others, which are
- * fast. */
+/* Upper bounds of weights, and of floats in a row's past: MOST for one network in 16, FEW, for
+ * speed, for the others. */
 enum { MOST_WEIGHTS = 24000, MOST_PAST = 6000, FEW_WEIGHTS = 3000, FEW_PAST = 800 };
 
 static inline uint32_t size_of(uint8_t choice)

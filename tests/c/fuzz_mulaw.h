@@ -18,7 +18,7 @@ static inline const fwn_mulaw *codec_from(input *in, uint32_t *levels)
     return all[which];
 }
 
-/* n items of `size` bytes: of the input, as far as it goes, and of a generator. */
+/* n items of `size` bytes: from the input while it lasts, then from a generator. */
 static inline void *items(input *in, size_t n, size_t size)
 {
     uint8_t *bytes = exactly(n, size);

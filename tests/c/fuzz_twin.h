@@ -1,5 +1,5 @@
 /* A stream and its slow twin for fuzz.c: of another instruction set, run in pieces on one thread.
- * Whatever happens to the one happens to the other, and gives the same bits. */
+ * Every call goes to both and must give the same bits. */
 #ifndef FUZZ_TWIN_H
 #define FUZZ_TWIN_H
 
@@ -13,7 +13,7 @@ typedef struct {
     fwn_stream *stream, *twin;
 } pair;
 
-/* One of this CPU's instruction sets; seldom the scalar one, which is the slowest. */
+/* An instruction set of this CPU, rarely scalar, which is the slowest. */
 static inline int isa_of(uint32_t choice)
 {
     static int isas[FWN_ISAS], count;
@@ -21,7 +21,7 @@ static inline int isa_of(uint32_t choice)
     return isas[choice % 16 && count > 1 ? 1 + choice / 16 % ((uint32_t)count - 1) : 0];
 }
 
-/* Memory of exactly so many bytes, so that the sanitizer sees one too many. */
+/* Memory of exactly count * size bytes, so that the sanitizer finds an access beyond it. */
 static inline void *exactly(size_t count, size_t size)
 {
     void *memory = malloc(count * size);
@@ -66,7 +66,7 @@ static inline void reset_both(const pair *p, uint64_t seed)
 
 /* ---- a run in pieces ------------------------------------------------------------------------- */
 
-/* Rows [rows][n] of items of `size` bytes: the `count` from `done` on of each. */
+/* Items [done, done + count) of each of the rows [rows][n], `size` bytes an item. */
 static inline void *cut(const void *from, uint32_t rows, uint32_t n, uint32_t done, uint32_t count,
                         size_t size)
 {
@@ -87,8 +87,8 @@ static inline void same_part(const void *found, const void *whole, const pair *p
     free(expected);
 }
 
-/* `count` steps of the run on the twin, with every output that cannot reveal an overflow that the
- * run itself did not look for. */
+/* `count` steps of the run on the twin, with all outputs except those that would check for overflow
+ * where the run itself does not. */
 static inline int run_piece(const pair *p, const fwn_io *io, uint32_t done, uint32_t count,
                             int compared)
 {
