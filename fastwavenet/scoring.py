@@ -210,5 +210,6 @@ def _score_at_once(recording: _Recording, ends: list[int], tally: _Tally) -> Non
                     wait([future], LOOK_SECONDS)
                     tally.report()
                 future.result()
+            tally.report()  # also where all parts ended before the first look
         finally:
             tally.stopped = True

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from engines import run as steps
 from networks import NETWORKS, random_codes, small_spec
 
 import fastwavenet as fw
+from fastwavenet import scoring
 from fastwavenet.scoring import part_ends
 
 # Small networks, where one thread is faster, and some whose products both threads share.
@@ -152,6 +154,22 @@ def test_parts_report_their_progress_together():
     nats = fw.score(model_of(SPEC), codes, threads=3, progress=lambda *call: calls.append(call))
     assert [done for done, _ in calls] == sorted({done for done, _ in calls})
     assert calls[-1] == (len(nats), len(nats))
+
+
+def test_progress_is_reported_once_where_all_parts_end_before_the_first_look(monkeypatch):
+    monkeypatch.setattr(scoring, "ThreadPoolExecutor", AtOnce)
+    calls, codes = [], random_codes(SPEC, 5000, 1)
+    fw.score(model_of(SPEC), codes, threads=3, progress=lambda *call: calls.append(call))
+    assert calls == [(4999, 4999)]
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Each part has ended when its future is returned."""
+
+    def submit(self, *call):
+        future = super().submit(*call)
+        future.exception()
+        return future
 
 
 def test_what_progress_or_a_part_raises_ends_all_parts():
