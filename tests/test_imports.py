@@ -135,10 +135,10 @@ def test_the_file_and_the_torch_model_never_import_the_engine(module):
 
 
 WITH_TORCH = ("fastwavenet.training.", "fastwavenet.bench.torch_")
-TABLE = {
+TABLE = (
     "fastwavenet.training.settings",
     "fastwavenet.training.table",
-}  # of training, but torch-free
+)  # of training, but torch-free
 OF_PEERS = {
     "fastwavenet.bench.onnx_peer": {"onnx", "onnxruntime"},
     "fastwavenet.bench.openvino_peer": {"openvino"},
