@@ -19,9 +19,11 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure():
-    """Ctrl-C reaches the tests also where a shell started them in the background without it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals end the tests and their programs, also where a shell (&, nohup) had them ignored."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler),
+                            (signal.SIGHUP, signal.SIG_DFL)):  # fmt: skip
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_report_header():

@@ -93,11 +93,12 @@ def test_voices_in_threads_are_the_streams_of_one_model():
 @two_cpus
 def test_voices_in_processes_have_made_what_they_were_asked_for_and_leave_nothing_behind():
     weights = random_weights(TINY, seed=4)
+    others = set(multiprocessing.active_children())  # joblib keeps those of an earlier test
     with cores.voice_per_process(TINY, weights, "float32", cores.two_cores()) as work:
         assert work(40) == [41, 41]
         assert work(1) == [42, 42]
-        assert len(multiprocessing.active_children()) == 2
-    assert multiprocessing.active_children() == []
+        assert len(set(multiprocessing.active_children()) - others) == 2
+    assert set(multiprocessing.active_children()) <= others
 
 
 @two_cpus

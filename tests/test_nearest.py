@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fastwavenet import cli
+from fastwavenet.cli import program
 from fastwavenet.cli.nearest import FOREIGN, nearest
 
 LINES = {
@@ -86,7 +86,7 @@ def test_every_name_in_the_table_is_an_argument_of_a_command(run):
 def test_the_table_says_one_thing_of_a_name():
     """For a command, that is: an option of `train` and one of `generate` may share a name."""
     for command in LINES:
-        parser = cli._parser()._subparsers._group_actions[0].choices[command]
+        parser = program._parser()._subparsers._group_actions[0].choices[command]
         options = {name for action in parser._actions for name in action.option_strings}
         ours = [k for k in FOREIGN if options & set(k.split())]
         words = [word for k in ours for word in FOREIGN[k].split()]

@@ -137,7 +137,7 @@ def test_generating_needs_four_packages_and_training_and_plots_their_own(about):
     assert needed(about) == {"numpy", "soundfile", "soxr", "safetensors"}
     assert needed(about, "train") == {"torch", "tqdm"}
     assert needed(about, "plot") == {"matplotlib"}
-    assert set(about.get_all("Provides-Extra")) == {"train", "plot", "bench", "dev"}
+    assert set(about.get_all("Provides-Extra")) == {"train", "plot", "bench", "docs", "dev"}
     assert about["Requires-Python"] == ">=3.11"
 
 
