@@ -53,11 +53,24 @@ const char *fwn_precision_name(int precision); /* "float32", "bfloat16", "int8";
 
 /* ---- the network: Q levels, R residual, D dilation, S skip, H head channels, L layers -------- */
 
+/* How amplitudes x become codes, and codes amplitudes:
+ *   c(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu), x clipped to [-1, 1]
+ *   code = clip(floor((c(x) + 1) / 2 steps + encode_offset), 0, levels - 1)
+ *   u    = 2 (code - decode_offset) / decode_divisor - 1,  x = sign(u) ((1 + mu)^|u| - 1) / mu
+ * Bounds: mu and steps 1 to 65536, offsets -65536 to 65536, decode_divisor 1 to 131072, |u| of all
+ * codes at most 1.25.  pre_emphasis, 0 to 0.999, is a in y(t) = x(t) - a x(t - 1), which is applied
+ * before encoding and undone after decoding.  NULL stands for the numbers in which every code
+ * survives decoding and encoding: mu = steps = decode_divisor = levels - 1, 0.5, 0, 0. */
+typedef struct {
+    double mu, steps, encode_offset, decode_offset, decode_divisor, pre_emphasis;
+} fwn_codec;
+
 typedef struct {
     uint32_t levels, residual, dilation_channels, skip, head; /* Q, R, D, S, H */
     uint32_t first_kernel, layers;
     const uint32_t *kernels, *dilations; /* [layers] each */
     uint32_t start_code;                 /* the first input of a fresh row */
+    const fwn_codec *codec;              /* or NULL */
 } fwn_spec;
 
 /* Weights are float32, tap 0 is the oldest sample, an absent bias is zero:
@@ -103,6 +116,9 @@ int fwn_stream_set_threads(fwn_stream *stream, uint32_t threads);
 int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id);
 /* Replaces the start code of a fresh row by a given first sample. */
 int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code);
+/* Sets the row's last audio sample, a finite number, after codes encoded from audio were forced:
+ * with pre-emphasis the next sample depends on it. */
+int fwn_stream_set_last(fwn_stream *stream, uint32_t row, float audio);
 
 /* In a child process, before any other call, for a stream that a thread of the parent was using at
  * the fork.  That thread does not exist in the child, so the stream becomes free and all its rows
@@ -113,6 +129,7 @@ int fwn_stream_forked(fwn_stream *stream);
 typedef struct {
     uint64_t seed, step; /* steps since reset, forced or drawn */
     uint32_t id, begun;  /* begun: a first sample was given, or a step taken */
+    float last;          /* the last audio sample, with pre-emphasis; else 0 */
 } fwn_row_info;
 int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out);
 
@@ -128,6 +145,7 @@ typedef struct {
     uint64_t hop;           /* steps that a row holds for; cond_step + n must not overflow */
     float temperature;      /* 0: the most probable code, else 0.001 to 1000 */
     uint32_t top_k;         /* draw among the k most probable; 0: among all */
+    float min_p;            /* draw codes of at least min_p x the largest probability; 0: all */
     uint16_t *codes;        /* [B][n] or NULL: the samples forced or drawn ... */
     float *audio;           /* [B][n] or NULL: ... and their amplitudes */
     float *logp;            /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
@@ -144,12 +162,12 @@ int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t s
 
 /* ---- mu-law ---------------------------------------------------------------------------------- */
 
-/* mu = levels - 1; code = floor((c(x) + 1) / 2 * mu + 1/2) with x clipped to [-1, 1] and
- *   c(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu).
- * Codes are uint8_t up to 256 levels, uint16_t above.  `bad`, if not NULL, receives the index of
- * the first refused value (FWN_BAD_AUDIO, FWN_BAD_CODE); the output is then undefined. */
+/* fwn_codec for arrays, without its pre-emphasis.  Codes are uint8_t up to 256 levels, uint16_t
+ * above.  `bad`, if not NULL, receives the index of the first refused value (FWN_BAD_AUDIO,
+ * FWN_BAD_CODE); the output is then undefined. */
 typedef struct fwn_mulaw fwn_mulaw;
-int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out); /* 2 to 65536 */
+int fwn_mulaw_create(uint32_t levels, const fwn_codec *codec,
+                     fwn_mulaw **out); /* levels 2 to 65536 */
 void fwn_mulaw_destroy(fwn_mulaw *codec);
 int fwn_mulaw_encode_f32(const fwn_mulaw *, int isa, const float *x, size_t n, void *codes,
                          size_t *bad);
@@ -158,5 +176,8 @@ int fwn_mulaw_decode_f32(const fwn_mulaw *, int isa, const void *codes, size_t n
                          size_t *bad);
 int fwn_mulaw_decode_i16(const fwn_mulaw *, int isa, const void *codes, size_t n, int16_t *x,
                          size_t *bad);
+/* Pre-emphasis of n samples after the sample `before`, and its inverse; y may be x. */
+int fwn_pre_emphasis(const fwn_codec *codec, const float *x, size_t n, float before, float *y);
+int fwn_de_emphasis(const fwn_codec *codec, const float *y, size_t n, float before, float *x);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "float_mode.h"
 #include "model.h"
+#include "mulaw_tables.h"
 
 #define FWN_MAX_STREAM_BYTES (1u << 30)
 #define FWN_MAX_WEIGHT_BYTES (1u << 31)
@@ -58,7 +59,7 @@ static int check_spec(const fwn_spec *s)
         !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
         !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
         !between(s->layers, 1, FWN_MAX_LAYERS) || !s->kernels || !s->dilations ||
-        s->start_code >= s->levels)
+        s->start_code >= s->levels || (s->codec && !fwn_codec_check(s->codec, s->levels)))
         return FWN_BAD_SPEC;
     for (uint32_t l = 0; l < s->layers; l++) {
         if (!between(s->kernels[l], 2, 32) || !between(s->dilations[l], 1, 1u << 20))
@@ -90,6 +91,8 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
     m->spec = *spec;
     m->spec.kernels = kernels;
     m->spec.dilations = dilations;
+    m->spec.codec = &m->codec;
+    m->codec = spec->codec ? *spec->codec : fwn_codec_symmetric(spec->levels);
     m->layers = layers;
     m->Rp = fwn_pad(spec->residual);
     m->Dp = fwn_pad(spec->dilation_channels);
@@ -118,7 +121,7 @@ static int is_finite(const fwn_tensor *t)
     return !bad;
 }
 
-/* Independent of the order of the tensors. */
+/* Independent of the order of the tensors.  Of the codec, only pre-emphasis affects states. */
 static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *tensors,
                             size_t count)
 {
@@ -127,6 +130,8 @@ static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *
     uint64_t h = fwn_hash(1 + (uint64_t)precision, sizes, sizeof sizes / 4);
     h = fwn_hash(h, s->kernels, s->layers);
     h = fwn_hash(h, s->dilations, s->layers);
+    if (s->codec && s->codec->pre_emphasis > 0.0)
+        h = fwn_hash(h, &s->codec->pre_emphasis, sizeof s->codec->pre_emphasis / 4);
     for (size_t i = 0; i < count; i++) {
         const fwn_tensor *t = &tensors[i];
         uint64_t name = 0;
@@ -156,7 +161,7 @@ FWN_IN_OUR_MODE static int build(fwn_model *m, const fwn_spec *spec, const fwn_t
     weights = (fwn_arena){m->arena, 0};
     fwn_pack(m, &weights, &apart, tensors, count);
     m->fingerprint = fingerprint(spec, m->precision, tensors, count);
-    return fwn_mulaw_create(spec->levels, &m->codec);
+    return fwn_mulaw_create(spec->levels, &m->codec, &m->mulaw);
 }
 
 int fwn_model_create(const fwn_spec *spec, const fwn_tensor *tensors, size_t count, int precision,
@@ -179,7 +184,7 @@ int fwn_model_create(const fwn_spec *spec, const fwn_tensor *tensors, size_t cou
 void fwn_model_destroy(fwn_model *m)
 {
     if (!m) return;
-    fwn_mulaw_destroy(m->codec);
+    fwn_mulaw_destroy(m->mulaw);
     free(m->arena);
     free(m->plan);
     free(m);

@@ -67,7 +67,8 @@ struct fwn_model {
     fwn_layer *layers;       /* [L] */
     fwn_mat skip;            /* L * Dp -> Sp: the skip products of all layers as one */
     fwn_mat hidden, output;  /* the head: Sp -> Hp -> Qp */
-    fwn_mulaw *codec;
+    fwn_codec codec;
+    fwn_mulaw *mulaw; /* its tables */
     uint64_t fingerprint;
     size_t arena_bytes;
     void *arena, *plan; /* the weights; everything else */

@@ -38,26 +38,51 @@ static float round_up(double x)
     return (double)f < x ? nextafterf(f, INFINITY) : f;
 }
 
-/* The magnitudes at which the code changes, ascending.  Levels lie at m = 0, 1, ... or, if their
- * number is even, halfway between. */
-static void fill_thresholds(float *threshold, uint32_t levels)
+/* The least float above x. */
+static float next_above(double x)
 {
-    const double mu = levels - 1.0, log_range = ln(1.0 + mu), centre = mu / 2.0;
-    for (uint32_t i = 0; i < (levels - 1) / 2; i++) {
-        const double v = i + (levels % 2 ? 0.5 : 1.0);
-        threshold[i] = round_up((power(v / centre * log_range) - 1.0) / mu);
+    const float f = (float)x;
+    return (double)f <= x ? nextafterf(f, INFINITY) : f;
+}
+
+/* |x| of a companded magnitude v */
+static double expand(const fwn_codec *codec, double v)
+{
+    return v == 1.0 ? 1.0 : (power(v * ln(1.0 + codec->mu)) - 1.0) / codec->mu;
+}
+
+/* The magnitudes at which the code changes on one side of zero, ascending from the middle: code = middle +
+ * their number at or below |x| for x >= 0, middle - their number for x < 0. */
+typedef struct {
+    float *at;
+    uint32_t count, middle;
+} thresholds;
+
+/* Code k begins at the companded value (2 (k - encode_offset) - steps) / steps. */
+static void fill_thresholds(thresholds sides[2], const fwn_codec *codec, uint32_t levels)
+{
+    thresholds *above = &sides[0], *below = &sides[1];
+    for (uint32_t k = 1; k < levels; k++) {
+        const double c = (2.0 * (k - codec->encode_offset) - codec->steps) / codec->steps;
+        above->middle += c <= 0.0;
+        below->middle += c < 0.0;
+        if (c > 0.0 && c <= 1.0) above->at[above->count++] = round_up(expand(codec, c));
+    }
+    below->at = above->at + above->count;
+    for (uint32_t k = levels - 1; k > 0; k--) {
+        const double c = (2.0 * (k - codec->encode_offset) - codec->steps) / codec->steps;
+        if (c < 0.0 && c > -1.0) below->at[below->count++] = next_above(expand(codec, -c));
     }
 }
 
-static void fill_amplitudes(fwn_mulaw *c)
+static void fill_amplitudes(fwn_mulaw *c, const fwn_codec *codec)
 {
-    const double mu = c->levels - 1.0, log_range = ln(1.0 + mu);
     for (uint32_t k = 0; k < c->levels; k++) {
-        const double u = 2.0 * k / mu - 1.0;
-        const double x = (power(fabs(u) * log_range) - 1.0) / mu;
+        const double u = 2.0 * (k - codec->decode_offset) / codec->decode_divisor - 1.0;
+        const double x = expand(codec, fabs(u));
         c->amplitude[k] = (float)(u < 0 ? -x : x);
         const float scaled = rintf(32768.0f * c->amplitude[k]);
-        c->sample[k] = (int16_t)(scaled > 32767.0f ? 32767.0f : scaled);
+        c->sample[k] = (int16_t)fminf(fmaxf(scaled, -32768.0f), 32767.0f);
     }
 }
 
@@ -71,77 +96,106 @@ static int place(const fwn_mulaw *c, float size)
     return bits >> c->drop;
 }
 
-static int one_in_each(const fwn_mulaw *c, const float *threshold, uint32_t steps)
+static int one_in_each(const fwn_mulaw *c, const thresholds *side)
 {
-    for (uint32_t i = 1; i < steps; i++)
-        if (place(c, threshold[i]) == place(c, threshold[i - 1])) return 0;
+    for (uint32_t i = 1; i < side->count; i++)
+        if (place(c, side->at[i]) == place(c, side->at[i - 1])) return 0;
     return 1;
 }
 
-/* The widest segments that hold one threshold at most; returns their number. */
-static int choose_segments(fwn_mulaw *c, const float *threshold)
+/* The widest segments that hold one threshold at most. */
+static void choose_segments(fwn_mulaw *c, const fwn_codec *codec, const thresholds sides[2])
 {
     int exponent;
-    frexp(c->levels - 1.0, &exponent); /* mu < 2^exponent */
+    frexp(codec->mu, &exponent); /* mu < 2^exponent */
     c->offset = (float)ldexp(1.0, -exponent);
     c->drop = 23;
-    while (!one_in_each(c, threshold, (c->levels - 1) / 2)) c->drop--;
+    while (c->drop && (!one_in_each(c, &sides[0]) || !one_in_each(c, &sides[1]))) c->drop--;
     c->first = place(c, 0.0f);
-    return place(c, 1.0f) - c->first + 1;
+    c->segments = place(c, 1.0f) - c->first + 1;
 }
 
-static void fill_segments(fwn_mulaw *c, const float *threshold, int count)
+/* `step` is 1 for x >= 0, and -1 for x < 0 */
+static void fill_segments(const fwn_mulaw *c, int32_t (*segment)[2], const thresholds *side,
+                          int step)
 {
-    const uint32_t steps = (c->levels - 1) / 2;
-    uint32_t below = 0; /* thresholds below this segment */
-    for (int i = 0; i < count; i++) {
-        const int holds_one = below < steps && place(c, threshold[below]) == c->first + i;
-        const float next = holds_one ? threshold[below] : INFINITY;
-        memcpy(&c->segment[i][0], &next, sizeof next);
-        c->segment[i][1] = (int32_t)(c->levels / 2 + below);
-        below += holds_one;
+    uint32_t passed = 0; /* thresholds below this segment */
+    for (int i = 0; i < c->segments; i++) {
+        const int holds_one = passed < side->count && place(c, side->at[passed]) == c->first + i;
+        const float next = holds_one ? side->at[passed] : INFINITY;
+        memcpy(&segment[i][0], &next, sizeof next);
+        segment[i][1] = (int32_t)side->middle + step * (int32_t)passed;
+        passed += holds_one;
     }
 }
 
 /* ---- the codec ------------------------------------------------------------------------------- */
 
-static fwn_mulaw *lay_out(fwn_arena *a, uint32_t levels, int segments)
+static fwn_mulaw *lay_out(fwn_arena *a, const fwn_mulaw *shape)
 {
     fwn_mulaw *c = fwn_arena_take(a, 1, sizeof *c);
-    int32_t (*segment)[2] = fwn_arena_take(a, (size_t)segments, sizeof *segment);
-    float *amplitude = fwn_arena_take(a, levels, sizeof *amplitude);
-    int16_t *sample = fwn_arena_take(a, levels, sizeof *sample);
-    if (c)
-        *c = (fwn_mulaw){
-            .levels = levels, .segment = segment, .amplitude = amplitude, .sample = sample};
+    int32_t (*segment)[2] = fwn_arena_take(a, 2 * (size_t)shape->segments, sizeof *segment);
+    float *amplitude = fwn_arena_take(a, shape->levels, sizeof *amplitude);
+    int16_t *sample = fwn_arena_take(a, shape->levels, sizeof *sample);
+    if (!c) return NULL;
+    *c = *shape;
+    c->segment = segment;
+    c->amplitude = amplitude;
+    c->sample = sample;
     return c;
 }
 
-FWN_IN_OUR_MODE static fwn_mulaw *create(uint32_t levels, float *threshold)
+FWN_IN_OUR_MODE static fwn_mulaw *create(uint32_t levels, const fwn_codec *codec, float *memory)
 {
+    thresholds sides[2] = {{memory, 0, 0}, {NULL, 0, 0}};
     fwn_mulaw shape = {.levels = levels};
-    fill_thresholds(threshold, levels);
-    const int segments = choose_segments(&shape, threshold);
+    fill_thresholds(sides, codec, levels);
+    choose_segments(&shape, codec, sides);
     fwn_arena arena = {NULL, 0};
-    lay_out(&arena, levels, segments);
+    lay_out(&arena, &shape);
     if (!(arena.base = fwn_arena_memory(arena.used))) return NULL;
     arena.used = 0;
-    fwn_mulaw *c = lay_out(&arena, levels, segments);
-    c->offset = shape.offset, c->drop = shape.drop, c->first = shape.first;
-    fill_segments(c, threshold, segments);
-    fill_amplitudes(c);
+    fwn_mulaw *c = lay_out(&arena, &shape);
+    fill_segments(c, c->segment, &sides[0], 1);
+    fill_segments(c, c->segment + c->segments, &sides[1], -1);
+    fill_amplitudes(c, codec);
     return c;
 }
 
-int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out)
+fwn_codec fwn_codec_symmetric(uint32_t levels)
+{
+    const double mu = levels - 1.0;
+    return (fwn_codec){.mu = mu, .steps = mu, .encode_offset = 0.5, .decode_divisor = mu};
+}
+
+static int within(double x, double low, double high)
+{
+    return low <= x && x <= high;
+} /* NaN is not */
+
+/* MuLawCodec in fastwavenet/ends.py has the same bounds. */
+int fwn_codec_check(const fwn_codec *c, uint32_t levels)
+{
+    if (!within(c->mu, 1, 65536) || !within(c->steps, 1, 65536) ||
+        !within(c->decode_divisor, 1, 131072) || !within(c->encode_offset, -65536, 65536) ||
+        !within(c->decode_offset, -65536, 65536) || !within(c->pre_emphasis, 0, 0.999))
+        return 0;
+    const double low = 2.0 * -c->decode_offset / c->decode_divisor - 1.0;
+    const double high = 2.0 * (levels - 1.0 - c->decode_offset) / c->decode_divisor - 1.0;
+    return within(low, -1.25, 1.25) && within(high, -1.25, 1.25);
+}
+
+int fwn_mulaw_create(uint32_t levels, const fwn_codec *codec, fwn_mulaw **out)
 {
     if (levels < 2 || levels > 65536 || !out) return FWN_BAD_ARGUMENT;
-    float *threshold = malloc(levels * sizeof *threshold);
-    if (!threshold) return FWN_NO_MEMORY;
+    const fwn_codec chosen = codec ? *codec : fwn_codec_symmetric(levels);
+    if (!fwn_codec_check(&chosen, levels)) return FWN_BAD_ARGUMENT;
+    float *memory = malloc(levels * sizeof *memory);
+    if (!memory) return FWN_NO_MEMORY;
     const fwn_float_mode host = fwn_set_mode();
-    fwn_mulaw *c = create(levels, threshold);
+    fwn_mulaw *c = create(levels, &chosen, memory);
     fwn_restore_mode(host);
-    free(threshold);
+    free(memory);
     if (!c) return FWN_NO_MEMORY;
     *out = c;
     return FWN_OK;
@@ -237,4 +291,38 @@ int fwn_mulaw_decode_i16(const fwn_mulaw *c, int isa, const void *codes, size_t 
                          size_t *bad)
 {
     return decode(c, isa, codes, n, NULL, x, bad);
+}
+
+/* ---- pre-emphasis: y(t) = x(t) - a x(t - 1), and its inverse --------------------------------------- */
+
+FWN_IN_OUR_MODE static void emphasise(float a, const float *x, size_t n, float *y, float before)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float now = x[i]; /* y may be x */
+        y[i] = now - a * before;
+        before = now;
+    }
+}
+
+FWN_IN_OUR_MODE static void undo_emphasis(float a, const float *y, size_t n, float *x, float before)
+{
+    for (size_t i = 0; i < n; i++) x[i] = before = y[i] + a * before;
+}
+
+int fwn_pre_emphasis(const fwn_codec *codec, const float *x, size_t n, float before, float *y)
+{
+    if (!codec || (n && (!x || !y))) return FWN_BAD_ARGUMENT;
+    const fwn_float_mode host = fwn_set_mode();
+    emphasise((float)codec->pre_emphasis, x, n, y, before);
+    fwn_restore_mode(host);
+    return FWN_OK;
+}
+
+int fwn_de_emphasis(const fwn_codec *codec, const float *y, size_t n, float before, float *x)
+{
+    if (!codec || (n && (!x || !y))) return FWN_BAD_ARGUMENT;
+    const fwn_float_mode host = fwn_set_mode();
+    undo_emphasis((float)codec->pre_emphasis, y, n, x, before);
+    fwn_restore_mode(host);
+    return FWN_OK;
 }

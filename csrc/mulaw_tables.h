@@ -10,9 +10,14 @@ struct fwn_mulaw {
      * threshold: its bits, or infinity's, and the code of magnitudes below it. */
     float offset;
     int drop, first;
-    int32_t (*segment)[2]; /* {threshold, code} */
+    int segments;          /* of x >= 0; there are as many of x < 0, behind them */
+    int32_t (*segment)[2]; /* [2 * segments] {threshold, code} */
     float *amplitude;      /* [levels] decode */
     int16_t *sample;       /* [levels] decode, clip(rint(32768 x)) */
 };
+
+fwn_codec fwn_codec_symmetric(uint32_t levels);
+int fwn_codec_check(const fwn_codec *codec,
+                    uint32_t levels); /* whether its numbers are in bounds */
 
 #endif

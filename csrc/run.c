@@ -68,6 +68,7 @@ static int check_io(const fwn_stream *s, const fwn_io *io)
         if (s->row[b].torn) return FWN_FORKED;
     if (!(io->temperature == 0.0f || (io->temperature >= 1e-3f && io->temperature <= 1e3f)))
         return FWN_BAD_ARGUMENT;
+    if (!(io->min_p >= 0.0f && io->min_p <= 1.0f)) return FWN_BAD_ARGUMENT;
     if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n))
         return FWN_BAD_ARGUMENT;
     for (size_t i = 0; io->forced && i < (size_t)io->n * s->batch; i++)

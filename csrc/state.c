@@ -2,6 +2,7 @@
  *
  * Little-endian, 4-byte words: this header, first_kernel - 1 history codes, then per layer
  * [past][R] floats, oldest first, then the hash of everything before it. */
+#include <math.h>
 #include <string.h>
 #include "stream.h"
 
@@ -11,7 +12,8 @@ static const uint32_t state_magic = 0x534E5746u; /* "FWNS" */
 typedef struct {
     uint32_t magic, version;
     uint64_t model, seed, step;
-    uint32_t id, next, begun, reserved;
+    uint32_t id, next, begun;
+    float last; /* 0 without pre-emphasis */
 } state_header;
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -56,7 +58,7 @@ int fwn_state_save(fwn_stream *s, uint32_t row, void *bytes, size_t *size)
     const fwn_row *r = &s->row[row];
     if (r->torn) return fwn_leave(s, FWN_FORKED);
     const state_header head = {state_magic, FWN_STATE_VERSION, m->fingerprint, r->seed, r->step,
-                               r->id,       r->next,           r->begun,       0};
+                               r->id,       r->next,           r->begun,       r->last};
     char *at = bytes;
     memcpy(at, &head, sizeof head);
     memcpy(at + sizeof head, r->history, history);
@@ -64,6 +66,12 @@ int fwn_state_save(fwn_stream *s, uint32_t row, void *bytes, size_t *size)
     const uint64_t hash = fwn_hash(FWN_STATE_VERSION, at, (needed - sizeof hash) / 4);
     memcpy(at + needed - sizeof hash, &hash, sizeof hash);
     return fwn_leave(s, FWN_OK);
+}
+
+/* Whether a row of the model can have this last audio sample. */
+static int is_last(const fwn_model *m, float last)
+{
+    return m->codec.pre_emphasis > 0.0 ? isfinite(last) : last == 0.0f && !signbit(last);
 }
 
 /* Checks everything that indexes memory or identifies the model.  The floats may have any value:
@@ -78,7 +86,7 @@ static int check_state(const fwn_stream *s, const char *at, size_t size, state_h
     memcpy(&hash, at + size - sizeof hash, sizeof hash);
     if (head->magic != state_magic || head->version != FWN_STATE_VERSION ||
         head->model != m->fingerprint || head->next >= m->spec.levels || head->begun > 1 ||
-        head->reserved || (head->step && !head->begun) ||
+        (head->step && !head->begun) || !is_last(m, head->last) ||
         hash != fwn_hash(FWN_STATE_VERSION, at, (size - sizeof hash) / 4))
         return 0;
     for (size_t i = 0; i < before; i++) {
@@ -94,7 +102,7 @@ int fwn_state_check(const fwn_stream *s, const void *bytes, size_t size, fwn_row
     state_header head;
     if (!s || !bytes) return FWN_BAD_ARGUMENT;
     if (!check_state(s, bytes, size, &head)) return FWN_BAD_STATE;
-    if (out) *out = (fwn_row_info){head.seed, head.step, head.id, head.begun};
+    if (out) *out = (fwn_row_info){head.seed, head.step, head.id, head.begun, head.last};
     return FWN_OK;
 }
 
@@ -111,6 +119,7 @@ int fwn_state_load(fwn_stream *s, uint32_t row, const void *bytes, size_t size)
     r->id = head.id;
     r->next = head.next;
     r->begun = head.begun;
+    r->last = head.last;
     r->torn = 0;
     memcpy(r->history, (const char *)bytes + sizeof head, history);
     copy_past(s, row, (char *)bytes + sizeof head + history, 0);

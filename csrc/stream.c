@@ -1,6 +1,8 @@
 /* Streams: memory, creation, and reset of their rows.  run.c runs them. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "mulaw_tables.h"
 #include "stream.h"
 
 /* ---- create ---------------------------------------------------------------------------------- */
@@ -102,6 +104,7 @@ static void reset_row(fwn_stream *s, uint32_t row, uint64_t seed, uint32_t id)
     r->id = id;
     r->step = 0;
     r->begun = 0;
+    r->last = 0.0f;
     r->torn = 0;
     r->next = m->spec.start_code;
     for (uint32_t i = 0; i + 1 < m->spec.first_kernel; i++) r->history[i] = m->spec.levels;
@@ -192,6 +195,17 @@ int fwn_stream_begin(fwn_stream *s, uint32_t row, uint32_t code)
     if (s->row[row].begun) return fwn_leave(s, FWN_STARTED);
     s->row[row].next = code;
     s->row[row].begun = 1;
+    if (s->model->codec.pre_emphasis > 0.0) s->row[row].last = s->model->mulaw->amplitude[code];
+    return fwn_leave(s, FWN_OK);
+}
+
+int fwn_stream_set_last(fwn_stream *s, uint32_t row, float audio)
+{
+    if (!s || row >= s->batch) return FWN_BAD_ARGUMENT;
+    if (!isfinite(audio)) return FWN_BAD_AUDIO;
+    if (fwn_enter(s)) return FWN_BUSY;
+    if (s->row[row].torn) return fwn_leave(s, FWN_FORKED);
+    if (s->model->codec.pre_emphasis > 0.0) s->row[row].last = audio;
     return fwn_leave(s, FWN_OK);
 }
 
@@ -212,6 +226,6 @@ int fwn_stream_info(const fwn_stream *s, uint32_t row, fwn_row_info *out)
 {
     if (!s || !out || row >= s->batch) return FWN_BAD_ARGUMENT;
     const fwn_row *r = &s->row[row];
-    *out = (fwn_row_info){r->seed, r->step, r->id, r->begun};
+    *out = (fwn_row_info){r->seed, r->step, r->id, r->begun, r->last};
     return FWN_OK;
 }

@@ -13,6 +13,7 @@ typedef struct {
     _Atomic uint64_t seed, step; /* steps since reset */
     _Atomic uint32_t id;         /* random stream */
     _Atomic uint32_t begun;      /* a first sample was given, or a step taken */
+    _Atomic float last;          /* with pre-emphasis: the last audio sample; else 0 */
     uint32_t next;               /* the code that is fed next */
     uint32_t torn;               /* the process forked while another thread changed it */
     uint32_t *history;           /* [first_kernel - 1] codes fed before, oldest first; Q: none */

@@ -24,6 +24,7 @@ import numpy as np
 
 from fastwavenet import WaveNetSpec, modelfile
 from fastwavenet.atomic import replace_atomically
+from fastwavenet.ends import MuLawCodec
 from fastwavenet.precision import resolve_precision
 from fastwavenet.spec import PRECISIONS
 
@@ -33,12 +34,15 @@ MAGIC = b"FWNDUMP2"
 def dump(spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str = "float32") -> bytes:
     """Spec and weights, as in a model file, and what to compute in, as the bytes of a dump.
 
-    Raises ValueError for a network that needs conditioning: generate.c has none to give.
+    Raises ValueError for a network that needs conditioning, or has another codec than the usual
+    one: generate.c has neither to give.
     """
     if spec.conditioning is not None:
-        raise ValueError(f"a model with conditioning={spec.conditioning!r} cannot be dumped")
+        raise ValueError(f"a model with conditioning={spec.conditioning.kind!r} cannot be dumped")
+    if spec.codec != MuLawCodec.symmetric(spec.levels):
+        raise ValueError("a model with another codec than the symmetric one cannot be dumped")
     sizes = (spec.sample_rate, spec.levels, spec.residual, spec.dilation_channels, spec.skip)
-    sizes += (spec.head, spec.first_kernel, spec.start_code)
+    sizes += (spec.head, spec.input.taps, spec.start.code)
     sizes += (list(PRECISIONS).index(precision), spec.layers, len(weights))
     numbers = sizes + spec.kernel + spec.dilations
     parts = [MAGIC, struct.pack(f"<{len(numbers)}I", *numbers)]

@@ -37,12 +37,16 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_PRECISIONS
     const char *fwn_precision_name(int precision)
 
+    ctypedef struct fwn_codec:
+        double mu, steps, encode_offset, decode_offset, decode_divisor, pre_emphasis
+
     ctypedef struct fwn_spec:
         uint32_t levels, residual, dilation_channels, skip, head
         uint32_t first_kernel, layers
         const uint32_t *kernels
         const uint32_t *dilations
         uint32_t start_code
+        const fwn_codec *codec
 
     ctypedef struct fwn_tensor:
         const char *name
@@ -71,11 +75,13 @@ cdef extern from "fastwavenet.h" nogil:
     int fwn_stream_set_threads(fwn_stream *stream, uint32_t threads)
     int fwn_stream_reset(fwn_stream *stream, uint32_t row, uint64_t seed, uint32_t id)
     int fwn_stream_begin(fwn_stream *stream, uint32_t row, uint32_t code)
+    int fwn_stream_set_last(fwn_stream *stream, uint32_t row, float audio)
     int fwn_stream_forked(fwn_stream *stream)
 
     ctypedef struct fwn_row_info:
         uint64_t seed, step
         uint32_t id, begun
+        float last
     int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out)
 
     ctypedef struct fwn_io:
@@ -87,6 +93,7 @@ cdef extern from "fastwavenet.h" nogil:
         uint64_t hop
         float temperature
         uint32_t top_k
+        float min_p
         uint16_t *codes
         float *audio
         float *logp
@@ -99,7 +106,7 @@ cdef extern from "fastwavenet.h" nogil:
     int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size)
 
     ctypedef struct fwn_mulaw
-    int fwn_mulaw_create(uint32_t levels, fwn_mulaw **out)
+    int fwn_mulaw_create(uint32_t levels, const fwn_codec *codec, fwn_mulaw **out)
     void fwn_mulaw_destroy(fwn_mulaw *codec)
     int fwn_mulaw_encode_f32(const fwn_mulaw *codec, int isa, const float *x, size_t n,
                              void *codes, size_t *bad)
@@ -109,3 +116,5 @@ cdef extern from "fastwavenet.h" nogil:
                              float *x, size_t *bad)
     int fwn_mulaw_decode_i16(const fwn_mulaw *codec, int isa, const void *codes, size_t n,
                              int16_t *x, size_t *bad)
+    int fwn_pre_emphasis(const fwn_codec *codec, const float *x, size_t n, float before, float *y)
+    int fwn_de_emphasis(const fwn_codec *codec, const float *y, size_t n, float before, float *x)

@@ -70,7 +70,7 @@ def build_info():
 
 
 def isa_names():
-    """All instruction sets this version knows, worst to best."""
+    """All instruction sets of this version, worst to best."""
     return [fwn_isa_name(isa).decode() for isa in range(FWN_ISAS)]
 
 
@@ -86,7 +86,7 @@ cdef int isa_number(str name) except -1:
 
 
 def precision_names():
-    """All number formats this version knows, exact to small."""
+    """All number formats of this version, exact to small."""
     return [fwn_precision_name(precision).decode() for precision in range(FWN_PRECISIONS)]
 
 
@@ -111,11 +111,13 @@ cdef class Network:
         sizes.dilation_channels = self.dilation_channels = spec.dilation_channels
         sizes.skip = spec.skip
         sizes.head = spec.head
-        sizes.first_kernel = spec.first_kernel
+        sizes.first_kernel = spec.input.taps
         sizes.layers = self.layers = spec.layers
         sizes.kernels = &kernels[0]
         sizes.dilations = &dilations[0]
-        sizes.start_code = spec.start_code
+        sizes.start_code = spec.start.code
+        cdef fwn_codec codec = numbers_of(spec.codec)
+        sizes.codec = &codec
         cdef list names = [name.encode() for name in weights]  # keeps the bytes alive
         cdef size_t i, count = len(weights)
         cdef int code
@@ -145,6 +147,18 @@ cdef class Network:
         return fwn_stream_bytes(self.model, rows)
 
 
+cdef fwn_codec numbers_of(codec) except *:
+    """The numbers of an ends.MuLawCodec."""
+    cdef fwn_codec numbers
+    numbers.mu = codec.mu
+    numbers.steps = codec.steps
+    numbers.encode_offset = codec.encode_offset
+    numbers.decode_offset = codec.decode_offset
+    numbers.decode_divisor = codec.decode_divisor
+    numbers.pre_emphasis = codec.pre_emphasis
+    return numbers
+
+
 cdef uint32_t[::1] _words(values):
     return array("I", values)
 
@@ -170,7 +184,8 @@ cdef int expect(str name, const Py_ssize_t *found, tuple shape) except -1:
 
 
 cdef dict described(const fwn_row_info *info):
-    return {"seed": info.seed, "step": info.step, "id": info.id, "begun": bool(info.begun)}
+    return {"seed": info.seed, "step": info.step, "id": info.id, "begun": bool(info.begun),
+            "last": info.last}
 
 
 cdef class Stream:
@@ -239,6 +254,10 @@ cdef class Stream:
     def begin(self, uint32_t row, uint32_t code):
         check(fwn_stream_begin(self.stream, row, code))
 
+    def set_last(self, uint32_t row, float audio):
+        """The amplitude from which pre-emphasis continues, after its code was forced."""
+        check(fwn_stream_set_last(self.stream, row, audio))
+
     def info(self, uint32_t row):
         cdef fwn_row_info info
         check(fwn_stream_info(self.stream, row, &info))
@@ -246,7 +265,7 @@ cdef class Stream:
 
     def run(self, uint32_t n, *, const uint16_t[:, ::1] forced=None,
             const float[:, :, :, ::1] cond=None, uint64_t hop=1, uint64_t cond_step=0,
-            float temperature=1.0, uint32_t top_k=0, uint16_t[:, ::1] codes=None,
+            float temperature=1.0, uint32_t top_k=0, float min_p=0.0, uint16_t[:, ::1] codes=None,
             float[:, ::1] audio=None, float[:, ::1] logp=None, float[:, :, ::1] logits=None):
         """n steps of every row; arrays of shape (rows, n), cond (cond rows, rows, layers, 2D).
 
@@ -262,6 +281,7 @@ cdef class Stream:
         io.cond_step = cond_step
         io.temperature = temperature
         io.top_k = top_k
+        io.min_p = min_p
         if forced is not None:
             expect("forced", forced.shape, (self.rows, n))
             io.forced = &forced[0, 0]
@@ -300,7 +320,7 @@ cdef class Stream:
         return bytes(state)
 
     def check(self, const unsigned char[::1] state not None):
-        """What `info` gives after loading this state of a row; StateError if it is none."""
+        """The `info` of a row after loading this state; StateError if it is none."""
         cdef fwn_row_info info
         if state.shape[0] == 0:
             check(FWN_BAD_STATE)
@@ -314,20 +334,24 @@ cdef class Stream:
 
 
 cdef class MuLaw:
-    """mu-law tables of one number of levels; see fwn_mulaw."""
+    """mu-law tables of one number of levels and one codec; see fwn_mulaw."""
 
     cdef fwn_mulaw *codec
     cdef char code_kind
 
-    def __cinit__(self, uint32_t levels):
+    def __cinit__(self, uint32_t levels, codec=None):
+        """codec: an ends.MuLawCodec, whose pre-emphasis is not applied; None: the symmetric one."""
+        cdef fwn_codec numbers
         self.code_kind = b"B" if levels <= 256 else b"H"
-        check(fwn_mulaw_create(levels, &self.codec))
+        if codec is not None:
+            numbers = numbers_of(codec)
+        check(fwn_mulaw_create(levels, NULL if codec is None else &numbers, &self.codec))
 
     def __dealloc__(self):
         fwn_mulaw_destroy(self.codec)
 
     def encode(self, str isa not None, audio, codes):
-        """float32 or int16 to codes; says whether all was finite."""
+        """float32 or int16 to codes; returns whether all values were finite."""
         cdef _Items x = _Items(audio, PyBUF_SIMPLE), out = _Items(codes, PyBUF_WRITABLE)
         cdef int number = isa_number(isa), code
         expect_items(out, self.code_kind, x.count)
@@ -342,7 +366,7 @@ cdef class MuLaw:
         return code != FWN_BAD_AUDIO and check(code) == 0
 
     def decode(self, str isa not None, codes, audio):
-        """Codes to float32 or int16; says whether all codes were below `levels`."""
+        """Codes to float32 or int16; returns whether all codes were below `levels`."""
         cdef _Items x = _Items(audio, PyBUF_WRITABLE), given = _Items(codes, PyBUF_SIMPLE)
         cdef int number = isa_number(isa), code
         expect_items(given, self.code_kind, x.count)
@@ -355,6 +379,28 @@ cdef class MuLaw:
                 code = fwn_mulaw_decode_f32(self.codec, number, given.view.buf, x.count,
                                             <float *>x.view.buf, NULL)
         return code != FWN_BAD_CODE and check(code) == 0
+
+
+def pre_emphasise(codec, float[:, ::1] x, float[::1] before):
+    """Pre-emphasis of each row of x in place; `before` (rows,) becomes the rows' last amplitudes."""
+    cdef fwn_codec numbers = numbers_of(codec)
+    cdef Py_ssize_t row, n = x.shape[1]
+    cdef float last
+    expect("before", before.shape, (x.shape[0],))
+    for row in range(x.shape[0] if n else 0):
+        last = x[row, n - 1]
+        check(fwn_pre_emphasis(&numbers, &x[row, 0], n, before[row], &x[row, 0]))
+        before[row] = last
+
+
+def de_emphasise(codec, float[:, ::1] y, float[::1] before):
+    """The inverse of `pre_emphasise`, in place too."""
+    cdef fwn_codec numbers = numbers_of(codec)
+    cdef Py_ssize_t row, n = y.shape[1]
+    expect("before", before.shape, (y.shape[0],))
+    for row in range(y.shape[0] if n else 0):
+        check(fwn_de_emphasis(&numbers, &y[row, 0], n, before[row], &y[row, 0]))
+        before[row] = y[row, n - 1]
 
 
 cdef class _Items:

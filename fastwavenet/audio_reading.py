@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -27,8 +28,9 @@ from . import containers
 from .audio_finding import READ_SUFFIXES
 from .audio_source import REPAIR, AudioError, Part, Source, Spliced
 from .checks import whole
-from .mulaw import code_dtype, mu_law_encode
+from .mulaw import code_dtype, mu_law_encode, pre_emphasised
 from .shown import shown
+from .spec import WaveNetSpec
 
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF")  # contents, in libsndfile's words
 MAX_FILE = 2**38  # bytes
@@ -80,21 +82,25 @@ class Codes(NamedTuple):
     remarks: list[str]
 
 
-def read_codes(file: AudioFile, levels: int, sample_rate: int, convert: bool = False) -> Codes:
-    """Reads a file as the codes that `mu_law_encode` gives of `read_audio`.
+def read_codes(file: AudioFile, spec: WaveNetSpec, convert: bool = False) -> Codes:
+    """Reads a file as the codes that `mu_law_encode` gives of `read_audio`, by the spec's codec.
 
     The floats are never in memory as a whole.  Arguments and errors as those of `read_audio`.
     """
-    peak = 0.0
+    peak, before = 0.0, np.zeros(1, np.float32)
+    plain = replace(spec.codec, pre_emphasis=0.0)
 
     def encoded(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         nonlocal peak
         for block in blocks:
             peak = max(peak, float(np.abs(block).max()))
-            yield mu_law_encode(block, levels)
+            if spec.codec.pre_emphasis:
+                block = pre_emphasised(block, spec.codec, before)
+            yield mu_law_encode(block, spec.levels, codec=plain)
 
-    with _opened(file, sample_rate, convert) as reading:
-        codes = _collect(encoded(reading.mono()), np.dtype(code_dtype(levels)), reading.length)
+    with _opened(file, spec.sample_rate, convert) as reading:
+        dtype = np.dtype(code_dtype(spec.levels))
+        codes = _collect(encoded(reading.mono()), dtype, reading.length)
     return Codes(codes, peak, reading.remarks)
 
 

@@ -40,32 +40,47 @@ def integer(name: str, value: object, low: int, high: int) -> int:
     return whole(name, value, low, high, wrong_type=TypeError)
 
 
-def number(
-    name: str,
-    value: object,
-    *,
-    zero: bool,
-    least: float = 0.0,
-    most: float = math.inf,
-    expected: str | None = None,
-    wrong_type: type[Exception] | None = None,
-) -> float:
-    """`value` as a finite float above 0 and from `least` to `most`; with `zero`, 0 too.
-
-    expected    in the message, instead of "a positive number" or "a number from 0"
-    wrong_type  raised for a value that is no number; None: ValueError
-
-    Raises ValueError for another number.
-    """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if wrong_type is not None and not is_number:
-        raise wrong_type(f"{name} must be a number, not {shown(value)}")
-    try:
-        found = float(value) if is_number else math.nan  # type: ignore[arg-type]
-    except OverflowError:  # of a large int
-        found = math.inf
-    allowed = zero if found == 0 else least <= found <= most and 0 < found < math.inf
-    if not allowed:
-        expected = expected or ("a number from 0" if zero else "a positive number")
+def number(name: str, value: object, *, zero: bool) -> float:
+    """`value` as a finite float, above 0 or with `zero` from 0.  Raises ValueError."""
+    found = _real(value)
+    if found is None or not 0 <= found < math.inf or (found == 0 and not zero):
+        expected = "a number from 0" if zero else "a positive number"
         raise ValueError(f"{name} must be {expected}, not {shown(value)}")
     return found
+
+
+def within(
+    name: str,
+    value: object,
+    low: float,
+    high: float,
+    *,
+    zero: bool = False,
+    expected: str | None = None,
+    wrong_type: type[Exception] = ValueError,
+) -> float:
+    """`value` as a float from `low` to `high`, or with `zero` 0; NaN is none.
+
+    expected    in the message, instead of "from low to high"
+    wrong_type  raised for a value that is no number
+
+    Raises ValueError for a number outside the bounds.
+    """
+    found = _real(value)
+    if found is None:
+        raise wrong_type(f"{name} must be a number, not {shown(value)}")
+    if not low <= found <= high and not (zero and found == 0):
+        raise ValueError(
+            f"{name} must be {expected or f'from {low} to {high}'}, not {shown(value)}"
+        )
+    return found
+
+
+def _real(value: object) -> float | None:
+    """A real number as a float, infinite if it is too large for one; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # of an int
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]

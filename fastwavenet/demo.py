@@ -75,7 +75,7 @@ def speed_table(model: Model, path: Path) -> str:
     from .training import load_model
 
     module = load_model(path)
-    prime = torch.full((1, model.spec.receptive_field), model.spec.start_code)
+    prime = torch.full((1, model.spec.receptive_field), model.spec.start.code)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

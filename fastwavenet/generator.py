@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .checks import integer, number
+from .checks import integer, within
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import output_array
@@ -33,7 +33,9 @@ class Generator:
                  single generator with that stream
     batch        None: arrays are (n,); else (batch, n)
     temperature  1: as trained; lower: more predictable; 0: always the most probable code
-    top_k        draw among the k most probable codes only; None: all
+    top_k        draw among the k most probable codes only; `levels`: all
+    min_p        draw codes of at least min_p times the largest probability only; 0: all.  None, of
+                 these three, stands for the model's own, `model.spec.sampling`
     isa          instruction set; None: $FASTWAVENET_ISA or the best.  Results do not depend on it
     threads      2: with a second thread, if a short measurement finds that faster, see the
                  property `threads`.  Results do not depend on it
@@ -54,8 +56,9 @@ class Generator:
         seed: int | None = None,
         stream: int = 0,
         batch: int | None = None,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         top_k: int | None = None,
+        min_p: float | None = None,
         isa: Isa | None = None,
         threads: int = 1,
     ):
@@ -65,8 +68,7 @@ class Generator:
         self.batch = batch
         self.isa = resolve_isa(isa)
         self._wanted_isa = isa
-        self._temperature = _check_temperature(temperature)
-        self._top_k = _check_top_k(top_k, model.spec.levels)
+        self._sampling = model.spec.own_sampling(temperature, top_k, min_p)
         self._first_stream = integer("stream", stream, 0, 2**32 - rows)
         self._threads = integer("threads", threads, 1, 2)
         self._session = Session(model, self.isa, rows, self._threads)
@@ -74,25 +76,37 @@ class Generator:
 
     @property
     def temperature(self) -> float:
-        """May be changed between two calls."""
-        return self._temperature
+        """May be changed between two calls; None sets the model's own, as for the next two."""
+        return self._sampling.temperature
 
     @temperature.setter
-    def temperature(self, value: float) -> None:
-        checked = _check_temperature(value)
-        with self._session.stream:
-            self._temperature = checked
+    def temperature(self, value: float | None) -> None:
+        self._set_sampling(value, self.top_k, self.min_p)
 
     @property
     def top_k(self) -> int | None:
         """May be changed between two calls."""
-        return self._top_k
+        return self._sampling.top_k
 
     @top_k.setter
     def top_k(self, value: int | None) -> None:
-        checked = _check_top_k(value, self.model.spec.levels)
+        self._set_sampling(self.temperature, value, self.min_p)
+
+    @property
+    def min_p(self) -> float:
+        """May be changed between two calls."""
+        return self._sampling.min_p
+
+    @min_p.setter
+    def min_p(self, value: float | None) -> None:
+        self._set_sampling(self.temperature, self.top_k, value)
+
+    def _set_sampling(
+        self, temperature: float | None, top_k: int | None, min_p: float | None
+    ) -> None:
+        checked = self.model.spec.own_sampling(temperature, top_k, min_p)
         with self._session.stream:
-            self._top_k = checked
+            self._sampling = checked
 
     @property
     def threads(self) -> int:
@@ -127,13 +141,15 @@ class Generator:
 
         samples: (n,) for all rows, or (batch, n); codes or audio at the model's sample rate.
         sample_rate: Hz of the audio; another one than the model's is refused.
-        cond: as in `generate`; one step is taken per sample, none for a generator's very first.
+        cond: as in `generate`; one step is taken per sample, none for a generator's very first if
+        that takes the place of the model's start code (`model.spec.start`).
         """
         check_rate(sample_rate, self.model.sample_rate)
         spec, session = self.model.spec, self._session
-        codes = to_codes(samples, spec.levels, self.isa, batch=self.batch)
         with session.stream:
-            begin = codes.shape[1] > 0 and not session.stream.info(0)["begun"]
+            known = to_codes(samples, spec, self.isa, batch=self.batch, before=session.last())
+            codes, last = known
+            begin = codes.shape[1] > 0 and not spec.start.fed and not session.begun()
             steps = codes.shape[1] - begin
             frames = check_frames(spec, cond, hop, steps=steps, rows=session.rows)
             if begin:
@@ -141,6 +157,8 @@ class Generator:
             for start, n in session.chunks(steps):
                 following = codes[:, start + begin : start + begin + n]
                 session.run(start, n, frames, forced=np.ascontiguousarray(following, np.uint16))
+            if last is not None:
+                session.set_last(last)
 
     def generate(
         self,
@@ -156,7 +174,7 @@ class Generator:
         out: an array of that shape and dtype to write them to, of any strides; it is returned.
         When the call ends early, it holds the samples made until then.  It may overlap `cond`.
 
-        cond: for models with conditioning="rows": float32 (frames, layers, 2 D), or
+        cond: for models conditioned on rows: float32 (frames, layers, 2 D), or
         (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
         single frame holds for all steps.
         progress(done, total) is called after each chunk, in samples of one row; an exception that
@@ -175,8 +193,7 @@ class Generator:
                     start,
                     length,
                     frames,
-                    temperature=self._temperature,
-                    top_k=self._top_k or 0,
+                    sampling=self._sampling,
                     audio=made,
                 )
                 if made is not part:
@@ -274,6 +291,7 @@ class Generator:
             "batch": self.batch,
             "temperature": self.temperature,
             "top_k": self.top_k,
+            "min_p": self.min_p,
             "isa": self._wanted_isa,
             "threads": self._threads,
         }
@@ -300,8 +318,9 @@ def generate(
     seed: int | None = None,
     stream: int = 0,
     batch: int | None = None,
-    temperature: float = 1.0,
+    temperature: float | None = None,
     top_k: int | None = None,
+    min_p: float | None = None,
     prime: npt.ArrayLike | None = None,
     sample_rate: int | None = None,
     cond: npt.ArrayLike | None = None,
@@ -327,6 +346,7 @@ def generate(
         batch=batch,
         temperature=temperature,
         top_k=top_k,
+        min_p=min_p,
         isa=isa,
         threads=threads,
     )
@@ -341,21 +361,6 @@ def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:
     if n_samples is not None:
         return integer("n_samples", n_samples, 0, MAX_SAMPLES)
     most = MAX_SAMPLES / model.sample_rate
-    checked = number("seconds", seconds, zero=True, most=most, wrong_type=TypeError)
+    expected = "a number from 0"
+    checked = within("seconds", seconds, 0, most, expected=expected, wrong_type=TypeError)
     return round(checked * model.sample_rate)
-
-
-def _check_temperature(value: float) -> float:
-    return number(
-        "temperature",
-        value,
-        zero=True,
-        least=1e-3,
-        most=1e3,
-        expected="0 (always the most probable) or from 0.001 to 1000",
-        wrong_type=TypeError,
-    )
-
-
-def _check_top_k(value: int | None, levels: int) -> int | None:
-    return None if value is None else integer("top_k", value, 1, levels)

@@ -1,9 +1,9 @@
 """One .safetensors file <-> spec, weights and precision cost.  Everything in it is checked here.
 
 The file holds float32 tensors named by `WaveNetSpec.tensors()` and one metadata entry,
-"fastwavenet": JSON {"version": 2, "spec": {...}, "loss": {...}}.  It is data only: nothing in it
-names a path, a class or code.  The whole file is read into memory before it is looked at, so that
-it cannot change between check and use.
+"fastwavenet": JSON {"version": 3, "spec": {...}, "precision_cost": {...}} (docs/model-file.md).  It
+is data only: nothing in it names a path, a class or code.  The whole file is read into memory
+before it is parsed, so that it cannot change between check and use.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ import numpy as np
 import safetensors.numpy
 
 from .atomic import replace_atomically, without_waiting
+from .older_specs import upgraded_spec
 from .shown import shown
 from .spec import MAX_WEIGHT_BYTES, PRECISIONS, WaveNetSpec
 
-VERSION = 2  # of files with a precision cost; without one it is 1, which older readers know
+VERSION = 3
 MAX_HEADER_BYTES = 2**20
 METADATA_KEY = "fastwavenet"
 CHECKPOINT_KEY = "fastwavenet.training"  # of a run's checkpoint, which is no model
 
 
 class ModelFormatError(ValueError):
-    """A file or a set of weights is not a fastwavenet model; says what was expected and found."""
+    """A file or a set of weights is not a fastwavenet model: the expected and the found."""
 
 
 class Contents(NamedTuple):
-    """What a model file holds.
+    """The contents of a model file.
 
     weights         name -> read-only float32 array, as in `spec.tensors()`
     precision_cost  precision -> nats per sample above float32, as far as recorded
@@ -56,7 +57,7 @@ def save(
     Raises ModelFormatError if they differ, OSError if the file cannot be written.
     """
     checked = check_weights(spec, weights)
-    about = json.dumps({"version": 1, "spec": spec.to_dict()})
+    about = json.dumps({"version": VERSION, "spec": spec.to_dict()})
     data = safetensors.numpy.save(checked, metadata={METADATA_KEY: about})
     replace_atomically(path, data)
 
@@ -64,8 +65,8 @@ def save(
 def load(path: str | os.PathLike[str]) -> Contents:
     """Reads a model file.
 
-    Raises ModelFormatError, which names the file and what was expected and found, for anything
-    that is not a model, and OSError if the file cannot be read.
+    Raises ModelFormatError, which names the file, the expected and the found, for anything that is
+    not a model, and OSError if the file cannot be read.
     """
     with named_after(path):
         return parse(read(path))
@@ -108,8 +109,8 @@ def parse(data: bytes) -> Contents:
 def record_precision_cost(path: str | os.PathLike[str], cost: Mapping[str, float]) -> None:
     """Writes the cost of a model's precisions into its file, in the place of an earlier one.
 
-    cost: precision -> nats per sample above float32, as from `measure_precision`.  Nothing else in
-    the file changes, and it is replaced whole or not at all.
+    cost: precision -> nats per sample above float32, as from `measure_precision`.  The network
+    stays the same; the file is replaced whole or not at all, by one of the newest version.
     Raises ModelFormatError if it is no model or `cost` is not of that form, OSError.
     """
     with named_after(path):
@@ -122,7 +123,10 @@ def record_precision_cost(path: str | os.PathLike[str], cost: Mapping[str, float
 def with_precision_cost(data: bytes, cost: Mapping[str, float]) -> bytes:
     """`record_precision_cost` of a file's bytes, which `parse` has accepted."""
     header = _parse_header(data)
-    about = _parse_about(header) | {"version": VERSION, "loss": check_precision_cost(cost)}
+    about = _parse_about(header)
+    spec = _parse_spec(about).to_dict()
+    about |= {"version": VERSION, "spec": spec, "precision_cost": check_precision_cost(cost)}
+    about.pop("loss", None)  # the name that version 2 gave it
     header["__metadata__"][METADATA_KEY] = json.dumps(about)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the tensors stay aligned
@@ -162,14 +166,19 @@ def _check_names(names: Collection[str], expected: Mapping[str, tuple[int, ...]]
 def check_precision_cost(cost: object) -> dict[str, float]:
     """Costs by name in the order of PRECISIONS, or ModelFormatError."""
     if not isinstance(cost, Mapping):
-        raise ModelFormatError(f"loss must map precisions to numbers, not {type(cost).__name__}")
-    expected = [name for name in PRECISIONS if name != "float32"]  # it is what others lose against
-    for name, loss in cost.items():
+        found = type(cost).__name__
+        raise ModelFormatError(f"precision_cost must map precisions to numbers, not {found}")
+    expected = [name for name in PRECISIONS if name != "float32"]  # the others cost more than it
+    for name, nats in cost.items():
         if name not in expected:
-            raise ModelFormatError(f"loss of {shown(name)}: expected {' or '.join(expected)}")
-        number = isinstance(loss, (int, float)) and not isinstance(loss, bool)
-        if not number or not abs(loss) <= sys.float_info.max:  # of NaN, that is not true either
-            raise ModelFormatError(f"loss of {name} must be a finite number, not {shown(loss)}")
+            raise ModelFormatError(
+                f"precision_cost of {shown(name)}: expected {' or '.join(expected)}"
+            )
+        number = isinstance(nats, (int, float)) and not isinstance(nats, bool)
+        if not number or not abs(nats) <= sys.float_info.max:  # NaN fails the comparison
+            raise ModelFormatError(
+                f"precision_cost of {name} must be a finite number, not {shown(nats)}"
+            )
     return {name: float(cost[name]) for name in expected if name in cost}
 
 
@@ -187,7 +196,7 @@ def _header_end(data: bytes) -> int:
 
 
 def _parse_about(header: dict) -> dict:
-    """Our entry in the header, of a version that is known."""
+    """Our entry in the header, of a supported version."""
     metadata = header.get("__metadata__")
     if isinstance(metadata, dict) and CHECKPOINT_KEY in metadata:
         raise ModelFormatError(
@@ -223,15 +232,19 @@ def _json(text: str | bytes, what: str) -> dict:
 
 
 def _parse_spec(about: dict) -> WaveNetSpec:
+    fields = about.get("spec")
     try:
-        return WaveNetSpec.from_dict(about.get("spec"))
+        return WaveNetSpec.from_dict(upgraded_spec(fields) if about["version"] < 3 else fields)
     except ValueError as error:
         raise ModelFormatError(str(error)) from None
 
 
 def _parse_precision_cost(about: dict) -> dict[str, float]:
-    """Version 1 had none, and its readers pass over what is called so."""
-    return check_precision_cost(about.get("loss", {})) if about["version"] > 1 else {}
+    """Version 2 named it "loss"; version 1 had none, and its readers pass over that name."""
+    if about["version"] == 1:
+        return {}
+    name = "loss" if about["version"] == 2 else "precision_cost"
+    return check_precision_cost(about.get(name, {}))
 
 
 def _parse_tensors(spec: WaveNetSpec, header: dict, tensors: memoryview) -> dict[str, np.ndarray]:

@@ -258,7 +258,7 @@ def _is_zero(source: Source, places: range) -> bool:
 
 
 def _likely_frames(source: Source, at: int, end: int) -> Iterator[int]:
-    """Bytes from `at` to `end` where frames may begin, in order; `begins` tells which do."""
+    """Bytes from `at` to `end` where frames may begin, in order: those where `begins` is true."""
     length = LONGEST  # short at first: frames may be near
     while at < end:
         block = np.frombuffer(source.read(at, length + LONGEST), np.uint8)

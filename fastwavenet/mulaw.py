@@ -1,13 +1,15 @@
 """mu-law coding: amplitudes to codes and back, by the engine.
 
-The curve, its thresholds and the convention ("round": all codes survive decode then encode, -1 and
-1 are codes) are in docs/arithmetic.md; the slow twin is reference/mu_law.py.
+The curve and its thresholds are in docs/arithmetic.md, the conventions that projects differ in are
+the numbers of `ends.MuLawCodec`; the slow twin is reference/mu_law.py.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,17 +17,20 @@ import numpy.typing as npt
 
 from . import _engine
 from .checks import whole
+from .ends import MuLawCodec
 from .instruction_sets import isa as resolve_isa
-from .types import Isa
+from .types import Audio, Isa
 
 
-def _codec(levels: int) -> _engine.MuLaw:
-    return _kept_codec(whole("levels", levels, 2, 65536))
+def _tables(levels: int, codec: MuLawCodec | None) -> _engine.MuLaw:
+    return _kept_tables(whole("levels", levels, 2, 65536), codec)
 
 
 @functools.lru_cache(maxsize=16)
-def _kept_codec(levels: int) -> _engine.MuLaw:
-    return _engine.MuLaw(levels)
+def _kept_tables(levels: int, codec: MuLawCodec | None) -> _engine.MuLaw:
+    if codec is not None:
+        codec.check_levels(levels)
+    return _engine.MuLaw(levels, codec)
 
 
 def code_dtype(levels: int) -> type[np.unsignedinteger]:
@@ -47,24 +52,29 @@ def mu_law_encode(
     levels: int = 256,
     out: npt.NDArray[np.unsignedinteger] | None = None,
     *,
+    codec: MuLawCodec | None = None,
     isa: Isa | None = None,
 ) -> npt.NDArray[np.unsignedinteger]:
     """Amplitudes to codes 0 .. levels - 1; amplitudes outside [-1, 1] are clipped.
 
     audio: float32 or float64 in [-1, 1], or int16; any shape, strides and byte order.
+    codec: the convention; None: `MuLawCodec.symmetric(levels)`.  Its pre-emphasis runs along the
+    last axis, from silence.
     out: array of the same shape for the codes, uint8 up to 256 levels, uint16 above; any strides,
     and it may overlap `audio`.  After an error its content is undefined.
     Raises ValueError naming the index of the first NaN or infinity, TypeError for another dtype.
     """
-    codec, isa = _codec(levels), resolve_isa(isa)
+    tables, isa = _tables(levels, codec), resolve_isa(isa)
     audio = np.asarray(audio)
     fed_as = _FED_AS.get(audio.dtype)
     if fed_as is None:
         raise TypeError(f"audio must be float32, float64 or int16, not {audio.dtype}")
     out = output_array(out, audio.shape, np.dtype(code_dtype(levels)))
+    if codec is not None and codec.pre_emphasis:
+        audio, fed_as = pre_emphasised(audio, codec), np.dtype(np.float32)
     if np.may_share_memory(audio, out):
         audio = audio.copy()
-    if not _coded(functools.partial(codec.encode, isa), audio, fed_as, out):
+    if not _coded(functools.partial(tables.encode, isa), audio, fed_as, out):
         with np.errstate(over="ignore"):
             where = _first(~np.isfinite(audio.astype(np.float32)))
         raise ValueError(f"audio must be finite: {audio[where]} at index {_index(where)}")
@@ -76,29 +86,77 @@ def mu_law_decode(
     levels: int = 256,
     out: npt.NDArray[Any] | None = None,
     *,
+    codec: MuLawCodec | None = None,
     dtype: npt.DTypeLike = np.float32,
     isa: Isa | None = None,
 ) -> npt.NDArray[Any]:
-    """Codes 0 .. levels - 1 to amplitudes from exactly -1 to exactly 1.
+    """Codes 0 .. levels - 1 to amplitudes, from exactly -1 to exactly 1 in the usual convention.
 
     codes: integers, any shape, strides and byte order.
+    codec: as in `mu_law_encode`; pre-emphasis is undone along the last axis, from silence.
     dtype: float32, or int16 for clip(rint(32768 x)).
     out: array of the same shape and of `dtype` for the amplitudes; any strides, and it may overlap
     `codes`.  After an error its content is undefined.
     Raises ValueError naming the index of the first code out of range, TypeError for another dtype.
     """
-    codec, isa = _codec(levels), resolve_isa(isa)
+    tables, isa = _tables(levels, codec), resolve_isa(isa)
     codes, fed_as, dtype = np.asarray(codes), np.dtype(code_dtype(levels)), np.dtype(dtype)
     if dtype not in _DECODED:
         raise TypeError(f"dtype must be float32 or int16, not {dtype}")
     if codes.dtype != fed_as:  # else the engine checks them, on its way
         codes = check_codes(codes, levels).reshape(codes.shape)
     out = output_array(out, codes.shape, dtype)
+    if codec is not None and codec.pre_emphasis:
+        audio = mu_law_decode(codes, levels, codec=replace(codec, pre_emphasis=0.0), isa=isa)
+        out[...] = _as_type(de_emphasised(audio, codec), dtype)
+        return out
     if np.may_share_memory(codes, out):
         codes = codes.copy()
-    if not _coded(functools.partial(codec.decode, isa), codes, fed_as, out):
+    if not _coded(functools.partial(tables.decode, isa), codes, fed_as, out):
         check_codes(codes, levels)
     return out
+
+
+def pre_emphasised(
+    audio: np.ndarray, codec: MuLawCodec, before: Audio | None = None
+) -> npt.NDArray[np.float32]:
+    """y(t) = x(t) - a x(t - 1) along the last axis, float32.
+
+    audio: float32, float64 or int16, any shape.
+    before: float32, a number for each row: x(-1), which becomes the last x; None: silence.
+    """
+    unit = 2.0**-15 if audio.dtype.kind == "i" else 1.0
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinity, which is refused
+        y = np.multiply(audio, unit, dtype=np.float32, order="C")
+    rows = _rows(y)
+    _engine.pre_emphasise(codec, rows, _before(before, rows))
+    return y
+
+
+def de_emphasised(
+    audio: npt.NDArray[np.float32], codec: MuLawCodec, before: Audio | None = None
+) -> npt.NDArray[np.float32]:
+    """x(t) = y(t) + a x(t - 1): the inverse of `pre_emphasised`, with the same `before`."""
+    x = np.array(audio, np.float32, order="C")
+    rows = _rows(x)
+    _engine.de_emphasise(codec, rows, _before(before, rows))
+    return x
+
+
+def _rows(audio: Audio) -> Audio:
+    """A view (rows, n) of a C-contiguous array of any shape."""
+    return audio.reshape(math.prod(audio.shape[:-1]), audio.shape[-1] if audio.ndim else 1)
+
+
+def _before(before: Audio | None, rows: np.ndarray) -> Audio:
+    return np.zeros(len(rows), np.float32) if before is None else before
+
+
+def _as_type(audio: Audio, dtype: np.dtype) -> np.ndarray:
+    """float32 in units of full scale as `dtype`: itself, or int16."""
+    if dtype == np.float32:
+        return audio
+    return np.rint(audio * np.float32(2**15)).clip(-(2**15), 2**15 - 1).astype(np.int16)
 
 
 def check_codes(codes: npt.ArrayLike, levels: int) -> np.ndarray:

@@ -7,40 +7,67 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .checks import whole
-from .mulaw import check_codes, mu_law_encode
+from .ends import MuLawCodec
+from .mulaw import check_codes, mu_law_encode, pre_emphasised
 from .shown import shown
-from .types import Isa
+from .spec import WaveNetSpec
+from .types import Audio, Isa
+
+
+class Known(NamedTuple):
+    """Known samples of all rows.
+
+    codes  (rows, n), of any integer type
+    last   (rows,): the last amplitude of audio with pre-emphasis; None for other samples
+    """
+
+    codes: np.ndarray
+    last: Audio | None
 
 
 def to_codes(
     samples: npt.ArrayLike,
-    levels: int,
+    spec: WaveNetSpec,
     isa: Isa,
     *,
     batch: int | None = None,
+    before: Audio | None = None,
     name: str = "samples",
-) -> np.ndarray:
-    """Codes (rows, n) of any integer type; rows is `batch`, or 1.
+) -> Known:
+    """Samples as users give them, for `batch` rows, or one.
 
     samples: (batch, n), or one voice for all rows: (n,), (1, n) or (n, 1).
+    before: (rows,), the amplitudes that pre-emphasis continues from; None: silence.
     Raises TypeError for an array that is neither audio nor codes, ValueError for one of another
     shape, codes out of range or audio that is not finite.
     """
-    codes = _coded(_array(samples, name), levels, isa)
     rows = 1 if batch is None else batch
-    if codes.ndim == 2 and len(codes) != rows and 1 in codes.shape:
-        codes = codes.reshape(-1)
-    if codes.ndim != 1 and codes.shape[:-1] != (rows,):
+    array, codec, last = _array(samples, name), spec.codec, None
+    if codec.pre_emphasis and np.issubdtype(array.dtype, np.floating):
+        last = np.zeros(rows, np.float32) if before is None else before.copy()
+        array = pre_emphasised(_for_rows(array, rows, batch, name), codec, last)
+        codec = replace(codec, pre_emphasis=0.0)
+    codes = _coded(array, spec.levels, codec, isa)
+    return Known(_for_rows(codes, rows, batch, name), last)
+
+
+def _for_rows(array: np.ndarray, rows: int, batch: int | None, name: str) -> np.ndarray:
+    """A view of shape (rows, n)."""
+    if array.ndim == 2 and len(array) != rows and 1 in array.shape:
+        array = array.reshape(-1)
+    if array.ndim != 1 and array.shape[:-1] != (rows,):
         expected = "(n,)" if batch is None else f"(n,) or ({rows}, n)"
         raise ValueError(
-            f"{name} must have shape {expected}, not {codes.shape}: a row for each voice"
+            f"{name} must have shape {expected}, not {array.shape}: a row for each voice"
         )
-    return np.broadcast_to(codes, (rows, codes.shape[-1]))
+    return np.broadcast_to(array, (rows, array.shape[-1]))
 
 
 def check_rate(sample_rate: int | None, expected: int) -> None:
@@ -86,10 +113,10 @@ def _array(samples: npt.ArrayLike, name: str) -> np.ndarray:
     return array
 
 
-def _coded(array: np.ndarray, levels: int, isa: Isa) -> np.ndarray:
+def _coded(array: np.ndarray, levels: int, codec: MuLawCodec, isa: Isa) -> np.ndarray:
     """Codes of the array's shape."""
     if np.issubdtype(array.dtype, np.floating):
-        return mu_law_encode(array, levels, isa=isa)
+        return mu_law_encode(array, levels, codec=codec, isa=isa)
     try:
         return check_codes(array, levels).reshape(array.shape)
     except ValueError as error:

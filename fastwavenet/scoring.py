@@ -16,6 +16,7 @@ from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .samples import check_rate, to_codes
 from .session import LOOK_SECONDS, Frames, Progress, Session, check_frames
+from .spec import WaveNetSpec
 from .types import Isa
 
 MAX_THREADS = 1024
@@ -37,16 +38,31 @@ def score(
 
     samples: (n,), codes or audio.  sample_rate: Hz of the audio; another one than the model's is
     refused.  Row t is -ln p(sample t + 1 | samples up to t); uniform guessing has ln(levels).
-    cond: as in `Generator.generate`, n - 1 steps.  progress: likewise.
+    A model whose start code is fed as a sample of its own (`model.spec.start`) predicts the first
+    one too: then there are n rows, and row t is that of sample t.
+    cond: as in `Generator.generate`, a step for each row.  progress: likewise.
     threads: number of parts of the recording that are scored at the same time, at most.  The
     result does not depend on it.
     """
     check_rate(sample_rate, check_model(model).sample_rate)
     isa = resolve_isa(isa)
-    codes = to_codes(samples, model.spec.levels, isa)  # (1, n)
+    codes = with_start(model.spec, to_codes(samples, model.spec, isa).codes)  # (1, n)
     steps = max(codes.shape[1] - 1, 0)
     frames = check_frames(model.spec, cond, hop, steps=steps)
     threads = integer("threads", threads, 1, MAX_THREADS)
+    return _nats(model, isa, codes, frames, threads, progress)
+
+
+def _nats(
+    model: Model,
+    isa: Isa,
+    codes: np.ndarray,
+    frames: Frames,
+    threads: int,
+    progress: Progress | None,
+) -> npt.NDArray[np.float32]:
+    """`score` of codes (1, n), with the start code if that is fed."""
+    steps = max(codes.shape[1] - 1, 0)
     recording = _Recording(model, isa, codes, frames, np.empty((1, steps), np.float32))
     ends = part_ends(steps, threads, model.spec.receptive_field)
     tally = _Tally(steps, progress)
@@ -68,13 +84,21 @@ def outputs(
 ) -> npt.NDArray[np.float32]:
     """The network's logits, float32 (n, levels); row t predicts sample t + 1.
 
-    samples, sample_rate: as in `score`.  cond: as in `Generator.generate`, n steps.
+    A model whose start code is fed has n + 1 rows, and row t predicts sample t.
+    samples, sample_rate: as in `score`.  cond: as in `Generator.generate`, a step for each row.
     """
     check_rate(sample_rate, check_model(model).sample_rate)
     isa = resolve_isa(isa)
-    codes = to_codes(samples, model.spec.levels, isa)
+    codes = with_start(model.spec, to_codes(samples, model.spec, isa).codes)
     frames = check_frames(model.spec, cond, hop, steps=codes.shape[1])
     return teacher_forced(model, isa, codes, frames)[0]
+
+
+def with_start(spec: WaveNetSpec, codes: np.ndarray) -> np.ndarray:
+    """Codes (rows, n), after the start code if that is a sample of its own."""
+    if not spec.start.fed:
+        return codes
+    return np.pad(codes, ((0, 0), (1, 0)), constant_values=spec.start.code)
 
 
 def teacher_forced(
@@ -110,16 +134,14 @@ def total_nats(
 
     codes: (n,); other arguments as in `score`.
     """
-    steps, total = len(codes) - 1, 0.0
+    isa = resolve_isa(isa)
+    codes = with_start(model.spec, codes[None])
+    steps, total = codes.shape[1] - 1, 0.0
     for start in range(0, steps, STRETCH):
         begin = max(0, start + 1 - model.spec.receptive_field)  # the first step that matters
-        nats = score(
-            model,
-            codes[begin : start + STRETCH + 1],
-            isa=isa,
-            threads=threads,
-            progress=progress and _of_all(progress, begin, start, steps),
-        )
+        stretch = codes[:, begin : start + STRETCH + 1]
+        report = progress and _of_all(progress, begin, start, steps)
+        nats = _nats(model, isa, stretch, Frames(), threads, report)
         total += float(nats[start - begin :].sum(dtype=np.float64))
     return total
 

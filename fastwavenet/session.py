@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from . import _engine
 from .checks import integer
+from .ends import Sampling
 from .model import Model, open_stream
 from .samples import refuse_masked
 from .spec import WaveNetSpec
@@ -29,6 +30,8 @@ MAX_CHUNK = 2**14  # steps
 MAX_SAMPLES = 2**40
 
 Progress = Callable[[int, int], object]  # steps done, steps in all
+
+_FORCED = Sampling()  # of calls that draw no code
 
 
 # ---- frames ------------------------------------------------------------------------------------
@@ -57,7 +60,8 @@ def check_frames(
     hop = integer("hop", hop, 1, MAX_SAMPLES)
     if (cond is None) != (spec.conditioning is None):
         needs = "needs cond" if cond is None else "takes no cond"
-        raise ValueError(f"a model with conditioning={spec.conditioning!r} {needs}")
+        found = spec.conditioning and spec.conditioning.kind
+        raise ValueError(f"a model with conditioning={found!r} {needs}")
     if cond is None:
         return Frames(None, hop)
     refuse_masked(cond, "cond")
@@ -171,6 +175,19 @@ class Session:
         for row, code in enumerate(codes):
             self.stream.begin(row, int(code))
 
+    def begun(self) -> bool:
+        """Whether the rows have a first sample."""
+        return self.stream.info(0)["begun"]
+
+    def last(self) -> Audio:
+        """(rows,): the amplitudes from which pre-emphasis continues."""
+        return np.array([self.stream.info(row)["last"] for row in range(self.rows)], np.float32)
+
+    def set_last(self, last: Audio) -> None:
+        """Sets them after the codes of audio were forced.  last: (rows,)"""
+        for row, amplitude in enumerate(last):
+            self.stream.set_last(row, amplitude)
+
     def chunks(self, n: int) -> Iterator[tuple[int, int]]:
         """(start, length) of the chunks of a call of n steps, of LOOK_SECONDS each, about."""
         start = 0
@@ -185,13 +202,13 @@ class Session:
         n: int,
         frames: Frames,
         *,
-        temperature: float = 1.0,
-        top_k: int = 0,
+        sampling: Sampling = _FORCED,
         **arrays: np.ndarray | None,
     ) -> None:
         """Runs n steps of every row, the first of which is step `start` of its call.
 
-        top_k: 0 for all codes.  arrays: (rows, n) to read and write, as in `_engine.Stream.run`.
+        sampling: of codes that are not forced.
+        arrays: (rows, n) to read and write, as in `_engine.Stream.run`.
         Raises CancelledError if `cancel` or `close` was called during this use.
         """
         if self.stream is _CLOSED or (self.cancelled and self.cancelled == self.stream.use()):
@@ -202,8 +219,9 @@ class Session:
             cond=frames.rows,
             hop=frames.hop,
             cond_step=start,
-            temperature=temperature,
-            top_k=top_k,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k or 0,
+            min_p=sampling.min_p,
             **arrays,
         )
         self.pace(n, time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""The network's sizes: what every other part of fastwavenet is told about a WaveNet.
+"""The network's sizes and ends, from which every other part of fastwavenet is made.
 
 `WaveNetSpec.tensors()` is the one list of weights.  Export fills it, the loader checks a file
 against it, the C engine is given it, tests draw random weights from it, benchmarks count it.
@@ -12,6 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from .checks import whole
+from .ends import (
+    ENDS,
+    CodeInput,
+    MuLawCodec,
+    RawRows,
+    Sampling,
+    SoftmaxOutput,
+    Start,
+    check_end,
+    check_fields,
+    end_from_dict,
+)
 from .shown import shown
 
 Given = TypeVar("Given")
@@ -26,7 +38,7 @@ if TYPE_CHECKING:
         def __set__(self, spec: object, value: Given) -> None: ...
 
 
-# Upper bounds of everything a file may ask for, so that no size can overflow or exhaust memory.
+# Upper bounds of all sizes in a file, so that none can overflow or exhaust memory.
 MAX_LEVELS = 65536
 MAX_CHANNELS = 4096
 MAX_LAYERS = 512
@@ -36,7 +48,7 @@ MAX_WEIGHT_BYTES = 2**31  # as packed by the engine
 MAX_VOICE_BYTES = 2**30  # of the memory that one generated voice takes
 MAX_SAMPLE_RATE = 768_000
 
-# What the engine allocates by: csrc/model.c computes the same bounds.
+# Sizes by which the engine allocates: csrc/model.c computes the same bounds.
 CHANNELS = 16  # channels are padded to multiples of it
 LINE = 64  # bytes that int8's rows are padded to
 BLOCK = 64  # samples that go through the layers together
@@ -45,22 +57,8 @@ AHEAD = 16  # samples for which past taps are computed at once, at most
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
-# What the engine can compute in, exact to small: name -> bytes of a product's weight.
+# Number formats of the engine, exact to small: name -> bytes of a product's weight.
 PRECISIONS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
-
-
-@dataclass(frozen=True)
-class MuLawCodec:
-    """How amplitudes become codes: code = floor((c + 1) / 2 * mu + encode_offset), and back.
-
-    Projects differ in these four numbers by one code on half of all inputs, so a model carries
-    its own.  This version computes the convention that all 256 codes survive ("round").
-    """
-
-    mu: int
-    encode_offset: float
-    decode_offset: float
-    decode_divisor: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +72,11 @@ class WaveNetSpec:
     skip, head          S, H: channels of the skip sum and of the hidden layer after it
     dilations           one number per layer, in samples
     kernel              taps of the dilated convolutions: one number, or one per layer (a tuple)
-    first_kernel        taps of the first convolution, on the codes themselves
     bias                whether the convolutions have biases
+    input, conditioning, output, codec, start, sampling
+                        the network's ends, see `fastwavenet.ends`
 
-    The remaining fields are what a file says about its network's edges.  Each has one value that
-    this version can compute; another one is refused by name.
-
-    Raises ValueError naming the field, the value found and what was expected.
+    Raises ValueError naming the field, the value found and the expected ones.
     """
 
     sample_rate: int
@@ -91,25 +87,33 @@ class WaveNetSpec:
     head: int
     dilations: tuple[int, ...]
     kernel: _Completed[tuple[int, ...] | int, tuple[int, ...]] = 2  # type: ignore[assignment]
-    first_kernel: int = 2
     bias: bool = True
-    input: str = "codes"
-    output: str = "softmax"
-    # None: "round", with mu = levels - 1
+    input: CodeInput = CodeInput()
+    conditioning: RawRows | None = None
+    output: SoftmaxOutput = SoftmaxOutput()
+    # None: MuLawCodec.symmetric(levels), and Start(levels // 2)
     codec: _Completed[MuLawCodec | None, MuLawCodec] = None  # type: ignore[assignment]
-    # None: levels // 2, silence
-    start_code: _Completed[int | None, int] = None  # type: ignore[assignment]
-    start_state: str = "zeros"
-    conditioning: str | None = None  # "rows": a row of L x 2D numbers per `hop` samples is added
+    start: _Completed[Start | None, Start] = None  # type: ignore[assignment]
+    sampling: Sampling = Sampling()
 
     def __post_init__(self) -> None:
+        self._check_sizes()
+        self._check_layers()
+        self._check_ends()
+        self._check_memory()
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # the class is frozen for everyone else
+
+    def _check_sizes(self) -> None:
         self._set("sample_rate", whole("sample_rate", self.sample_rate, 1, MAX_SAMPLE_RATE))
         self._set("levels", whole("levels", self.levels, 2, MAX_LEVELS))
         for name in ("residual", "dilation_channels", "skip", "head"):
             self._set(name, whole(name, getattr(self, name), 1, MAX_CHANNELS))
-        self._set("first_kernel", whole("first_kernel", self.first_kernel, 1, MAX_KERNEL))
         if not isinstance(self.bias, bool):
             raise ValueError(f"bias must be true or false, not {shown(self.bias)}")
+
+    def _check_layers(self) -> None:
         self._set("dilations", _tuple("dilations", self.dilations, 1, MAX_DILATION))
         kernel = self.kernel
         if not isinstance(kernel, (tuple, list)):
@@ -120,7 +124,18 @@ class WaveNetSpec:
                 f"kernel must be one number or one per layer: "
                 f"{len(self.kernel)} kernels for {len(self.dilations)} dilations"
             )
-        self._check_edges()
+
+    def _check_ends(self) -> None:
+        if self.codec is None:
+            self._set("codec", MuLawCodec.symmetric(self.levels))
+        if self.start is None:
+            self._set("start", Start(self.levels // 2))
+        for name in ENDS:
+            check_end(name, getattr(self, name))
+            if getattr(self, name) is not None:
+                getattr(self, name).check(self)
+
+    def _check_memory(self) -> None:
         if self.voice_bytes > MAX_VOICE_BYTES:
             raise ValueError(
                 f"a voice would take {self.voice_bytes} bytes, more than {MAX_VOICE_BYTES}: "
@@ -132,30 +147,21 @@ class WaveNetSpec:
                 f"fewer or smaller layers are needed"
             )
 
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # the class is frozen for everyone else
+    def own_sampling(
+        self, temperature: float | None, top_k: int | None, min_p: float | None
+    ) -> Sampling:
+        """Sampling by these numbers; None stands for that of the spec.
 
-    def _check_edges(self) -> None:
-        mu = self.levels - 1
-        codec_round = MuLawCodec(mu=mu, encode_offset=0.5, decode_offset=0.0, decode_divisor=mu)
-        if self.codec is None:
-            self._set("codec", codec_round)
-        if self.start_code is None:
-            self._set("start_code", self.levels // 2)
-        self._set("start_code", whole("start_code", self.start_code, 0, self.levels - 1))
-        for name, known in (
-            ("input", ("codes",)),
-            ("output", ("softmax",)),
-            ("codec", (codec_round,)),
-            ("start_state", ("zeros",)),
-            ("conditioning", (None, "rows")),
-        ):
-            value = getattr(self, name)
-            if not any(isinstance(value, type(k)) and value == k for k in known):
-                expected = " or ".join(repr(k) for k in known)
-                raise ValueError(
-                    f"{name} {shown(value)} is not supported by this version, only {expected}"
-                )
+        Raises TypeError for no numbers, ValueError out of bounds.
+        """
+        own = self.sampling
+        chosen = Sampling(
+            temperature=own.temperature if temperature is None else temperature,
+            top_k=own.top_k if top_k is None else top_k,
+            min_p=own.min_p if min_p is None else min_p,
+        )
+        chosen.check(self)
+        return chosen
 
     # ---- derived numbers -------------------------------------------------------------------
 
@@ -166,7 +172,7 @@ class WaveNetSpec:
     @property
     def receptive_field(self) -> int:
         """Samples that can influence one output, the newest included."""
-        return 1 + (self.first_kernel - 1) + sum(self._past)
+        return 1 + (self.input.taps - 1) + sum(self._past)
 
     @property
     def past_bytes(self) -> int:
@@ -180,7 +186,7 @@ class WaveNetSpec:
         That is float32.  A model file's tensors never take more either.
         """
         r, d, s, h, q = self._padded
-        numbers = self.first_kernel * (self.levels + 1) * r + r
+        numbers = self.input.taps * (self.levels + 1) * r + r
         numbers += 2 * d * (sum(self.kernel) * r + self.layers)
         numbers += (self.layers - 1) * r * (d + 1)
         numbers += self.layers * s * (d + 1) + h * (s + 1) + q * (h + 1)
@@ -236,56 +242,48 @@ class WaveNetSpec:
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every tensor, in order; the layout is PyTorch's (out, in, tap)."""
-        r, d, s, h, q = self.residual, self.dilation_channels, self.skip, self.head, self.levels
-        shapes: dict[str, tuple[int, ...]] = {"first.weight": (self.first_kernel, q, r)}
-        shapes["first.bias"] = (r,)
-        for layer, kernel in enumerate(self.kernel):
-            prefix = f"layers.{layer}"
-            shapes[f"{prefix}.dilated.weight"] = (2 * d, r, kernel)  # tanh half first
-            shapes[f"{prefix}.dilated.bias"] = (2 * d,)
-            if layer + 1 < self.layers:  # nothing reads the residual stream after the last layer
-                shapes[f"{prefix}.residual.weight"] = (r, d, 1)
-                shapes[f"{prefix}.residual.bias"] = (r,)
-            shapes[f"{prefix}.skip.weight"] = (s, d, 1)
-            shapes[f"{prefix}.skip.bias"] = (s,)
-        shapes["head.hidden.weight"] = (h, s, 1)
-        shapes["head.hidden.bias"] = (h,)
-        shapes["head.output.weight"] = (q, h, 1)
-        shapes["head.output.bias"] = (q,)
+        shapes = self.input.tensors(self)
+        for layer in range(self.layers):
+            shapes |= self._layer_tensors(layer)
+        if self.conditioning is not None:
+            shapes |= self.conditioning.tensors(self)
+        shapes |= self.output.tensors(self)
         return {n: shape for n, shape in shapes.items() if self.bias or n.endswith(".weight")}
+
+    def _layer_tensors(self, layer: int) -> dict[str, tuple[int, ...]]:
+        r, d, s = self.residual, self.dilation_channels, self.skip
+        prefix = f"layers.{layer}"
+        shapes: dict[str, tuple[int, ...]] = {
+            f"{prefix}.dilated.weight": (2 * d, r, self.kernel[layer]),  # tanh half first
+            f"{prefix}.dilated.bias": (2 * d,),
+        }
+        if layer + 1 < self.layers:  # nothing reads the residual stream after the last layer
+            shapes[f"{prefix}.residual.weight"] = (r, d, 1)
+            shapes[f"{prefix}.residual.bias"] = (r,)
+        return shapes | {f"{prefix}.skip.weight": (s, d, 1), f"{prefix}.skip.bias": (s,)}
 
     # ---- to and from the model file --------------------------------------------------------
 
     def to_dict(self) -> dict:
-        """Plain numbers, strings and lists, for JSON."""
-        fields = dataclasses.asdict(self)
-        fields["dilations"] = list(self.dilations)
-        fields["kernel"] = list(self.kernel)
-        return fields
+        """Plain numbers, strings, lists and objects, for JSON."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["dilations"] = list(self.dilations)
+        values["kernel"] = list(self.kernel)
+        for name in ENDS:
+            values[name] = None if values[name] is None else values[name].to_dict()
+        return values
 
     @classmethod
     def from_dict(cls, fields: object) -> WaveNetSpec:
         """The inverse of `to_dict`.  Raises ValueError naming an unknown, missing or bad field."""
         if not isinstance(fields, dict):
             raise ValueError(f"a spec must be a JSON object, not {type(fields).__name__}")
-        _known_fields(cls, fields, "spec")
-        values = dict(fields)
-        if isinstance(values.get("codec"), dict):
-            _known_fields(MuLawCodec, values["codec"], "codec")
-            values["codec"] = MuLawCodec(**values["codec"])
-        return cls(**values)
-
-
-def _known_fields(cls: type, given: dict, what: str) -> None:
-    fields = dataclasses.fields(cls)
-    known = {f.name for f in fields}
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        raise ValueError(f"unknown {what} field {shown(unknown[0])}")
-    required = {f.name for f in fields if f.default is dataclasses.MISSING}
-    missing = sorted(required - set(given))
-    if missing:
-        raise ValueError(f"{what} field {missing[0]!r} is missing")
+        check_fields(cls, fields, "spec")
+        try:
+            ends = {name: end_from_dict(name, fields[name]) for name in ENDS if name in fields}
+            return cls(**fields | ends)
+        except TypeError as error:  # of a number in `sampling`, which is an argument elsewhere
+            raise ValueError(str(error)) from None
 
 
 def _tuple(name: str, values: object, low: int, high: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from networks import random_codes, random_cond
 from slow_twin import SlowTwin
 
 import fastwavenet as fw
+from fastwavenet.ends import CodeInput, MuLawCodec, RawRows, Sampling, Start
 from fastwavenet.spec import WaveNetSpec
 
 STEPS = 80  # of all rows together in one call, at most: the twin takes them one by one
@@ -24,11 +25,29 @@ SEEDS = st.sampled_from([*range(8), 2**32 - 1, 2**32, 2**64 - 1])
 STREAMS = st.sampled_from([0, 1, 2, 2**32 - 22])
 SMALL = st.integers(0, 9)  # seeds of random arrays
 ISAS = st.sampled_from(fw.available_isas())
-TEMPERATURES = st.sampled_from([1.0, 0, 0.001, 0.7, 3, 1000])
+TEMPERATURES = st.sampled_from([1.0, None, 0, 0.001, 0.7, 3, 1000])
 BATCHES = st.sampled_from([None, None, 1, 2, None, 3, 2, 4, 17, 22])
 TOP_K = st.sampled_from([None, 1, 2, 3, 7, 16, 17, None, 100, 300])
+MIN_P = st.sampled_from([None, 0, 1e-3, 0.1, 0.5, 1])
+FED = st.sampled_from([False, False, True])
+SAMPLINGS = st.sampled_from([Sampling(), Sampling(), Sampling(0.7, 2, 0.02), Sampling(0)])
 THREADS = st.sampled_from([1] * 29 + [2])  # two are measured first, which takes a while
 PARTS = st.sampled_from([1, 2, 3])  # of a recording that are scored at the same time
+
+
+@st.composite
+def codecs(draw, levels: int) -> MuLawCodec:
+    usual = MuLawCodec.symmetric(levels)
+    if draw(st.booleans()):
+        return usual
+    return dataclasses.replace(
+        usual,
+        mu=draw(st.sampled_from([levels, 1, 255, 65536])),
+        steps=draw(st.sampled_from([levels - 1, levels, levels / 2, 1])),
+        encode_offset=draw(st.sampled_from([0.5, 0, 1, -0.25])),
+        decode_offset=draw(st.sampled_from([0, 0.125])),
+        pre_emphasis=draw(st.sampled_from([0, 0.85, 0.999])),
+    )
 
 
 @st.composite
@@ -47,10 +66,12 @@ def specs(draw) -> WaveNetSpec:
         head=draw(CHANNELS),
         dilations=draw(st.lists(DILATIONS, min_size=layers, max_size=layers)),
         kernel=draw(st.lists(kernels, min_size=layers, max_size=layers)),
-        first_kernel=draw(st.sampled_from([1, 2, 3, 5, 32])),
+        input=CodeInput(draw(st.sampled_from([1, 2, 3, 5, 32]))),
         bias=draw(st.booleans()),
-        start_code=draw(st.sampled_from([None, 0, levels - 1])),
-        conditioning=draw(st.sampled_from([None, "rows"])),
+        start=Start(draw(st.sampled_from([levels // 2, 0, levels - 1])), draw(FED)),
+        conditioning=draw(st.sampled_from([None, RawRows()])),
+        codec=draw(codecs(levels)),
+        sampling=draw(SAMPLINGS),
     )
 
 
@@ -120,8 +141,9 @@ class Arguments:
     seed: int
     stream: int
     batch: int | None
-    temperature: float
+    temperature: float | None
     top_k: int | None
+    min_p: float | None
     isa: str
     threads: int
 
@@ -131,7 +153,8 @@ class Arguments:
 
     def twin(self, model: fw.Model) -> SlowTwin:
         twin = SlowTwin(model, self.batch or 1, self.seed, self.stream)
-        twin.set_sampling(self.temperature, self.within(model.spec.levels)["top_k"])
+        within = self.within(model.spec.levels)
+        twin.set_sampling(self.temperature, within["top_k"], self.min_p)
         return twin
 
 
@@ -142,6 +165,7 @@ ARGUMENTS = st.builds(
     BATCHES,
     TEMPERATURES,
     TOP_K,
+    MIN_P,
     ISAS,
     THREADS,
 )
@@ -194,6 +218,8 @@ REFUSED = {
     "too low a temperature": lambda gen, cond: setattr(gen, "temperature", 1e-4),
     "no top_k": lambda gen, cond: setattr(gen, "top_k", 0),
     "too large a top_k": lambda gen, cond: setattr(gen, "top_k", gen.model.spec.levels + 1),
+    "too large a min_p": lambda gen, cond: setattr(gen, "min_p", 1.5),
+    "no number as min_p": lambda gen, cond: setattr(gen, "min_p", "0.1"),
     "no chunk": lambda gen, cond: gen.stream(0),
     "a negative stream": lambda gen, cond: gen.stream(1, -1),
     "no state": lambda gen, cond: gen.set_state(b""),

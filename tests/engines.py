@@ -13,6 +13,7 @@ import pytest
 from networks import random_cond, random_weights, small_spec
 
 import fastwavenet as fw
+from fastwavenet.ends import Sampling
 from fastwavenet.session import check_frames
 from fastwavenet.spec import WaveNetSpec
 
@@ -71,8 +72,7 @@ def run(gen: fw.Generator, n: int, *, forced=None, cond=None, hop: int = 1) -> S
         0,
         n,
         check_frames(spec, cond, hop, steps=n, rows=session.rows),
-        temperature=gen.temperature,
-        top_k=gen.top_k or 0,
+        sampling=Sampling(gen.temperature, gen.top_k, gen.min_p),
         forced=forced,
         **steps._asdict(),
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastwavenet.ends import CodeInput, RawRows
 from fastwavenet.spec import WaveNetSpec
 
 
@@ -28,8 +29,8 @@ NETWORKS = {
     "kernel_2": small_spec(),
     "kernel_3": small_spec(kernel=3),
     "kernels_mixed": small_spec(kernel=(2, 3, 4, 2), dilations=(1, 2, 4, 1)),
-    "first_kernel_1": small_spec(first_kernel=1),
-    "first_kernel_3": small_spec(first_kernel=3, kernel=3),
+    "first_kernel_1": small_spec(input=CodeInput(1)),
+    "first_kernel_3": small_spec(input=CodeInput(3), kernel=3),
     "width_1": small_spec(**widths(1)),
     "width_3": small_spec(**widths(3)),
     "width_17": small_spec(**widths(17)),
@@ -41,8 +42,8 @@ NETWORKS = {
     "levels_2": small_spec(levels=2),
     "levels_300": small_spec(levels=300),
     "dilations_around_16": small_spec(dilations=(15, 16, 17, 40), kernel=(2, 3, 2, 2)),
-    "conditioned": small_spec(conditioning="rows"),
-    "conditioned_kernel_3_no_bias": small_spec(conditioning="rows", kernel=3, bias=False),
+    "conditioned": small_spec(conditioning=RawRows()),
+    "conditioned_kernel_3_no_bias": small_spec(conditioning=RawRows(), kernel=3, bias=False),
 }
 
 every_network = pytest.mark.parametrize("spec", NETWORKS.values(), ids=NETWORKS)

@@ -33,12 +33,15 @@ class SlowTwin:
     def copy(self) -> "SlowTwin":
         twin = SlowTwin(self.model, len(self.voices), self.seed, self.stream)
         twin.set_state(self.get_state())
-        twin.set_sampling(self.voices[0].temperature, self.voices[0].top_k)
+        voice = self.voices[0]
+        twin.set_sampling(voice.temperature, voice.top_k, voice.min_p)
         return twin
 
-    def set_sampling(self, temperature: float, top_k: int | None) -> None:
+    def set_sampling(
+        self, temperature: float | None, top_k: int | None, min_p: float | None
+    ) -> None:
         for voice in self.voices:
-            voice.temperature, voice.top_k = temperature, top_k
+            voice.temperature, voice.top_k, voice.min_p = temperature, top_k, min_p
 
     def reset(self, seed: int) -> None:
         self.begun = False
@@ -63,8 +66,9 @@ class SlowTwin:
         return position
 
     def steps_of(self, samples: int) -> int:
-        """Steps that priming so many samples takes: the very first sample takes none."""
-        return samples - (samples > 0 and not self.begun)
+        """Steps that priming so many samples takes: one that is the first input takes none."""
+        fed = self.model.spec.start.fed
+        return samples - (samples > 0 and not self.begun and not fed)
 
     def generate(self, n: int, cond: np.ndarray | None = None) -> np.ndarray:
         """float32 (rows, n); cond (n, rows, layers, 2D)"""
@@ -104,13 +108,15 @@ def every_step(cond: np.ndarray | None, hop: int, steps: int, rows: int) -> np.n
 def listen(
     model: fw.Model, samples: np.ndarray, cond: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float32 logits (n, levels), and log-probabilities (n - 1,) of all samples but the first.
+    """float32 logits (n, levels), and log-probabilities (n - 1,) of all inputs but the first.
 
-    samples (n,), codes or audio; cond (n or n - 1, 1, layers, 2D)
+    samples codes or audio; cond (n or n - 1, 1, layers, 2D).  n: the samples, and the start code if
+    that is fed as one.
     """
-    codes, n = to_codes(samples, model.spec.levels), len(samples)
-    voice = fw.Generator(model, seed=0, isa=isa_for(model))
-    voice.prime(codes[:1], cond=frame(cond, 0, 0))
+    codes = to_codes(samples, model.spec)
+    n, voice = len(codes), fw.Generator(model, seed=0, isa=isa_for(model))
+    if not model.spec.start.fed:
+        voice.prime(codes[:1], cond=frame(cond, 0, 0))
     taken = [
         run(voice, 1, forced=codes[(t + 1) % n : (t + 1) % n + 1], cond=frame(cond, t, 0))
         for t in range(n)
@@ -120,9 +126,13 @@ def listen(
     return logits.reshape(n, model.spec.levels), logp
 
 
-def to_codes(samples: np.ndarray, levels: int) -> np.ndarray:
+def to_codes(samples: np.ndarray, spec: WaveNetSpec) -> np.ndarray:
+    """The inputs of a network without a past."""
     is_audio = np.issubdtype(samples.dtype, np.floating)
-    return fw.mu_law_encode(samples, levels, isa="scalar") if is_audio else samples
+    codes = samples
+    if is_audio:
+        codes = fw.mu_law_encode(samples, spec.levels, codec=spec.codec, isa="scalar")
+    return np.append([spec.start.code], codes) if spec.start.fed else codes
 
 
 def check_against_numpy(
@@ -141,7 +151,8 @@ def check_against_numpy(
         return
     if precision == "bfloat16":
         weights = bfloat16_weights(weights)
-        rounded = fw.outputs(fw.Model(spec, weights), codes, cond=frames, isa="scalar")
+        samples = codes[spec.start.fed :]
+        rounded = fw.outputs(fw.Model(spec, weights), samples, cond=frames, isa="scalar")
         assert found.tobytes() == rounded.tobytes()
     expected = reference.teacher_forced(spec, weights, codes, frames)
     assert np.abs(found - expected).max() <= PROMISED * max(1, np.abs(expected).max())

@@ -233,12 +233,14 @@ class Calls(RuleBasedStateMachine):
         pair.slow.reset(seed)
         pair.check()
 
-    @rule(pair=pairs, temperature=draw.TEMPERATURES, top_k=draw.TOP_K)
-    def set_sampling(self, pair, temperature, top_k):
-        top_k = top_k and min(top_k, self.spec.levels)
-        pair.fast.temperature, pair.fast.top_k = temperature, top_k
-        assert (pair.fast.temperature, pair.fast.top_k) == (temperature, top_k)
-        pair.slow.set_sampling(temperature, top_k)
+    @rule(pair=pairs, temperature=draw.TEMPERATURES, top_k=draw.TOP_K, min_p=draw.MIN_P)
+    def set_sampling(self, pair, temperature, top_k, min_p):
+        top_k, own, fast = top_k and min(top_k, self.spec.levels), self.spec.sampling, pair.fast
+        fast.temperature, fast.top_k, fast.min_p = temperature, top_k, min_p
+        assert fast.temperature == (own.temperature if temperature is None else temperature)
+        assert fast.top_k == (own.top_k if top_k is None else top_k)
+        assert fast.min_p == (own.min_p if min_p is None else min_p)
+        pair.slow.set_sampling(temperature, top_k, min_p)
 
     @rule(target=states, pair=pairs)
     def get_state(self, pair):
@@ -260,8 +262,9 @@ class Calls(RuleBasedStateMachine):
         with pytest.raises((ValueError, TypeError)):
             draw.REFUSED[name](pair.fast, cond)
         assert (pair.fast.get_state(), pair.fast.threads) == (before, threads)
-        voice = pair.slow.voices[0]
-        assert (pair.fast.temperature, pair.fast.top_k) == (voice.temperature, voice.top_k)
+        fast, voice = pair.fast, pair.slow.voices[0]
+        found = (fast.temperature, fast.top_k, fast.min_p)
+        assert found == (voice.temperature, voice.top_k, voice.min_p)
 
     @rule(
         n=draw.LENGTHS,
@@ -274,7 +277,7 @@ class Calls(RuleBasedStateMachine):
     def score(self, n, samples, given, cut, isa, parts):
         self.cut = cut
         known = samples.array(self.spec, n, 1, None)
-        steps = max(n - 1, 0)
+        steps = max(n - 1 + self.spec.start.fed, 0)
         cond = given.frames(self.spec, steps, 1)
         found = fw.score(self.model, known, cond=cond, hop=given.hop, isa=isa, threads=parts)
         per_step = every_step(cond, given.hop, steps, 1)
@@ -290,13 +293,14 @@ class Calls(RuleBasedStateMachine):
     def outputs(self, n, samples, given, cut, isa):
         self.cut = cut
         known = samples.array(self.spec, n, 1, None)
+        n += self.spec.start.fed
         cond = given.frames(self.spec, n, 1)
         found = fw.outputs(self.model, known, cond=cond, hop=given.hop, isa=isa)
         per_step = every_step(cond, given.hop, n, 1)
         same(found, listen(self.model, known, per_step)[0])
         n = min(n, 6)
         if n:
-            codes = to_codes(known, self.spec.levels)[:n]
+            codes = to_codes(known, self.spec)[:n]
             per_step = None if per_step is None else per_step[:n]
             check_against_numpy(self.spec, self.weights, self.precision, codes, per_step, found[:n])
 
@@ -359,6 +363,7 @@ TRIED = {
     "__reduce__": Calls.copy,
     "temperature": Calls.set_sampling,
     "top_k": Calls.set_sampling,
+    "min_p": Calls.set_sampling,
     "threads": Calls.use_threads,
     "position": Pair.check,
     "seed": Pair.check,

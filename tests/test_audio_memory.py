@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from recordings import RATE, tone
 import fastwavenet as fw
 from fastwavenet import audio_reading, scoring
 from fastwavenet.audio import read_audio, read_codes
+from fastwavenet.ends import MuLawCodec
 
 BLOCK = 1000  # frames of mono, of the tests that shorten blocks
 
@@ -70,13 +72,19 @@ def test_a_coder_gives_the_bits_of_the_whole_in_blocks(short_blocks, container, 
     np.testing.assert_array_equal(found, expected.mean(axis=1))
 
 
+def emphatic(levels: int) -> MuLawCodec:
+    return replace(MuLawCodec.symmetric(levels), pre_emphasis=0.85)
+
+
 @pytest.mark.parametrize("levels", [2, 256, 257, 65536])
 @pytest.mark.parametrize("rate", [RATE, 22050])
-def test_codes_are_those_of_the_audio(short_blocks, levels, rate):
+@pytest.mark.parametrize("codec", [None, emphatic], ids=["symmetric", "pre-emphasis"])
+def test_codes_are_those_of_the_audio(short_blocks, levels, rate, codec):
     data = encoded(2.5 * sound(9999, 2), rate, "WAV", "FLOAT")
     audio, _ = read_audio(io.BytesIO(data), RATE, convert=True)
-    codes, peak, remarks = read_codes(io.BytesIO(data), levels, RATE, convert=True)
-    np.testing.assert_array_equal(codes, fw.mu_law_encode(audio, levels))
+    spec = small_spec(levels=levels, sample_rate=RATE, codec=codec and codec(levels))
+    codes, peak, remarks = read_codes(io.BytesIO(data), spec, convert=True)
+    np.testing.assert_array_equal(codes, fw.mu_law_encode(audio, levels, codec=spec.codec))
     assert codes.dtype == (np.uint8 if levels <= 256 else np.uint16)
     assert (peak, remarks) == (np.abs(audio).max(), [])
 
@@ -124,7 +132,7 @@ if how == "train":
     corpus = data.load_corpus(path, model.spec, convert=True)
     size = sum(clip.codes.nbytes for clip in corpus.train + corpus.validation)
 else:
-    codes = audio_reading.read_codes(path, model.spec.levels, model.sample_rate, True).codes
+    codes = audio_reading.read_codes(path, model.spec, True).codes
     size = codes.nbytes
     if how == "score":
         scoring.total_nats(model, codes)

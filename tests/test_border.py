@@ -6,8 +6,9 @@ from engines import model_of
 from networks import small_spec
 
 from fastwavenet import _engine
+from fastwavenet.ends import RawRows
 
-SPEC = small_spec(conditioning="rows")  # 16 levels, 3 layers, 3 dilation channels
+SPEC = small_spec(conditioning=RawRows())  # 16 levels, 3 layers, 3 dilation channels
 ROWS, STEPS = 2, 5
 ARRAYS = {  # name: shape and dtype that `run` expects
     "forced": ((ROWS, STEPS), np.uint16),
@@ -63,4 +64,4 @@ def test_what_is_written_must_be_writable_and_what_is_read_need_not_be(stream, n
 
 def test_no_steps_is_no_call(stream):
     stream.run(0, audio=np.zeros((ROWS, 0), np.float32))
-    assert stream.info(0) == {"seed": 0, "step": 0, "id": 0, "begun": False}
+    assert stream.info(0) == {"seed": 0, "step": 0, "id": 0, "begun": False, "last": 0}

@@ -356,3 +356,12 @@ def test_a_number_of_thousands_of_digits_is_shortened(voice, tmp_path, refused):
     for option in ("--seed", "--batch", "--top-k", "--threads", "--stream"):
         said = refused("generate", voice, "-o", tmp_path / "x.wav", option, "9" * 4000)
         assert len(said) < 300
+
+
+def test_min_p_on_the_command_line(run, voice, tmp_path):
+    paths = [tmp_path / f"{name}.wav" for name in ("plain", "zero", "half")]
+    for path, extra in zip(paths, ((), ("--min-p", 0), ("--min-p", 0.5)), strict=True):
+        command = ("generate", voice, "-o", path, "--samples", 500, "--seed", 1, *extra)
+        assert run(*command)[0] == 0
+    plain, zero, half = (path.read_bytes() for path in paths)
+    assert plain == zero != half

@@ -13,6 +13,7 @@ import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.audio_finding import READ_SUFFIXES
 from fastwavenet.cli.info import _runs
+from fastwavenet.ends import RawRows
 
 
 def nats_of(voice, path):
@@ -122,7 +123,7 @@ def test_info_counts_what_a_model_costs(run, voice):
 
 
 def test_info_describes_a_model_to_people(run, tmp_path):
-    spec = small_spec(dilations=(1, 2, 4, 1, 2, 4), kernel=2, conditioning="rows")
+    spec = small_spec(dilations=(1, 2, 4, 1, 2, 4), kernel=2, conditioning=RawRows())
     voice = tmp_path / "voice.safetensors"
     modelfile.save(voice, spec, random_weights(spec, seed=1))
     lines = dict(line.split("  ", 1) for line in run("info", voice)[1].splitlines())

@@ -14,6 +14,7 @@ from engines import cond_of, generator, model_of, run
 from networks import every_network, small_spec
 
 import fastwavenet as fw
+from fastwavenet.ends import RawRows
 
 SPEC = small_spec(levels=32)
 
@@ -165,7 +166,7 @@ def test_a_generator_describes_model_seed_and_position():
 
 
 def test_conditioned_blocks_need_their_frames():
-    spec = small_spec(conditioning="rows")
+    spec = small_spec(conditioning=RawRows())
     with pytest.raises(ValueError, match="needs cond"):
         next(generator(spec))
     assert generator(spec).generate(5, cond=cond_of(spec, 5)).shape == (5,)

@@ -171,7 +171,7 @@ def test_greedy_codes_are_those_of_naive_recomputation(spec, isa):
     n = spec.receptive_field + 10
     gen = fw.Generator(model_of(spec), seed=1, temperature=0, isa=isa)
     drawn = run(gen, n, cond=cond_of(spec, n)).codes[0]
-    logits = naive_logits(spec, (spec.start_code, *drawn[:-1].tolist()))
+    logits = naive_logits(spec, (spec.start.code, *drawn[:-1].tolist()))
     runner_up, best = np.sort(logits, axis=1)[:, -2:].T
     clear = best - runner_up > 2 * PROMISED * np.maximum(1, np.abs(logits).max(axis=1))
     assert clear.mean() > 0.7

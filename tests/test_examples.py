@@ -18,6 +18,7 @@ from networks import NETWORKS, small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile
+from fastwavenet.ends import MuLawCodec
 
 EXAMPLES = ROOT / "examples"
 SPEC = small_spec(levels=256, sample_rate=16000)
@@ -225,6 +226,15 @@ def test_a_model_that_needs_conditioning_is_not_dumped(tmp_path):
     done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
     assert done.returncode == 1
     assert "conditioning='rows'" in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "voice.dump").exists()
+
+
+def test_a_model_of_another_codec_is_not_dumped(tmp_path):
+    spec = small_spec(codec=MuLawCodec(mu=16, steps=16, decode_divisor=16))
+    modelfile.save(tmp_path / "voice.safetensors", spec, weights_of(spec))
+    done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
+    assert done.returncode == 1
+    assert "another codec than the symmetric one" in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "voice.dump").exists()
 
 

@@ -9,6 +9,7 @@ from networks import random_codes, small_spec, widths
 
 import fastwavenet as fw
 from fastwavenet import reference
+from fastwavenet.ends import CodeInput
 from fastwavenet.reference.int8 import EXACT, EXACT_GATED, Int8Steps
 
 LOUDEST = np.float32(32767 / 32768)  # 32767 of its units, the most there are
@@ -69,7 +70,7 @@ def signs(*shape: int) -> np.ndarray:
 @functools.cache
 def wide_residual(k: int):
     """Inputs of +-32767 into a layer whose weights are +-127, and what its twin makes of them."""
-    spec = small_spec(residual=k, dilation_channels=8, dilations=(1,), first_kernel=1, levels=6)
+    spec = small_spec(residual=k, dilation_channels=8, dilations=(1,), input=CodeInput(1), levels=6)
     weights = dict(weights_of(spec))
     weights["first.weight"] = signs(6, k)[None] * LOUDEST
     weights["first.bias"] = np.zeros(k, np.float32)

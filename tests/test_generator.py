@@ -168,10 +168,10 @@ def test_a_low_temperature_draws_the_most_probable_codes():
 
 def test_the_first_primed_sample_replaces_the_start_code():
     silence, primed = generator(), generator()
-    primed.prime([SPEC.start_code])
+    primed.prime([SPEC.start.code])
     assert np.array_equal(primed.generate(50), silence.generate(50))
     other = generator()
-    other.prime([SPEC.start_code - 1])
+    other.prime([SPEC.start.code - 1])
     assert not np.array_equal(run(other, 1).logits, run(generator(), 1).logits)
 
 
@@ -179,7 +179,7 @@ def test_generating_after_priming_continues_what_was_primed():
     gen = generator()
     whole = gen.generate(100)
     continued = generator()
-    continued.prime(np.append(SPEC.start_code, fw.mu_law_encode(whole[:60], SPEC.levels)))
+    continued.prime(np.append(SPEC.start.code, fw.mu_law_encode(whole[:60], SPEC.levels)))
     assert np.array_equal(continued.generate(40), whole[60:])
 
 

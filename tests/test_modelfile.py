@@ -232,8 +232,8 @@ def test_a_header_that_is_not_a_json_object_is_refused(text):
 
 
 def test_a_newer_version_is_refused_by_name():
-    with pytest.raises(ModelFormatError, match=r"version 3; .* reads up to 2: upgrade"):
-        parse(with_metadata(version=3, spec="unknown yet"))
+    with pytest.raises(ModelFormatError, match=r"version 4; .* reads up to 3: upgrade"):
+        parse(with_metadata(version=4, spec="unknown yet"))
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None, []])
@@ -258,8 +258,8 @@ def test_a_file_that_cannot_be_read_is_an_os_error(tmp_path):
 # ---- precision cost --------------------------------------------------------------------------
 
 
-def test_a_saved_model_has_no_precision_cost_and_is_of_version_1():
-    assert unpack(DATA)[0]["__metadata__"]["fastwavenet"]["version"] == 1
+def test_a_saved_model_has_no_precision_cost():
+    assert unpack(DATA)[0]["__metadata__"]["fastwavenet"]["version"] == 3
     assert parse(DATA).precision_cost == {}
 
 
@@ -270,7 +270,6 @@ def test_recorded_costs_are_read_back_exactly(tmp_path):
         record_precision_cost(path, cost)
         assert load(path).precision_cost == cost
         assert_same_model(load(path), SPEC, WEIGHTS)
-        assert unpack(path.read_bytes())[0]["__metadata__"]["fastwavenet"]["version"] == 2
 
 
 def test_recording_changes_nothing_else_in_the_file():
@@ -279,7 +278,7 @@ def test_recording_changes_nothing_else_in_the_file():
     data = with_precision_cost(pack(header, tensors), COST)
     assert header_end(data) % 8 == 0
     assert data[header_end(data) :] == tensors
-    expected = {"version": 2, "spec": SPEC.to_dict(), "loss": COST}
+    expected = {"version": 3, "spec": SPEC.to_dict(), "precision_cost": COST}
     header["__metadata__"]["fastwavenet"] = json.loads(json.dumps(expected))
     assert unpack(data) == (header, tensors)
 
@@ -292,23 +291,56 @@ def test_recording_again_replaces_the_costs_and_is_the_same_file_again():
     )
 
 
-def test_version_1_had_no_precision_cost_and_what_it_calls_so_is_passed_over():
-    assert parse(with_metadata(loss="none")).precision_cost == {}
+OLD_SPEC = {
+    "sample_rate": 8000, "levels": 4, "residual": 2, "dilation_channels": 2, "skip": 2, "head": 2,
+    "dilations": [1, 2], "kernel": [2, 2], "first_kernel": 2, "bias": True,
+    "input": "codes", "output": "softmax",
+    "codec": {"mu": 3, "encode_offset": 0.5, "decode_offset": 0.0, "decode_divisor": 3},
+    "start_code": 2, "start_state": "zeros", "conditioning": None,
+}  # fmt: skip
 
 
-def test_version_2_may_have_no_precision_cost():
-    assert parse(with_metadata(version=2)).precision_cost == {}
+def of_version(version: int, **changes) -> bytes:
+    """The model as fastwavenet wrote it in an older format."""
+    header, tensors = unpack(DATA)
+    about = {"version": version, "spec": OLD_SPEC}
+    header["__metadata__"]["fastwavenet"] = about | changes
+    return pack(header, tensors)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_files_of_older_versions_are_read_for_ever(version):
+    assert_same_model(parse(of_version(version)), SPEC, WEIGHTS)
+    for name, bad in (("input", "scalar"), ("wavelets", 1), ("sampling", {})):
+        with pytest.raises(ModelFormatError, match=name):
+            parse(of_version(version, spec=OLD_SPEC | {name: bad}))
+
+
+def test_version_1_had_no_precision_cost_and_its_readers_pass_over_the_name():
+    assert parse(of_version(1, loss="none", precision_cost="none")).precision_cost == {}
+
+
+def test_version_2_named_the_precision_cost_loss():
+    assert parse(of_version(2)).precision_cost == {}
+    assert parse(of_version(2, loss=COST, precision_cost="none")).precision_cost == COST
+    assert parse(with_metadata(precision_cost=COST, loss="none")).precision_cost == COST
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_recording_in_an_older_file_makes_it_the_newest(version):
+    data = with_precision_cost(of_version(version, loss={"int8": 1.0}), COST)
+    assert unpack(data) == unpack(DATA_WITH_COST)
 
 
 NOT_FINITE = [float("nan"), float("inf"), -float("inf"), 10**400]
 BAD_COSTS = [
-    (None, "loss must map precisions to numbers, not NoneType"),
-    ([], "loss must map precisions to numbers, not list"),
-    ({"float32": 0.0}, "loss of 'float32': expected bfloat16 or int8"),
-    ({"int8": 0.1, "int4": 0.1}, "loss of 'int4': expected bfloat16 or int8"),
-    ({"x\n\x1b" * 500: 0.1}, r"loss of 'x\\n"),
+    (None, "precision_cost must map precisions to numbers, not NoneType"),
+    ([], "precision_cost must map precisions to numbers, not list"),
+    ({"float32": 0.0}, "precision_cost of 'float32': expected bfloat16 or int8"),
+    ({"int8": 0.1, "int4": 0.1}, "precision_cost of 'int4': expected bfloat16 or int8"),
+    ({"x\n\x1b" * 500: 0.1}, r"precision_cost of 'x\\n"),
     *(
-        ({"int8": value}, "loss of int8 must be a finite number, not ")
+        ({"int8": value}, "precision_cost of int8 must be a finite number, not ")
         for value in (*NOT_FINITE, None, True, "0.1", [0.1])
     ),
 ]
@@ -317,7 +349,7 @@ BAD_COSTS = [
 @pytest.mark.parametrize(("cost", "message"), BAD_COSTS)
 def test_bad_costs_are_refused_by_name_and_not_recorded(cost, message, tmp_path):
     with pytest.raises(ModelFormatError, match=f"^{message}") as caught:
-        parse(with_metadata(DATA_WITH_COST, loss=cost))
+        parse(with_metadata(DATA_WITH_COST, precision_cost=cost))
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
     path = tmp_path / "m.safetensors"
     path.write_bytes(DATA)
@@ -380,7 +412,9 @@ def nodes(tree: object) -> list[tuple[dict | list, str | int]]:
 @st.composite
 def edited(draw) -> bytes:
     """Some values of the header and of the JSON inside it replaced, removed, repeated or added."""
-    header, tensors = unpack(draw(st.sampled_from([DATA, DATA_WITH_COST])))
+    header, tensors = unpack(
+        draw(st.sampled_from([DATA, DATA_WITH_COST, of_version(2, loss=COST)]))
+    )
     for _ in range(draw(st.integers(1, 3))):
         places = nodes(header)
         container, key = places[draw(st.integers(0, len(places) - 1))]

@@ -14,7 +14,7 @@ from networks import small_spec, widths
 from fastwavenet import modelfile
 from fastwavenet.modelfile import ModelFormatError, load, parse
 
-ABOUT = '{"version": 1, "spec": %s}'
+ABOUT = '{"version": 3, "spec": %s}'
 
 
 def test_a_pipe_is_refused_at_once_though_nobody_writes_it(tmp_path):

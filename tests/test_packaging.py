@@ -276,7 +276,7 @@ spec = fw.WaveNetSpec(
     sample_rate=8000, residual=4, dilation_channels=4, skip=4, head=4, dilations=(1, 2), kernel=3
 )
 reveal_type(spec.kernel)
-reveal_type(spec.start_code)
+reveal_type(spec.start.code)
 reveal_type(fw.load("m").info())
 fw.WaveNetSpec(sample_rate=8000, dilations=(1,), residual=4, dilation_channels=4, skip=4, head="4")
 """

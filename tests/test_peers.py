@@ -91,8 +91,8 @@ def test_naive_and_queued_generation_draw_the_same_codes(name, temperature):
 
 def test_greedy_generation_takes_the_most_probable_code_after_what_came_before():
     net, weights = float64_net(NETWORKS["kernel_2"], seed=9)
-    for known in ([net.spec.start_code], [3], random_codes(net.spec, 12, seed=22).tolist()):
-        prime = None if known == [net.spec.start_code] else torch.tensor([known])
+    for known in ([net.spec.start.code], [3], random_codes(net.spec, 12, seed=22).tolist()):
+        prime = None if known == [net.spec.start.code] else torch.tensor([known])
         (codes,) = generate_queued(net, 30, prime=prime, temperature=0).tolist()
         logits = reference.teacher_forced(net.spec, weights, known + codes[:-1])
         assert codes == logits.argmax(axis=1)[len(known) - 1 :].tolist()
@@ -125,7 +125,7 @@ TUNED = [
 FIT = {
     name: spec
     for name, spec in NETWORKS.items()
-    if len(set(spec.kernel)) == 1 and spec.first_kernel == 2 and spec.bias
+    if len(set(spec.kernel)) == 1 and spec.input.taps == 2 and spec.bias
 }
 
 every_peer = pytest.mark.parametrize("peer", [Naive, CleanQueue, *TUNED])
@@ -232,7 +232,7 @@ def test_peers_draw_from_the_softmax_of_what_they_drew_before(peer, batch):
 
 
 def check_draws(spec, weights, codes) -> None:
-    logits = reference.teacher_forced(spec, weights, [spec.start_code, *codes[:-1]])
+    logits = reference.teacher_forced(spec, weights, [spec.start.code, *codes[:-1]])
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     surplus = (codes[:, None] == np.arange(spec.levels)).sum(axis=0) - p.sum(axis=0)
     assert np.all(np.abs(surplus) < 5 * np.sqrt((p * (1 - p)).sum(axis=0)))

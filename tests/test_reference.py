@@ -5,6 +5,7 @@ import pytest
 from networks import small_spec, widths
 
 from fastwavenet import reference
+from fastwavenet.ends import CodeInput
 from fastwavenet.reference import draw, mu_law_decode, mu_law_encode, philox4x32, uniform
 
 # Codes of the int16 values in order, and the amplitudes of the codes: the convention of ibab's
@@ -52,7 +53,12 @@ def test_silence_is_the_middle_code_and_loud_audio_is_clipped():
 def convolution(x: list[int], taps: list[int], dilation: int) -> np.ndarray:
     """A causal convolution by the reference: the gate of one channel is undone afterwards."""
     spec = small_spec(
-        **widths(1), levels=21, first_kernel=1, dilations=(dilation,), kernel=len(taps), bias=False
+        **widths(1),
+        levels=21,
+        input=CodeInput(1),
+        dilations=(dilation,),
+        kernel=len(taps),
+        bias=False,
     )
     weights = {name: np.ones(shape) for name, shape in spec.tensors().items()}
     weights["first.weight"] = np.arange(21).reshape(1, 21, 1) / 1000
@@ -76,7 +82,7 @@ def test_tap_0_is_the_oldest_sample_and_before_the_first_is_nothing(x, taps, dil
 
 
 def test_the_first_convolution_adds_nothing_for_samples_before_the_first():
-    spec = small_spec(**widths(1), levels=8, first_kernel=3, dilations=(1,), bias=False)
+    spec = small_spec(**widths(1), levels=8, input=CodeInput(3), dilations=(1,), bias=False)
     weights = {name: np.ones(shape) for name, shape in spec.tensors().items()}
     weights["first.weight"] = np.array([[100], [10], [1]])[:, :, None] * np.arange(8.0)[:, None]
     net = reference.WaveNetSteps(spec, weights)

@@ -23,6 +23,8 @@ from engines import (
 from networks import NETWORKS, every_network, random_codes, random_cond, small_spec
 
 import fastwavenet as fw
+from fastwavenet import mulaw
+from fastwavenet.ends import CodeInput
 from fastwavenet.session import Session
 
 # FWN_BLOCK_ROWS rows (time x stream) go through the network at once, and past taps are computed
@@ -418,7 +420,7 @@ def test_the_hosts_float_mode_is_given_back_after_an_error(isa, precision):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_denormals_are_kept_whatever_the_host_does_with_them(isa, precision):
     """The first layer yields denormals, the second makes them large again (nothing to int8)."""
-    spec = small_spec(dilations=(1,), first_kernel=1, bias=False)
+    spec = small_spec(dilations=(1,), input=CodeInput(1), bias=False)
     weights = dict(weights_of(spec))
     weights["first.weight"] = weights["first.weight"] * np.float32(3e-39)
     weights["layers.0.dilated.weight"] = weights["layers.0.dilated.weight"] * np.float32(1e38)
@@ -458,8 +460,8 @@ def test_mu_law_is_the_same_in_any_float_mode(levels, mode, isa):
 @pytest.fixture
 def new_tables():
     """Forgets the tables that are kept, now and after the test."""
-    yield fw.mulaw._kept_codec.cache_clear
-    fw.mulaw._kept_codec.cache_clear()
+    yield mulaw._kept_tables.cache_clear
+    mulaw._kept_tables.cache_clear()
 
 
 @every_float_mode
@@ -471,6 +473,6 @@ def test_mu_law_tables_made_in_any_float_mode_are_the_same(levels, mode, new_tab
     codes = fw.mu_law_encode(samples, levels)
     new_tables()
     with host_float_mode(mode):
-        fw.mulaw._kept_codec(levels)
+        mulaw._kept_tables(levels, None)
     assert np.array_equal(fw.mu_law_decode(np.arange(levels), levels), amplitudes)
     assert np.array_equal(fw.mu_law_encode(samples, levels), codes)

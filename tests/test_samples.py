@@ -8,6 +8,7 @@ from engines import generator, model_of, weights_of
 from networks import random_codes, random_cond, small_spec
 
 import fastwavenet as fw
+from fastwavenet.ends import RawRows
 
 SPEC = small_spec(levels=32)
 AUDIO = np.sin(np.arange(50, dtype=np.float32))
@@ -78,7 +79,7 @@ def test_mu_law_takes_and_gives_unaligned_arrays(levels, dtype):
 
 
 def test_cond_and_weights_may_be_unaligned():
-    spec = small_spec(conditioning="rows")
+    spec = small_spec(conditioning=RawRows())
     cond = random_cond(spec, 20, 1)
     weights = {name: unaligned(array) for name, array in weights_of(spec).items()}
     found = fw.generate(fw.Model(spec, weights), n_samples=20, seed=5, cond=unaligned(cond))
@@ -155,7 +156,7 @@ def test_samples_are_written_to_any_array_of_the_right_shape(batch, n):
 
 @pytest.mark.parametrize("frames", [1, 60])
 def test_samples_may_be_written_over_the_frames_that_condition_them(frames):
-    spec = small_spec(conditioning="rows")
+    spec = small_spec(conditioning=RawRows())
     cond = random_cond(spec, frames, 1)
     expected = generator(spec).generate(15, cond=cond, hop=4)
     whole = np.ascontiguousarray(cond).reshape(-1)
@@ -197,7 +198,7 @@ def test_an_array_keeps_the_samples_made_before_a_call_was_ended():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int64])
 def test_small_numpy_integers_count_like_any(dtype):
-    spec = small_spec(conditioning="rows")
+    spec = small_spec(conditioning=RawRows())
     cond, model = random_cond(spec, 40, 1), model_of(spec)
     found = fw.generate(model, n_samples=800, seed=5, cond=cond, hop=dtype(20))
     assert np.array_equal(found, fw.generate(model, n_samples=800, seed=5, cond=cond, hop=20))
@@ -216,7 +217,7 @@ def test_int16_is_refused_in_either_byte_order(order):
 
 
 def test_masked_and_complex_arrays_are_refused():
-    spec = small_spec(conditioning="rows")
+    spec = small_spec(conditioning=RawRows())
     masked = np.ma.masked_array(AUDIO, AUDIO > 0.5)
     for call in (lambda: nats(masked), lambda: generator().prime(masked)):
         with pytest.raises(TypeError, match="without a mask"):
@@ -230,7 +231,7 @@ def test_masked_and_complex_arrays_are_refused():
 
 
 def test_the_hosts_errors_of_numpy_do_not_matter():
-    spec = small_spec(conditioning="rows")
+    spec = small_spec(conditioning=RawRows())
     cond = np.full((1, spec.layers, 2 * spec.dilation_channels), 1e-42)
     with np.errstate(all="raise"):
         assert generator(spec).generate(5, cond=cond).shape == (5,)

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 from networks import every_network, random_codes, random_weights, small_spec, widths
 
 from fastwavenet import _engine
+from fastwavenet.ends import (
+    ENDS,
+    CodeInput,
+    MuLawCodec,
+    RawRows,
+    Sampling,
+    SoftmaxOutput,
+    Start,
+)
+from fastwavenet.older_specs import upgraded_spec
 from fastwavenet.reference import teacher_forced
-from fastwavenet.spec import PRECISIONS, MuLawCodec, WaveNetSpec
+from fastwavenet.spec import PRECISIONS, WaveNetSpec
 
 SMALLEST = {
     "sample_rate": 8000,
@@ -42,9 +52,13 @@ def test_a_spec_is_frozen_and_hashable():
 
 def test_defaults_are_written_out():
     spec = WaveNetSpec(**SMALLEST)
-    assert (spec.levels, spec.kernel, spec.first_kernel, spec.bias) == (256, (2, 2), 2, True)
-    assert spec.start_code == 128
-    assert spec.codec == MuLawCodec(mu=255, encode_offset=0.5, decode_offset=0, decode_divisor=255)
+    assert (spec.levels, spec.kernel, spec.input.taps, spec.bias) == (256, (2, 2), 2, True)
+    assert spec.codec == MuLawCodec(
+        mu=255, steps=255, encode_offset=0.5, decode_offset=0, decode_divisor=255, pre_emphasis=0
+    )
+    assert spec.start == Start(128, fed=False)
+    assert spec.sampling == Sampling(temperature=1, top_k=None, min_p=0)
+    assert (spec.input, spec.conditioning, spec.output) == (CodeInput(2), None, SoftmaxOutput())
 
 
 def test_one_kernel_means_one_for_every_layer():
@@ -82,7 +96,7 @@ KNOWN = {
 
 
 def known(name: str, **changes) -> WaveNetSpec:
-    residual, dilation_channels, skip, head, dilations, kernel, first_kernel, _, _ = KNOWN[name]
+    residual, dilation_channels, skip, head, dilations, kernel, taps, _, _ = KNOWN[name]
     return WaveNetSpec(
         sample_rate=16000,
         residual=residual,
@@ -91,7 +105,7 @@ def known(name: str, **changes) -> WaveNetSpec:
         head=head,
         dilations=dilations,
         kernel=kernel,
-        first_kernel=first_kernel,
+        input=CodeInput(taps),
         **changes,
     )
 
@@ -151,7 +165,6 @@ LOW_AND_HIGH = {
     "dilation_channels": (1, 4096),
     "skip": (1, 4096),
     "head": (1, 4096),
-    "first_kernel": (1, 32),
     "kernel": (2, 32),
 }
 
@@ -175,11 +188,11 @@ def test_dilations_and_layers_are_bounded():
 
 
 def test_the_start_code_is_one_of_the_codes():
-    assert small_spec(start_code=0).start_code == 0
-    assert small_spec(start_code=15).start_code == 15
-    for code in (-1, 16, 1.0, "0"):
-        with pytest.raises(ValueError, match="start_code must be a whole number from 0 to 15"):
-            small_spec(start_code=code)
+    assert small_spec(start=Start(0)).start.code == 0
+    assert small_spec(start=Start(np.int64(15))).start.code == 15
+    for code in (-1, 16, 1.0, "0", None):
+        with pytest.raises(ValueError, match="start code must be a whole number from 0 to 15"):
+            small_spec(start=Start(code))
 
 
 def test_what_a_voice_takes_is_bounded():
@@ -206,8 +219,9 @@ def test_the_weights_are_bounded():
 
 
 def admitted(fields: dict) -> bool:
+    sizes = {name: size for name, size in fields.items() if name != "taps"}
     try:
-        small_spec(**fields)
+        small_spec(**sizes, input=CodeInput(fields["taps"]))
     except ValueError:
         return False
     return True
@@ -216,7 +230,12 @@ def admitted(fields: dict) -> bool:
 def admitted_by_the_engine(fields: dict) -> bool:
     """It looks at the sizes before it misses the tensors."""
     sizes = {name: getattr(small_spec(), name) for name in WaveNetSpec.__dataclass_fields__}
-    sizes |= {"layers": len(fields["dilations"])} | fields
+    ends = {
+        "input": SimpleNamespace(taps=fields["taps"]),
+        "start": Start(0),
+        "codec": MuLawCodec.symmetric(max(2, fields["levels"])),
+    }
+    sizes |= {"layers": len(fields["dilations"])} | ends | fields
     answers = set()
     for precision in PRECISIONS:
         with pytest.raises(ValueError, match="a size of the network|a tensor is missing") as caught:
@@ -236,8 +255,7 @@ def random_sizes(rng: np.random.Generator) -> dict:
     return {
         **{name: size(12) for name in ("residual", "dilation_channels", "skip", "head")},
         "levels": max(2, size(16)),
-        "first_kernel": size(5),
-        "start_code": 0,
+        "taps": size(5),
         "dilations": tuple(size(longest) for _ in range(layers)),
         "kernel": tuple(max(2, size(rng.choice([1, 2, 5]))) for _ in range(layers)),
     }
@@ -246,7 +264,7 @@ def random_sizes(rng: np.random.Generator) -> dict:
 GROWN = {  # what grows -> the same network with n of it
     **{
         name: lambda fields, n, name=name: fields | {name: n}
-        for name in ("residual", "dilation_channels", "skip", "head", "levels", "first_kernel")
+        for name in ("residual", "dilation_channels", "skip", "head", "levels", "taps")
     },
     "dilations": lambda fields, n: fields | {"dilations": (n, *fields["dilations"][1:])},
     "kernel": lambda fields, n: fields | {"kernel": (n, *fields["kernel"][1:])},
@@ -254,7 +272,9 @@ GROWN = {  # what grows -> the same network with n of it
         "dilations": (fields["dilations"] * n)[:n], "kernel": (fields["kernel"] * n)[:n]
     },
 }  # fmt: skip
-MOST_OF = {"dilations": 2**20, "layers": 512} | {n: high for n, (_, high) in LOW_AND_HIGH.items()}
+MOST_OF = {"dilations": 2**20, "layers": 512, "taps": 32} | {
+    n: high for n, (_, high) in LOW_AND_HIGH.items()
+}
 
 
 @pytest.mark.parametrize("what", GROWN)
@@ -284,7 +304,7 @@ SMALL_SIZES = st.builds(
     small_spec,
     **{n: st.integers(1, 70) for n in ("residual", "dilation_channels", "skip", "head")},
     levels=st.integers(2, 300),
-    first_kernel=st.integers(1, 32),
+    input=st.builds(CodeInput, st.integers(1, 32)),
     dilations=st.lists(st.sampled_from([1, 2, 15, 16, 17, 512, 2**16]), min_size=1, max_size=20),
     kernel=st.integers(2, 4),
     bias=st.booleans(),
@@ -324,28 +344,150 @@ def test_bias_is_true_or_false(value):
         small_spec(bias=value)
 
 
-EDGES = {
-    "input": ["scalar", None, 1, "x" * 1000],
-    "output": ["logistic_mixture", None],
-    "codec": [
-        "mu-law",
-        [255],
-        MuLawCodec(mu=255, encode_offset=0.5, decode_offset=0.0, decode_divisor=255),
-        MuLawCodec(mu=15, encode_offset=0.0, decode_offset=0.0, decode_divisor=15),
-        MuLawCodec(mu=15, encode_offset=0.5, decode_offset=0.5, decode_divisor=15),
-        MuLawCodec(mu=15, encode_offset=0.5, decode_offset=0.0, decode_divisor=16),
-        MuLawCodec(mu=float("nan"), encode_offset=0.5, decode_offset=0.0, decode_divisor=15),
-    ],
-    "start_state": ["silence", None],
-    "conditioning": ["mel", "", False],
+# ---- ends ------------------------------------------------------------------------------------
+
+NO_ENDS = {
+    "input": ["codes", None, 1, "x" * 1000, SoftmaxOutput()],
+    "conditioning": ["rows", "", False, CodeInput()],
+    "output": ["softmax", None, CodeInput()],
+    "codec": ["mu-law", [255], 255],
+    "start": [128, "zeros"],
+    "sampling": [None, 1.0, {}],
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n in EDGES for v in EDGES[n]])
-def test_an_edge_that_this_version_cannot_compute_is_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=rf"^{name} .* not supported by this version") as caught:
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n in NO_ENDS for v in NO_ENDS[n]])
+def test_a_field_for_an_end_takes_nothing_else(name, value):
+    with pytest.raises(ValueError, match=rf"^{name} must be [A-Z].*, not ") as caught:
         small_spec(**{name: value})
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("kind", ["scalar", None, 1, "x" * 1000, []])
+@pytest.mark.parametrize("name", ENDS)
+def test_a_kind_that_this_version_cannot_compute_is_refused_by_name(name, kind):
+    fields = small_spec().to_dict()
+    with pytest.raises(ValueError, match=rf"^{name} kind .* is not supported by this"):
+        WaveNetSpec.from_dict(fields | {name: {"kind": kind}})
+    for value in ("kind", [], 1):
+        with pytest.raises(ValueError, match=f"^{name} must be a JSON object, not "):
+            WaveNetSpec.from_dict(fields | {name: value})
+
+
+CODEC = {"mu": 15, "steps": 15, "decode_divisor": 15}
+WRONG_ENDS = [
+    (lambda: CodeInput(0), "input taps must be a whole number from 1 to 32, not 0"),
+    (lambda: CodeInput(33), "input taps must be a whole number from 1 to 32, not 33"),
+    (lambda: CodeInput(2.0), "input taps must be a whole number from 1 to 32, not 2.0"),
+    (lambda: CodeInput(2, "tanh"), "input activation 'tanh' is not supported by this version"),
+    *(
+        (
+            lambda name=name, value=value: MuLawCodec(**CODEC | {name: value}),
+            f"codec {name} must be",
+        )
+        for name, values in {
+            "mu": (0.5, 65537, -1, float("nan"), "255", None, True),
+            "steps": (0, 65537, float("inf"), None),
+            "decode_divisor": (0, -1, 131073, float("nan")),
+            "encode_offset": (-65537, 65537, float("nan"), "0.5"),
+            "decode_offset": (-65537, 65537, float("nan"), None),
+            "pre_emphasis": (-0.1, 1, float("nan"), "0.85"),
+        }.items()
+        for value in values
+    ),
+    (lambda: Start(0, fed=1), "start fed must be true or false, not 1"),
+    (
+        lambda: Sampling(temperature=-1),
+        r"temperature must be 0 \(always the most probable\) or from",
+    ),
+    (lambda: Sampling(temperature=1e-4), "temperature must be 0"),
+    (lambda: Sampling(min_p=1.1), "min_p must be from 0 to 1, not 1.1"),
+    (lambda: Sampling(min_p=float("nan")), "min_p must be from 0 to 1, not nan"),
+    (lambda: small_spec(sampling=Sampling(top_k=17)), "top_k must be a whole number from 1 to 16"),
+    (lambda: small_spec(sampling=Sampling(top_k=0)), "top_k must be a whole number from 1 to 16"),
+]
+
+
+@pytest.mark.parametrize(("end", "message"), WRONG_ENDS)
+def test_a_number_of_an_end_out_of_bounds_is_named(end, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        end()
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [CODEC | {"decode_divisor": 13}, CODEC | {"decode_offset": 2}, CODEC | {"decode_offset": -2}],
+)
+def test_a_codec_whose_outermost_codes_lie_far_outside_is_refused(codec):
+    with pytest.raises(ValueError, match=r"^codec decodes code (0|15) to -?1\.\d* before"):
+        small_spec(codec=MuLawCodec(**codec))
+    small_spec(codec=MuLawCodec(**codec | {"decode_offset": 0.5, "decode_divisor": 15}))
+
+
+ENDLESS = [
+    {"input": CodeInput(5)},
+    {"conditioning": RawRows()},
+    {"codec": MuLawCodec(mu=16, steps=15.5, decode_divisor=16, encode_offset=0, pre_emphasis=0.85)},
+    {"start": Start(3, fed=True)},
+    {"sampling": Sampling(temperature=0.9, top_k=5, min_p=0.01)},
+    {"sampling": Sampling(temperature=np.float32(0.5), top_k=np.int64(5), min_p=np.float64(0.5))},
+]
+
+
+@pytest.mark.parametrize("changes", ENDLESS)
+def test_every_end_survives_json(changes):
+    spec = small_spec(**changes)
+    assert spec != small_spec()
+    assert WaveNetSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+# ---- older versions --------------------------------------------------------------------------
+
+OLD = {
+    "sample_rate": 16000, "levels": 256, "residual": 4, "dilation_channels": 3, "skip": 6,
+    "head": 5, "dilations": [1, 2], "kernel": [2, 3], "first_kernel": 3, "bias": True,
+    "input": "codes", "output": "softmax",
+    "codec": {"mu": 255, "encode_offset": 0.5, "decode_offset": 0.0, "decode_divisor": 255},
+    "start_code": 127, "start_state": "zeros", "conditioning": None,
+}  # fmt: skip
+
+
+def test_a_spec_of_version_1_or_2_is_read_for_ever():
+    assert WaveNetSpec.from_dict(upgraded_spec(OLD)) == WaveNetSpec(
+        **SMALLEST | {"sample_rate": 16000}, kernel=(2, 3), input=CodeInput(3), start=Start(127)
+    )
+    least = {name: OLD[name] for name in SMALLEST}
+    assert WaveNetSpec.from_dict(upgraded_spec(least)).input == CodeInput(2)
+    conditioned = WaveNetSpec.from_dict(upgraded_spec(OLD | {"conditioning": "rows"}))
+    assert conditioned.conditioning == RawRows()
+    codec = OLD["codec"] | {"mu": 256, "encode_offset": 0.0}
+    found = WaveNetSpec.from_dict(upgraded_spec(OLD | {"codec": codec})).codec
+    assert found == MuLawCodec(mu=256, steps=256, decode_divisor=255, encode_offset=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input": "scalar"}, "input 'scalar' is not supported by this version, only 'codes'"),
+        ({"output": None}, "output None is not supported by this version, only 'softmax'"),
+        ({"start_state": "silence"}, "start_state 'silence' is not supported by this version"),
+        ({"conditioning": "mel"}, "conditioning 'mel' is not supported by this version"),
+        ({"conditioning": False}, "conditioning False is not supported by this version"),
+        ({"codec": "mu-law"}, "codec must be a JSON object, not 'mu-law'"),
+        ({"codec": OLD["codec"] | {"alpha": 1}}, "unknown codec field 'alpha'"),
+        ({"codec": {"encode_offset": 0.5}}, "codec field 'decode_divisor' is missing"),
+        ({"first_kernel": 0}, "input taps must be a whole number from 1 to 32, not 0"),
+        ({"start_code": 256}, "start code must be a whole number from 0 to 255, not 256"),
+        ({"sampling": {}}, "unknown spec field 'sampling'"),
+        ({"wavelets": 1}, "unknown spec field 'wavelets'"),
+    ],
+)
+def test_a_wrong_field_of_an_older_spec_is_named(changes, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        WaveNetSpec.from_dict(upgraded_spec(OLD | changes))
+
+
+# ---- whole specs -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SMALLEST)

@@ -1,6 +1,7 @@
 """Saved states: copies, damage, and what a row remembers."""
 
 import contextlib
+import dataclasses
 import math
 import struct
 
@@ -10,10 +11,11 @@ from conftest import PRECISIONS
 from engines import SPEC, changed_model, generator, model_of, run
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import every_network, random_codes, small_spec, widths
+from networks import every_network, random_codes, random_weights, small_spec, widths
 
 import fastwavenet as fw
 from fastwavenet import reference
+from fastwavenet.ends import Start
 from fastwavenet.reference.int8 import to_16_bits
 
 # ---- copies and states -------------------------------------------------------------------------
@@ -73,8 +75,8 @@ def forged(state: bytes, at: int, new: bytes) -> bytes:
     return body + state_hash(body)
 
 
-# Offsets of the state's head: magic, version, model, seed, step, id, next, begun, reserved.
-MAGIC, VERSION, MODEL, SEED, STEP, ID, NEXT, BEGUN, RESERVED, HISTORY = (
+# Offsets of the state's head: magic, version, model, seed, step, id, next, begun, last.
+MAGIC, VERSION, MODEL, SEED, STEP, ID, NEXT, BEGUN, LAST, HISTORY = (
     0, 4, 8, 16, 24, 32, 36, 40, 44, 48)  # fmt: skip
 
 
@@ -127,7 +129,7 @@ def test_the_state_of_another_precision_is_refused(used, precision, other):
 
 
 def test_models_that_differ_in_anything_do_not_share_states():
-    specs = [small_spec(**w) for w in ({}, {"start_code": 3}, {"dilations": (4, 2, 1)})]
+    specs = [small_spec(**w) for w in ({}, {"start": Start(3)}, {"dilations": (4, 2, 1)})]
     models = [model_of(spec, precision=p) for spec in specs for p in PRECISIONS]
     models += [changed_model(small_spec(), **{"head_output_bias": value}) for value in (0, 1e-45)]
     assert len({model.info()["fingerprint"] for model in models}) == len(models)
@@ -141,7 +143,7 @@ FORGERIES = {
     "next_huge": (NEXT, b"\xff" * 4),
     "begun": (BEGUN, struct.pack("<I", 2)),
     "not_begun_after_steps": (BEGUN, bytes(4)),
-    "reserved": (RESERVED, b"\1"),
+    "reserved": (LAST, b"\1"),
     "history": (HISTORY, struct.pack("<I", SPEC.levels + 1)),
 }
 
@@ -215,9 +217,37 @@ def test_a_batch_state_of_rows_that_have_begun_and_not_is_refused():
         assert gen.get_state() == before
 
 
+def emphatic(pre_emphasis: float) -> fw.Generator:
+    codec = dataclasses.replace(SPEC.codec, pre_emphasis=pre_emphasis)
+    spec = dataclasses.replace(SPEC, codec=codec)
+    return fw.Generator(fw.Model(spec, random_weights(SPEC, 1)), seed=1)
+
+
+def test_a_state_of_another_pre_emphasis_is_refused():
+    gens = {a: emphatic(a) for a in (0, 0.5, 0.85)}
+    for a, gen in gens.items():
+        for b, other in gens.items():
+            if a != b:
+                with pytest.raises(fw.StateError):
+                    other.set_state(gen.get_state())
+
+
+def test_the_last_sample_in_a_state_is_finite_and_0_without_pre_emphasis():
+    for gen, good, bad in (
+        (emphatic(0.85), (0.25, -0.0, 3e38), (math.nan, math.inf, -math.inf)),
+        (emphatic(0), (0.0,), (-0.0, 1e-45, 0.25, math.nan)),
+    ):
+        state = gen.get_state()
+        for value in good:
+            gen.set_state(forged(state, LAST, struct.pack("<f", value)))
+        for value in bad:
+            with pytest.raises(fw.StateError):
+                gen.set_state(forged(state, LAST, struct.pack("<f", value)))
+
+
 # ---- what int8 keeps ---------------------------------------------------------------------------
 
-PAST = HISTORY + 4 * (SPEC.first_kernel - 1)
+PAST = HISTORY + 4 * (SPEC.input.taps - 1)
 CHANNELS = SPEC.residual
 VALUES = st.floats(-8, 8, width=32) | st.sampled_from(
     [0.0, -0.0, 1e-45, 1e-20, 1e-18, 1e10, 3.4e38]

@@ -29,7 +29,7 @@ def torch_logits(net: WaveNet, codes: np.ndarray, cond: np.ndarray | None = None
 
 def example(spec: WaveNetSpec, n: int, seed: int) -> tuple:
     """Weights, codes and, for a network that wants it, conditioning."""
-    cond = random_cond(spec, n, seed + 2) if spec.conditioning == "rows" else None
+    cond = random_cond(spec, n, seed + 2) if spec.conditioning else None
     return random_weights(spec, seed), random_codes(spec, n, seed + 1), cond
 
 
@@ -135,7 +135,7 @@ def test_the_jacobian_is_lower_triangular_and_as_wide_as_the_receptive_field(nam
             hook.remove()
 
     depends = jacobian(logits_of, embedded).abs().sum(dim=(0, 2)) > 0  # (n out, n in)
-    reach = spec.receptive_field - spec.first_kernel + 1  # the first convolution is left out
+    reach = spec.receptive_field - spec.input.taps + 1  # the first convolution is left out
     out, past = torch.arange(n)[:, None], torch.arange(n)
     assert torch.equal(depends, depends & (past <= out) & (past > out - reach))
     assert depends.diagonal().any()

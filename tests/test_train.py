@@ -21,6 +21,7 @@ from runs import SPEC, interrupt, log, quick, weights
 
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
+from fastwavenet.ends import RawRows
 from fastwavenet.precision import describe_precision_cost
 from fastwavenet.training import PRESETS, train
 from fastwavenet.training.console import describe_cost
@@ -357,7 +358,7 @@ def test_training_runs_in_another_thread(source, tmp_path):
             {"spec": None, "preset": "huge"},
             "preset must be one of tiny, small, base, ibab, not 'huge'",
         ),
-        ({"spec": small_spec(conditioning="rows")}, "conditioning 'rows' cannot be trained"),
+        ({"spec": small_spec(conditioning=RawRows())}, "conditioning 'rows' cannot be trained"),
         ({"preset": "tiny"}, "give either spec, or preset and sample_rate, not both"),
         ({"sample_rate": 16000}, "give either spec, or preset and sample_rate, not both"),
         ({"spec": None, "sample_rate": 0}, "sample_rate must be a whole number from 1 to"),

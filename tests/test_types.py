@@ -25,7 +25,7 @@ CONSTRUCTORS = {
         "rows": 1,
         "threads": 1,
     },
-    "MuLaw": lambda: {"levels": 16},
+    "MuLaw": lambda: {"levels": 16, "codec": None},
 }
 
 

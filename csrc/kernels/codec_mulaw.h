@@ -10,14 +10,14 @@
 static inline vi mulaw_code(const fwn_mulaw *c, vf x)
 {
     const vf zero = vf_set(0.0f);
+    const vm negative = vf_lt(x, zero);
     const vf size = vf_min(vf_max(x, vf_sub(zero, x)), vf_set(1.0f));
     const vi place = vi_sra(vi_bitcast(vf_add(size, vf_set(c->offset))), c->drop);
-    vi threshold, below;
-    vi_gather2((const int32_t (*)[2])c->segment, vi_sub(place, vi_set(c->first)), &threshold,
-               &below);
-    const vm is_below = vf_lt(size, vf_bitcast(threshold));
-    const vi code = vi_select(is_below, below, vi_add(below, vi_set(1)));
-    return vi_select(vf_lt(x, zero), vi_sub(vi_set((int32_t)c->levels - 1), code), code);
+    const vi first = vi_select(negative, vi_set(c->first - c->segments), vi_set(c->first));
+    vi threshold, code;
+    vi_gather2((const int32_t (*)[2])c->segment, vi_sub(place, first), &threshold, &code);
+    const vi next = vi_add(code, vi_select(negative, vi_set(-1), vi_set(1)));
+    return vi_select(vf_lt(size, vf_bitcast(threshold)), code, next);
 }
 
 static inline void mulaw_store(const fwn_mulaw *c, void *codes, size_t at, vi code)

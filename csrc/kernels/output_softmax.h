@@ -113,6 +113,16 @@ static float softmax_logp(float *weight, const float *logits, uint32_t q, uint32
     return (logits[code] - max) - log_total[0];
 }
 
+/* Zeroes the weights below min_p: the largest weight is exp(0) = 1. */
+static void softmax_drop_below(float *weight, uint32_t qp, float min_p)
+{
+    const vf least = vf_set(min_p), zero = vf_set(0.0f);
+    for (uint32_t c = 0; c < qp; c += 16) {
+        const vf w = vf_load(weight + c);
+        vf_store(weight + c, vf_select(vf_lt(w, least), zero, w));
+    }
+}
+
 /* The code drawn for the row's current step. */
 static uint32_t softmax_draw(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
                              const fwn_io *io, const fwn_row *row)
@@ -121,9 +131,20 @@ static uint32_t softmax_draw(float *weight, const float *logits, uint32_t q, uin
     float cumulative[16];
     softmax_weights(weight, logits, q, qp, max, 1.0f / io->temperature);
     if (io->top_k && io->top_k < q) softmax_keep_top(weight, logits, q, io->top_k);
+    if (io->min_p > 0.0f) softmax_drop_below(weight, qp, io->min_p);
     softmax_cumulate(cumulative, weight, qp);
     const uint32_t word = fwn_philox(row->seed, row->step, row->id);
     return softmax_pick(weight, cumulative, qp, (float)(word >> 8) * 0x1p-24f);
+}
+
+/* The amplitude of the row's newest code. */
+static float decode_next(const fwn_model *m, fwn_row *row)
+{
+    const float y = m->mulaw->amplitude[row->next];
+    if (!(m->codec.pre_emphasis > 0.0)) return y;
+    const float x = y + (float)m->codec.pre_emphasis * row->last;
+    atomic_store_explicit(&row->last, x, memory_order_relaxed);
+    return x;
 }
 
 /* Row b takes its sample after step i of the block: forced, or drawn from its logits. */
@@ -140,8 +161,9 @@ static int emit_sample(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t 
         io->forced ? io->forced[out] : softmax_draw(s->weight, logits, q, m->Qp, max, io, row);
     atomic_store_explicit(&row->step, row->step + 1, memory_order_relaxed); /* the only writer */
     atomic_store_explicit(&row->begun, 1, memory_order_relaxed);
+    const float audio = decode_next(m, row);
     if (io->codes) io->codes[out] = (uint16_t)row->next;
-    if (io->audio) io->audio[out] = m->codec->amplitude[row->next];
+    if (io->audio) io->audio[out] = audio;
     if (io->logits) memcpy(io->logits + out * q, logits, q * sizeof *logits);
     if (io->logp) io->logp[out] = softmax_logp(s->weight, logits, q, m->Qp, max, row->next);
     return FWN_OK;

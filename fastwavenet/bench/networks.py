@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from ..ends import CodeInput
 from ..spec import WaveNetSpec
 
 
@@ -24,7 +25,7 @@ def _spec(cycles: int, cycle: int, kernel: int, r: int, s: int, head: int) -> Wa
         head=head,
         dilations=dilations,
         kernel=(kernel,) * len(dilations),
-        first_kernel=2,
+        input=CodeInput(2),
     )
 
 
@@ -55,7 +56,7 @@ def random_weights(spec: WaveNetSpec, seed: int = 0) -> dict[str, np.ndarray]:
 
 def _weight_scale(spec: WaveNetSpec, name: str, shape: tuple[int, ...]) -> float:
     if name == "first.weight":
-        return 1 / math.sqrt(spec.first_kernel)
+        return 1 / math.sqrt(spec.input.taps)
     inputs = math.prod(shape[1:])
     summed = ".residual." in name or ".skip." in name
     gain = 2 if summed or name.startswith("head.") else 1  # gates and relu halve their input

@@ -65,7 +65,7 @@ class TunedNumpy(Packed):
 
     def reset(self) -> None:
         self.time, self.ring = 0, self.silence.copy()
-        self.codes = np.full(self.rows, self.spec.start_code)
+        self.codes = np.full(self.rows, self.spec.start.code)
         self.older = np.zeros((*self.rows, self.spec.residual), np.float32)  # the last codes' part
 
     def step(self, codes: np.ndarray) -> np.ndarray:

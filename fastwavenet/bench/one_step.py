@@ -43,7 +43,7 @@ class OneStep(Packed):
 
     def reset(self) -> None:
         self.time, self.ring = 0, self.silence.copy()
-        self.codes[:] = self.spec.start_code
+        self.codes[:] = self.spec.start.code
         self.older = np.zeros((self.batch, self.spec.residual), np.float32)  # last codes' part
 
     def step(self, codes: np.ndarray) -> np.ndarray:

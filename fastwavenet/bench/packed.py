@@ -22,12 +22,12 @@ class Packed(Peer):
     - Matrices are (inputs, outputs): a row times such a matrix is fastest in BLAS here.
     - One ring holds all layers' past inputs: one gather and one scatter move them all.
 
-    Raises ValueError for a spec with mixed kernels, first_kernel other than 2, or no biases.
+    Raises ValueError for a spec with mixed kernels, an input of other than 2 taps, or no biases.
     """
 
     def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1):
-        if len(set(spec.kernel)) > 1 or spec.first_kernel != 2 or not spec.bias:
-            raise ValueError("tuned peers need one kernel size, first_kernel 2 and biases")
+        if len(set(spec.kernel)) > 1 or spec.input.taps != 2 or not spec.bias:
+            raise ValueError("tuned peers need one kernel size, an input of 2 taps and biases")
         self.spec, self.batch = spec, batch
         self.noise_rows = max(1, NOISE_NUMBERS // (batch * spec.levels))
         self._weights = {name: np.asarray(a, np.float64) for name, a in weights.items()}

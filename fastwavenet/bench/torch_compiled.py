@@ -104,7 +104,7 @@ class CompiledQueue(Packed):
     @torch.inference_mode()  # other tensors would be compiled for anew
     def reset(self) -> None:
         self.time, self.ring = 0, torch.tensor(self.silence)
-        self.codes = torch.full((self.batch,), self.spec.start_code)
+        self.codes = torch.full((self.batch,), self.spec.start.code)
         self.older = torch.zeros(self.batch, self.spec.residual)
 
     @torch.inference_mode()

@@ -63,7 +63,7 @@ def _generate(
     generator: torch.Generator | None,
 ) -> Tensor:
     if prime is None:
-        prime = torch.full((net.batch, 1), net.spec.start_code)
+        prime = torch.full((net.batch, 1), net.spec.start.code)
     net.feed(prime[:, :-1])
     codes = prime[:, -1]
     drawn = torch.empty(net.batch, n, dtype=torch.int64)

@@ -27,7 +27,7 @@ class CleanQueue(Peer):
 
     def reset(self) -> None:
         self.net = self.network(self.module, self.batch)
-        self.codes = torch.full((self.batch,), self.module.spec.start_code)
+        self.codes = torch.full((self.batch,), self.module.spec.start.code)
 
     def step(self, codes: np.ndarray) -> np.ndarray:
         return self.net.step(torch.tensor(codes)).numpy()
@@ -115,7 +115,7 @@ class TunedTorch(Packed):
     @torch.inference_mode()
     def reset(self) -> None:
         self.time, self.ring = 0, torch.tensor(self.silence)
-        self.codes = torch.full((self.batch,), self.spec.start_code)
+        self.codes = torch.full((self.batch,), self.spec.start.code)
         self.older = torch.zeros(self.batch, self.spec.residual)  # the previous codes' part of x
 
     @torch.inference_mode()

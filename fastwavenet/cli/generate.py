@@ -66,10 +66,20 @@ def add(commands: argparse._SubParsersAction) -> None:
     option(
         "--temperature",
         type=float,
-        default=1.0,
-        help="1: as trained; below: more predictable, down to silence (%(default)s)",
+        help="1: as trained; below: more predictable, down to silence (the model's own, usually 1)",
     )
-    option("--top-k", type=int, metavar="K", help="draw among the K most probable codes only")
+    option(
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="draw among the K most probable codes only (the model's own, usually all)",
+    )
+    option(
+        "--min-p",
+        type=float,
+        metavar="P",
+        help="drop codes below P times the largest probability (the model's own, usually 0)",
+    )
     option("--prime", type=path, metavar="FILE", help="recording to continue; not in the output")
     option("--convert", action="store_true", help="mix down and resample --prime if needed")
     option("--subtype", default="PCM_16", help="sample format of the file (%(default)s)")
@@ -113,7 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
     made = made._replace(samples=sound.samples, interrupted=interrupted)
     if picture is not None:
         _plot(arguments.plot, outputs, picture.kept(), model.sample_rate)
-    _remark(made.activity, outputs, arguments, report)
+    remedy = advice(voices.temperature, arguments.prime is not None)
+    _remark(made.activity, outputs, remedy, report)
     _report(made, voices, outputs, arguments, report)
     return 128 + (signals or [signal.SIGINT])[0] if made.interrupted else 0
 
@@ -127,6 +138,7 @@ def _voices(model: Model, arguments: argparse.Namespace, report: Report) -> Gene
         batch=1 if arguments.batch is None else arguments.batch,
         temperature=arguments.temperature,
         top_k=arguments.top_k,
+        min_p=arguments.min_p,
         isa=arguments.isa,
         threads=arguments.threads,
     )
@@ -179,17 +191,13 @@ def _next_size(size: int, took: float) -> int:
     return min(2 * size, MAX_BLOCK) if took < BLOCK_SECONDS / 2 else size
 
 
-def _remark(
-    activity: Activity, outputs: list[Path], arguments: argparse.Namespace, report: Report
-) -> None:
+def _remark(activity: Activity, outputs: list[Path], remedy: str, report: Report) -> None:
     """Warns of a result that is silent, or a single value."""
     if not (still := activity.still_voices()):
         return
     which = "" if len(outputs) == 1 else f"{still} of {len(outputs)} voices: "
-    report.warn(
-        f"{which}{activity.share():.0%} of the sound is silent (below -55 dB) or one value: "
-        f"{advice(arguments.temperature, arguments.prime is not None)}"
-    )
+    share = f"{activity.share():.0%}"
+    report.warn(f"{which}{share} of the sound is silent (below -55 dB) or one value: {remedy}")
 
 
 def _report(

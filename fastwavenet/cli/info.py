@@ -100,7 +100,7 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
         "layers": f"{spec.layers}, kernel {_text(kernels)}, dilations {_runs(spec.dilations)}",
         "channels": f"residual {spec.residual}, dilation {spec.dilation_channels}, "
         f"skip {spec.skip}, head {spec.head}",
-        "conditioning": spec.conditioning or "none",
+        "conditioning": spec.conditioning.kind if spec.conditioning else "none",
         "receptive field": f"{spec.receptive_field} samples, {facts['receptive_field_ms']:.1f} ms",
         "weights": f"{facts['weights']:,} in {facts['weight_bytes']:,} bytes",
         "precision": f"{facts['precision']} ({_cost(facts['precision_cost'])})",

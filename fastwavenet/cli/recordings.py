@@ -52,7 +52,7 @@ def _read(file: Path, spec: WaveNetSpec, convert: bool, report: Report) -> np.nd
 
 def read_prime(file: Path, spec: WaveNetSpec, convert: bool, report: Report) -> np.ndarray:
     """A file's mu-law codes (n,), n > 0; warns of an odd header."""
-    codes, _, remarks = read_codes(file, spec.levels, spec.sample_rate, convert)
+    codes, _, remarks = read_codes(file, spec, convert)
     for line in remarks:
         report.warn(line)
     return codes

@@ -84,7 +84,7 @@ def _score_source(
                 threads=arguments.threads,
                 progress=progress,
             )
-        samples = len(codes) - 1
+        samples = len(codes) - (not model.spec.start.fed)
         scored.append(Scored(file, samples, nats / samples))
         report.part(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {shown(file)}")
     return scored

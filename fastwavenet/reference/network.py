@@ -33,7 +33,7 @@ class WaveNetSteps:
         self.spec = spec
         zero = {name: np.zeros(shape) for name, shape in _with_biases(spec).items()}
         self.w = zero | {name: np.asarray(a, np.float64) for name, a in weights.items()}
-        self.codes: deque[int | None] = deque([None] * spec.first_kernel, maxlen=spec.first_kernel)
+        self.codes: deque[int | None] = deque([None] * spec.input.taps, maxlen=spec.input.taps)
         self.queues = [
             deque([np.zeros(spec.residual)] * ((k - 1) * d), maxlen=(k - 1) * d)
             for k, d in zip(spec.kernel, spec.dilations, strict=True)

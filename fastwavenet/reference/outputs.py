@@ -29,7 +29,13 @@ def draw_order(levels: int) -> np.ndarray:
     return np.concatenate([np.arange(lane, levels, 16) for lane in range(16)])
 
 
-def draw(logits: np.ndarray, u: float, temperature: float = 1.0, top_k: int | None = None) -> int:
+def draw(
+    logits: np.ndarray,
+    u: float,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    min_p: float = 0.0,
+) -> int:
     """The code whose share of the unit interval contains u; temperature 0: the most probable."""
     logits = np.asarray(logits, np.float64)
     if temperature == 0:
@@ -37,6 +43,7 @@ def draw(logits: np.ndarray, u: float, temperature: float = 1.0, top_k: int | No
     p = np.exp((logits - logits.max()) / temperature)
     if top_k is not None:
         p[np.argsort(-logits, kind="stable")[top_k:]] = 0
+    p[p < min_p] = 0  # the largest is 1
     order = draw_order(len(p))
     edges = np.cumsum(p[order])
     return int(order[np.searchsorted(edges, u * edges[-1], side="right")])

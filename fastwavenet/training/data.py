@@ -127,7 +127,7 @@ def _read_all(
 
 def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> tuple[Clip, list[str]]:
     """The clip, and remarks about its file."""
-    codes, peak, odd = read_codes(file, spec.levels, spec.sample_rate, convert)
+    codes, peak, odd = read_codes(file, spec, convert)
     if len(codes) < SHORTEST:
         raise AudioError(f"{shown(file)}: has {len(codes)} samples, expected at least {SHORTEST}")
     return Clip(str(file), codes, peak), odd

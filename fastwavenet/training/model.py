@@ -19,7 +19,7 @@ class CausalEmbedding(nn.Module):
 
     def __init__(self, spec: WaveNetSpec):
         super().__init__()
-        k, q, r = spec.first_kernel, spec.levels, spec.residual
+        k, q, r = spec.input.taps, spec.levels, spec.residual
         self.weight = nn.Parameter(torch.randn(k, q, r) * (1 / k) ** 0.5)  # tap 0 is the oldest
         self.bias = nn.Parameter(torch.zeros(r)) if spec.bias else None
 

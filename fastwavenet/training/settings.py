@@ -113,7 +113,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.spec.conditioning is not None:
-            raise ValueError(f"conditioning {shown(self.spec.conditioning)} cannot be trained")
+            raise ValueError(f"conditioning {shown(self.spec.conditioning.kind)} cannot be trained")
+        if self.spec.start.fed:
+            raise ValueError("a start code that is fed as a sample of its own cannot be trained")
         table.check(self)
 
     def to_dict(self) -> dict:

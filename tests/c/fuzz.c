@@ -97,6 +97,7 @@ static void run(pair *p, input *in)
                      how & WARM ? temperatures[next_below(in, COUNT(temperatures))] : 1.0f};
     p->steps -= n;
     if (how & WARM) io.top_k = next_byte(in);
+    if (how & WARM) io.min_p = (float)next_byte(in) / 255.0f;
     if (how & FORCED) io.forced = random_codes(p, steps, &seed, how & BAD);
     if (how & FRAMES) random_frames(p, in, &io, &seed);
     if (how & CODES) io.codes = exactly(steps, sizeof *io.codes);
@@ -125,6 +126,22 @@ static void begin(const pair *p, input *in)
     CHECK(fwn_stream_begin(p->twin, row, code) == error);
 }
 
+/* Any float: only a finite one is taken, and with pre-emphasis kept. */
+static void set_last(const pair *p, input *in)
+{
+    const uint32_t row = next_below(in, p->rows), bits = wild(in);
+    float last;
+    fwn_row_info info;
+    memcpy(&last, &bits, sizeof last);
+    const int error = fwn_stream_set_last(p->stream, row, last);
+    CHECK(error == (isfinite(last) ? FWN_OK : FWN_BAD_AUDIO));
+    CHECK(fwn_stream_set_last(p->twin, row, last) == error);
+    CHECK(!fwn_stream_info(p->stream, row, &info) && isfinite(info.last));
+    CHECK(p->spec->codec && p->spec->codec->pre_emphasis > 0 ? error || info.last == last
+                                                             : info.last == 0);
+    same_info(p, row);
+}
+
 static void reset(const pair *p, input *in)
 {
     const uint32_t row = next_below(in, p->rows), id = next_word(in);
@@ -132,7 +149,7 @@ static void reset(const pair *p, input *in)
     fwn_row_info info;
     CHECK(!fwn_stream_reset(p->stream, row, seed, id) && !fwn_stream_reset(p->twin, row, seed, id));
     CHECK(!fwn_stream_info(p->stream, row, &info));
-    CHECK(info.seed == seed && info.id == id && !info.step && !info.begun);
+    CHECK(info.seed == seed && info.id == id && !info.step && !info.begun && info.last == 0);
 }
 
 static void set_threads(const pair *p, input *in)
@@ -228,6 +245,7 @@ static void tear(const pair *p, input *in)
     CHECK(!fwn_stream_forked(p->stream) && fwn_stream_threads(p->stream) == 1);
     CHECK(fwn_run(p->stream, &(fwn_io){.n = next_below(in, 2), .temperature = 1.0f}) == FWN_FORKED);
     CHECK(fwn_stream_begin(p->stream, row, 0) == FWN_FORKED);
+    CHECK(fwn_stream_set_last(p->stream, row, 0) == FWN_FORKED);
     CHECK(fwn_state_save(p->stream, row, &size, &size) == FWN_FORKED);
     if (next_below(in, 2)) reset_both(p, next_byte(in));
     else load_from_twin(p);
@@ -239,7 +257,7 @@ static void call(pair *p, input *in, const uint8_t *choice)
 {
     switch (next_below(in, 16)) {
     case 8: begin(p, in); break;
-    case 9: reset(p, in); break;
+    case 9: next_below(in, 2) ? set_last(p, in) : reset(p, in); break;
     case 10: set_threads(p, in); break;
     case 11: move_state(p, in); break;
     case 12: tear(p, in); break;

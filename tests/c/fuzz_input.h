@@ -11,7 +11,7 @@
 enum {
     ISA, TWIN_ISA, ROWS, THREADS,
     NETWORK, PRECISION = NETWORK, WEIGHTS, SCALE, LEVELS, LEVELS_HIGH, RESIDUAL, DILATION, SKIP,
-    HEAD, FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CHOICES
+    HEAD, FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CODEC, CHOICES
 };
 /* clang-format on */
 
@@ -91,6 +91,21 @@ static inline shape shape_of(const uint8_t *choice)
 
 /* Most weights are of the usual size; some are all zero or denormal, some make every sum
  * overflow. */
+/* Half of all choices: the usual codec, as NULL. */
+static inline void choose_codec(network *net, uint8_t choice)
+{
+    static const double emphases[] = {0, 0.5, 0.85, 0.999}, offsets[] = {0.5, 0, 1, -0.25};
+    const double levels = net->spec.levels;
+    if (choice % 2) return;
+    net->codec = (fwn_codec){.mu = choice & 2 ? 255 : levels,
+                             .steps = choice & 4 ? levels : (levels + 1) / 2,
+                             .encode_offset = offsets[choice / 8 % 4],
+                             .decode_offset = choice & 32 ? 0.125 : 0,
+                             .decode_divisor = levels,
+                             .pre_emphasis = emphases[choice / 64]};
+    net->spec.codec = &net->codec;
+}
+
 static inline network *network_from(const uint8_t *choice)
 {
     static const float scales[16] = {1, 1,  1, 1,      1,      1,     1,     0.1f,
@@ -101,6 +116,7 @@ static inline network *network_from(const uint8_t *choice)
     const float scale = scales[choice[SCALE] / 2 % 16];
     for (size_t i = 0; scale != 1 && i < net->used; i++) net->values[i] *= scale;
     net->spec.start_code = choice[START] % of.sizes[0];
+    choose_codec(net, choice[CODEC]);
     return net;
 }
 

@@ -36,6 +36,7 @@ static inline void same_info(const pair *p, uint32_t row)
     fwn_row_info a, b;
     CHECK(!fwn_stream_info(p->stream, row, &a) && !fwn_stream_info(p->twin, row, &b));
     CHECK(a.seed == b.seed && a.step == b.step && a.id == b.id && a.begun == b.begun);
+    CHECK(!memcmp(&a.last, &b.last, sizeof a.last));
 }
 
 static inline uint8_t *save(fwn_stream *stream, uint32_t row, size_t *size)

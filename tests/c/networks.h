@@ -38,6 +38,7 @@ static inline uint64_t digest(uint64_t h, const void *bytes, size_t count)
 
 typedef struct {
     fwn_spec spec;
+    fwn_codec codec; /* of spec.codec, unless that is NULL */
     uint32_t kernels[5], dilations[5];
     fwn_tensor tensors[40];
     size_t count;
@@ -102,8 +103,8 @@ static inline network *network_of(const shape *of)
     net->values = calloc(numbers_of(of), sizeof(float));
     memcpy(net->kernels, of->kernels, sizeof net->kernels);
     memcpy(net->dilations, of->dilations, sizeof net->dilations);
-    net->spec = (fwn_spec){n[0], n[1], n[2],         n[3],           n[4],
-                           n[5], n[6], net->kernels, net->dilations, n[0] / 2};
+    net->spec = (fwn_spec){n[0], n[1],         n[2],           n[3],     n[4], n[5],
+                           n[6], net->kernels, net->dilations, n[0] / 2, NULL};
     add(net, "first.weight", n[5], n[0], n[1], 1.0f);
     if (bias) add(net, "first.bias", n[1], 0, 0, 0.3f);
     for (uint32_t l = 0; l < n[6]; l++) {

@@ -105,7 +105,7 @@ static void mulaw_bits(int isa, uint32_t levels)
         x[i] = i < COUNT(edges) ? edges[i] : random_float() * (i % 2 ? 1.1f : 0.01f);
         samples[i] = (int16_t)(i - 32768);
     }
-    CHECK(!fwn_mulaw_create(levels, &codec));
+    CHECK(!fwn_mulaw_create(levels, NULL, &codec));
     CHECK(!fwn_mulaw_encode_f32(codec, isa, x, n, codes, NULL));
     uint64_t h = coded(EMPTY, codec, isa, levels, n);
     CHECK(!fwn_mulaw_encode_i16(codec, isa, samples, n, codes));

@@ -79,7 +79,7 @@ static void encode_in_mode(int isa, uint64_t mode, const float *x, uint16_t *cod
 {
     fwn_mulaw *codec;
     set_host_mode(mode);
-    CHECK(!fwn_mulaw_create(1000, &codec) && host_mode() == mode);
+    CHECK(!fwn_mulaw_create(1000, NULL, &codec) && host_mode() == mode);
     CHECK(!fwn_mulaw_encode_f32(codec, isa, x, MODE_SAMPLES, codes, NULL) && host_mode() == mode);
     CHECK(!fwn_mulaw_decode_f32(codec, isa, codes, MODE_SAMPLES, back, NULL) &&
           host_mode() == mode);
@@ -111,7 +111,7 @@ static void the_hosts_float_mode_is_given_back_after_an_error(void)
     const float nan = NAN;
     uint8_t code;
     fwn_mulaw *codec;
-    CHECK(!fwn_mulaw_create(256, &codec));
+    CHECK(!fwn_mulaw_create(256, NULL, &codec));
     for (size_t i = 0; i < COUNT(MODES); i++) {
         set_host_mode(MODES[i]);
         CHECK(fwn_run(stream, &bad) == FWN_BAD_ARGUMENT && host_mode() == MODES[i]);

@@ -70,7 +70,7 @@ static int create_stream_of_two_threads(const void *model)
 static int create_codec(const void *levels)
 {
     fwn_mulaw *codec = NULL;
-    const int error = fwn_mulaw_create(*(const uint32_t *)levels, &codec);
+    const int error = fwn_mulaw_create(*(const uint32_t *)levels, NULL, &codec);
     CHECK(!error == (codec != NULL));
     fwn_mulaw_destroy(codec);
     return error;

@@ -110,7 +110,7 @@ int main(void)
         models[p] = make_model(p);
         generate(p, FWN_SCALAR, 1, sounds[p]);
     }
-    CHECK(!fwn_mulaw_create(LEVELS, &codec));
+    CHECK(!fwn_mulaw_create(LEVELS, NULL, &codec));
     met = new_stream(FWN_INT8, FWN_SCALAR, 9, 2);
     for (int i = 0; i < THREADS; i++) CHECK(!pthread_create(&threads[i], NULL, work, NULL));
     for (int i = 0; i < THREADS; i++) CHECK(!pthread_join(threads[i], NULL));

@@ -1,0 +1,269 @@
+"""The ends of a network: input, conditioning, output, codec, start, sampling.
+
+Each is a small frozen dataclass that checks its own numbers, lists its own tensors and becomes a
+JSON object; `WaveNetSpec` (spec.py) has one of each.  `kind` names the class in a model file: a
+kind that this version cannot compute is refused by its name.
+
+All raise ValueError naming the field, the value found and the expected ones; `Sampling`, whose
+fields are arguments of `generate` too, TypeError for a value of another type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .checks import integer, whole, within
+from .shown import shown
+
+if TYPE_CHECKING:
+    from .spec import WaveNetSpec
+
+__all__ = ["CodeInput", "MuLawCodec", "RawRows", "Sampling", "SoftmaxOutput", "Start"]
+
+MAX_KERNEL = 32
+MAX_STEPS = 65536  # of a codec, and its largest mu
+MAX_PRE_EMPHASIS = 0.999  # below 1, where its inverse would grow without bound
+MAX_COMPANDED = 1.25  # of the outermost codes: beyond 1 amplitudes grow exponentially
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-3, 1e3
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class End:
+    """The interface of all ends."""
+
+    kind: ClassVar[str]
+
+    def tensors(self, spec: WaveNetSpec) -> Shapes:
+        """Name -> shape of this end's tensors in a network of these sizes."""
+        return {}
+
+    def check(self, spec: WaveNetSpec) -> None:
+        """Raises ValueError if the end does not fit a network of these sizes."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON object: the kind, and all fields."""
+        return {"kind": self.kind} | dataclasses.asdict(self)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class CodeInput(End):
+    """The first convolution, on codes: for each tap a table with a row for each code.
+
+    taps        of the convolution; the last is the current sample
+    activation  after it: "none"
+    """
+
+    taps: int = 2
+    activation: str = "none"
+    kind: ClassVar[str] = "codes"
+
+    def __post_init__(self) -> None:
+        _set(self, "taps", whole("input taps", self.taps, 1, MAX_KERNEL))
+        _one_of("input activation", self.activation, ("none",))
+
+    def tensors(self, spec: WaveNetSpec) -> Shapes:
+        return {
+            "first.weight": (self.taps, spec.levels, spec.residual),
+            "first.bias": (spec.residual,),
+        }
+
+
+@dataclass(frozen=True)
+class RawRows(End):
+    """Conditioning by rows of L x 2D numbers, added before the gates; made outside the network."""
+
+    kind: ClassVar[str] = "rows"
+
+
+@dataclass(frozen=True)
+class SoftmaxOutput(End):
+    """A hidden layer, and a logit for each code."""
+
+    kind: ClassVar[str] = "softmax"
+
+    def tensors(self, spec: WaveNetSpec) -> Shapes:
+        return {
+            "head.hidden.weight": (spec.head, spec.skip, 1),
+            "head.hidden.bias": (spec.head,),
+            "head.output.weight": (spec.levels, spec.head, 1),
+            "head.output.bias": (spec.levels,),
+        }
+
+
+@dataclass(frozen=True)
+class MuLawCodec(End):
+    """How amplitudes x in [-1, 1] become codes 0 .. levels - 1, and codes amplitudes.
+
+        c(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu)
+        code = clip(floor((c(x) + 1) / 2 steps + encode_offset), 0, levels - 1)
+        u    = 2 (code - decode_offset) / decode_divisor - 1
+        x    = sign(u) ((1 + mu)^|u| - 1) / mu
+
+    Known projects differ in each of these numbers, by a code on half of all inputs, so a model
+    carries its own.  `MuLawCodec.symmetric(levels)` is the convention in which every code survives
+    decoding and encoding, and -1 and 1 are codes.
+
+    pre_emphasis  a in y(t) = x(t) - a x(t - 1), which is applied before encoding and undone after
+                  decoding, from silence on; 0: none
+    """
+
+    mu: float
+    steps: float
+    decode_divisor: float
+    encode_offset: float = 0.5
+    decode_offset: float = 0.0
+    pre_emphasis: float = 0.0
+    kind: ClassVar[str] = "mu-law"
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "mu": (1, MAX_STEPS),
+            "steps": (1, MAX_STEPS),
+            "decode_divisor": (1, 2 * MAX_STEPS),
+            "encode_offset": (-MAX_STEPS, MAX_STEPS),
+            "decode_offset": (-MAX_STEPS, MAX_STEPS),
+            "pre_emphasis": (0, MAX_PRE_EMPHASIS),
+        }
+        for name, (low, high) in bounds.items():
+            _set(self, name, within(f"codec {name}", getattr(self, name), low, high))
+
+    @classmethod
+    def symmetric(cls, levels: int) -> MuLawCodec:
+        """mu = steps = levels - 1, to the nearest code."""
+        return cls(mu=levels - 1, steps=levels - 1, decode_divisor=levels - 1)
+
+    def check(self, spec: WaveNetSpec) -> None:
+        self.check_levels(spec.levels)
+
+    def check_levels(self, levels: int) -> None:
+        """Raises ValueError unless all codes 0 .. levels - 1 decode to moderate amplitudes."""
+        for code in (0, levels - 1):
+            u = 2 * (code - self.decode_offset) / self.decode_divisor - 1
+            if not abs(u) <= MAX_COMPANDED:
+                raise ValueError(
+                    f"codec decodes code {code} to {u:.6g} before expansion, expected a number "
+                    f"from {-MAX_COMPANDED} to {MAX_COMPANDED}"
+                )
+
+
+@dataclass(frozen=True)
+class Start(End):
+    """The first input of a network without a past.
+
+    code  of silence, usually: levels // 2
+    fed   False: the first known sample, if there is one, takes its place; True: it is fed as a
+          sample of its own, and the first known sample follows it
+    """
+
+    code: int
+    fed: bool = False
+    kind: ClassVar[str] = "code"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fed, bool):
+            raise ValueError(f"start fed must be true or false, not {shown(self.fed)}")
+
+    def check(self, spec: WaveNetSpec) -> None:
+        _set(self, "code", whole("start code", self.code, 0, spec.levels - 1))
+
+
+@dataclass(frozen=True)
+class Sampling(End):
+    """How codes are drawn where a caller leaves it open: the settings that sound best.
+
+    temperature  divides the logits; 0: always the most probable code; else 0.001 to 1000
+    top_k        codes that may be drawn, the most probable ones; None: all
+    min_p        codes are dropped whose probability is below min_p x the largest; 0: none
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    min_p: float = 0.0
+    kind: ClassVar[str] = "draw"
+
+    def __post_init__(self) -> None:
+        _set(self, "temperature", check_temperature(self.temperature))
+        _set(self, "min_p", check_min_p(self.min_p))
+
+    def check(self, spec: WaveNetSpec) -> None:
+        if self.top_k is not None:
+            _set(self, "top_k", integer("top_k", self.top_k, 1, spec.levels))
+
+
+def check_temperature(value: object) -> float:
+    """`value` as a temperature.  Raises TypeError if it is no number, ValueError out of bounds."""
+    expected = "0 (always the most probable) or from 0.001 to 1000"
+    low, high = LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE
+    return within(
+        "temperature", value, low, high, zero=True, expected=expected, wrong_type=TypeError
+    )
+
+
+def check_min_p(value: object) -> float:
+    """`value` as a fraction of the largest probability.  Raises TypeError or ValueError."""
+    return within("min_p", value, 0, 1, wrong_type=TypeError)
+
+
+_KINDS: dict[str, tuple[type[End], ...]] = {
+    "input": (CodeInput,),
+    "conditioning": (RawRows,),
+    "output": (SoftmaxOutput,),
+    "codec": (MuLawCodec,),
+    "start": (Start,),
+    "sampling": (Sampling,),
+}
+ENDS = tuple(_KINDS)  # the fields of a spec
+_OPTIONAL = ("conditioning",)
+
+
+def check_end(name: str, value: object) -> None:
+    """Raises ValueError unless `value` is an end of one of the kinds for the field `name`."""
+    if (value is None and name in _OPTIONAL) or isinstance(value, _KINDS[name]):
+        return
+    raise ValueError(f"{name} must be {_expected(name)}, not {shown(value)}")
+
+
+def end_from_dict(name: str, value: object) -> Any:
+    """The end in a model file's field `name`: the inverse of `to_dict`."""
+    if value is None and name in _OPTIONAL:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be a JSON object, not {shown(value)}")
+    kind = value.get("kind")
+    for cls in _KINDS[name]:
+        if kind == cls.kind:
+            fields = {field: number for field, number in value.items() if field != "kind"}
+            check_fields(cls, fields, name)
+            return cls(**fields)
+    known = " or ".join(repr(cls.kind) for cls in _KINDS[name])
+    raise ValueError(f"{name} kind {shown(kind)} is not supported by this version, only {known}")
+
+
+def check_fields(cls: type, given: dict, name: str) -> None:
+    """Raises ValueError for a field that the dataclass lacks, or one that it needs and has not."""
+    fields = dataclasses.fields(cls)
+    unknown = [field for field in given if field not in {f.name for f in fields}]
+    if unknown:
+        raise ValueError(f"unknown {name} field {shown(unknown[0])}")
+    required = {f.name for f in fields if f.default is dataclasses.MISSING}
+    missing = sorted(required - set(given))
+    if missing:
+        raise ValueError(f"{name} field {missing[0]!r} is missing")
+
+
+def _expected(name: str) -> str:
+    names = [cls.__name__ for cls in _KINDS[name]] + ["None"] * (name in _OPTIONAL)
+    return " or ".join(names)
+
+
+def _set(end: object, name: str, value: object) -> None:
+    object.__setattr__(end, name, value)  # the classes are frozen for everyone else
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        expected = " or ".join(map(repr, known))
+        raise ValueError(f"{name} {shown(value)} is not supported by this version, only {expected}")
