@@ -36,6 +36,7 @@ lint: $(VENV)/.built
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 	$(BIN)/mypy
+	$(BIN)/python tests/prose.py --limit 2.0
 
 bench: $(VENV)/.built
 	$(BIN)/fastwavenet bench
