@@ -382,7 +382,7 @@ cdef class MuLaw:
 
 
 def pre_emphasise(codec, float[:, ::1] x, float[::1] before):
-    """Pre-emphasis of each row of x in place; `before` (rows,) becomes the rows' last amplitudes."""
+    """Pre-emphasis of each row of x, in place; `before` (rows,) becomes their last amplitudes."""
     cdef fwn_codec numbers = numbers_of(codec)
     cdef Py_ssize_t row, n = x.shape[1]
     cdef float last
