@@ -26,12 +26,13 @@ import safetensors.numpy
 
 from ..atomic import replace_atomically
 from ..modelfile import ModelFormatError, check_weights
+from ..older_specs import upgraded_spec
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .settings import Budget, Recordings, Settings
 from .table import all_fields
 
-VERSION = 1
+VERSION = 2  # version 1 had a spec as in model files of versions 1 and 2
 METADATA_KEY = "fastwavenet.training"
 LATEST, BEST = "model", "best"
 MOMENTS = ("optimizer.exp_avg", "optimizer.exp_avg_sq")
@@ -139,9 +140,9 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
     about = json.loads(text, parse_constant=_refuse_constant)
     keys = {"version", "settings", "budget", "corpus", "progress"}
     found = set(about) - {"recordings"} if isinstance(about, dict) else set()
-    if found != keys or about["version"] != VERSION:
+    if found != keys or about["version"] not in (1, VERSION):
         raise ValueError(f"expected version {VERSION} with {', '.join(sorted(keys))}")
-    settings = Settings.from_dict(about["settings"])
+    settings = Settings.from_dict(_upgraded(about["settings"], about["version"]))
     if settings.autocast is None:
         raise ValueError("autocast must be True or False, not None")
     return Checkpoint(
@@ -152,6 +153,13 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
         tensors={},
         recordings=_parse_recordings(about.get("recordings")),
     )
+
+
+def _upgraded(settings: object, version: int) -> object:
+    """Settings of an older version in the present form."""
+    if version == VERSION or not isinstance(settings, dict):
+        return settings
+    return settings | {"spec": upgraded_spec(settings.get("spec"))}
 
 
 def _make(kind: type[T], name: str, fields: object) -> T:
