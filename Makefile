@@ -24,9 +24,9 @@ test-slow: $(VENV)/.built
 MINUTES ?= 60
 fuzz: $(VENV)/.built
 	FASTWAVENET_FUZZ_SECONDS=$$((30 * $(MINUTES))) FASTWAVENET_FUZZ_CORPUS=.fuzz \
-		$(BIN)/python -m pytest -s --timeout 0 tests/test_fuzz.py
+		$(BIN)/python -m pytest -s --timeout 0 tests/engine/test_fuzz.py
 	for run in $$(seq $$((($(MINUTES) + 3) / 4))); do \
-		FASTWAVENET_SEQUENCES=2000 $(BIN)/python -m pytest --timeout 0 tests/test_adversary.py \
+		FASTWAVENET_SEQUENCES=2000 $(BIN)/python -m pytest --timeout 0 tests/engine/test_adversary.py \
 			--hypothesis-seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') || exit 1; \
 	done
 
@@ -36,7 +36,7 @@ lint: $(VENV)/.built
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 	$(BIN)/mypy
-	$(BIN)/python tests/prose.py --limit 2.0
+	$(BIN)/python tests/helpers/prose.py --limit 2.0
 
 bench: $(VENV)/.built
 	$(BIN)/fastwavenet bench

@@ -12,6 +12,7 @@ from importlib import metadata
 import c_build
 import hypothesis
 import pytest
+from networks import PRECISIONS
 
 # A shared machine may stop any test for seconds: speed is asserted where it is the claim.
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
@@ -44,9 +45,6 @@ def isa(request) -> str:
 def another_isa(request) -> str:
     """The same once more, for what passes from one to another."""
     return _available(request.param)
-
-
-PRECISIONS = ["float32", "bfloat16", "int8"]
 
 
 @pytest.fixture(params=PRECISIONS)

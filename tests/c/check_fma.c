@@ -1,5 +1,5 @@
 /* Compares vf_fma of the portable code with the C library's fmaf, on as many random operands as its
- * argument; run by tests/test_other_cpus.py.  Two thirds of them are made so that sums lie on or
+ * argument; run by tests/engine/test_other_cpus.py.  Two thirds of them are made so that sums lie on or
  * beside the edges of rounding, of normal and of denormal numbers. */
 #include "networks.h"
 #include "kernels/simd_scalar.h"

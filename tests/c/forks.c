@@ -1,4 +1,4 @@
-/* Forks at any moment, for tests/test_fuzz.py to build with the thread sanitizer: threads share
+/* Forks at any moment, for tests/engine/test_fuzz.py to build with the thread sanitizer: threads share
  * models, make streams and meet on some, others fork meanwhile.  A child has a copy of every
  * stream, none of its threads, and goes on.  -DFORKS=n: children, one after the other. */
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* Any calls of csrc/fastwavenet.h, in any order, for tests/test_fuzz.py to build with clang's
+/* Any calls of csrc/fastwavenet.h, in any order, for tests/engine/test_fuzz.py to build with clang's
  * libFuzzer and sanitizers: the first bytes of an input choose a network and two streams of it
  * (fuzz_input.h), the others the calls.  A slow twin of the stream gets the same calls and must
  * give the same bits (fuzz_twin.h). */

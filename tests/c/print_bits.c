@@ -1,6 +1,6 @@
 /* Prints "isa precision case digest" for each instruction set that this machine supports:
  * everything that the engine computes for small random networks in every precision, and mu-law.
- * The same on every machine; run by tests/test_other_cpus.py. */
+ * The same on every machine; run by tests/engine/test_other_cpus.py. */
 #include "networks.h"
 
 enum { STEPS = 140, ROWS = 3, HOP = 4 };

@@ -1,5 +1,5 @@
 /* Prints "name digest" for each name of the vector vocabulary as the header SIMD defines it; run by
- * tests/test_other_cpus.py for each instruction set.  Operands are every pair of special values and
+ * tests/engine/test_other_cpus.py for each instruction set.  Operands are every pair of special values and
  * then random bits. */
 #include "networks.h"
 #include SIMD

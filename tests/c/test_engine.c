@@ -1,4 +1,4 @@
-/* Tests of csrc/fastwavenet.h from C, without Python; run by tests/test_c_engine.py, which links
+/* Tests of csrc/fastwavenet.h from C, without Python; run by tests/engine/test_c_engine.py, which links
  * this with all other test_*.c and allocator.c, under sanitizers.  The names of tests are claims.
  * Every buffer has exactly the size of the contract, so that the sanitizer finds one element too
  * many. */

@@ -1,4 +1,4 @@
-/* Operations that threads may do at the same time, for tests/test_c_engine.py to build with the
+/* Operations that threads may do at the same time, for tests/engine/test_c_engine.py to build with the
  * thread sanitizer: share a model and mu-law tables, have streams of two threads, meet on one
  * stream, and read its info.  -DSAMPLES=n: of each generated sound. */
 #include <pthread.h>

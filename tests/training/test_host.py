@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from c_build import HELPERS
 from networks import random_weights
 from recordings import record, two_tones
 from runs import SPEC, interrupt, left_behind, quick, weights
@@ -171,10 +172,9 @@ def test_a_forked_process_trains_on_one_thread_after_its_parent_trained(tmp_path
     """On two it would wait for ever for a thread that only the parent has."""
     two_tones(tmp_path / "recordings")
     record(tmp_path / "recordings" / "c.wav")
-    tests = os.path.dirname(__file__)
     done = subprocess.run(
         [sys.executable, "-c", FORK, tmp_path],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([tests, *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path])},
         capture_output=True,
         text=True,
         timeout=120,

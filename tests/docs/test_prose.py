@@ -5,7 +5,7 @@ import runpy
 import pytest
 from c_build import ROOT
 
-PROSE = runpy.run_path(str(ROOT / "tests/prose.py"))
+PROSE = runpy.run_path(str(ROOT / "tests/helpers/prose.py"))
 
 
 def found(text: str, reader: str) -> tuple[int, list[tuple[int, str]]]:

@@ -6,6 +6,8 @@ import pytest
 from fastwavenet.ends import CodeInput, RawRows
 from fastwavenet.spec import WaveNetSpec
 
+PRECISIONS = ["float32", "bfloat16", "int8"]
+
 
 def small_spec(**changes) -> WaveNetSpec:
     """A network of three layers; give the sizes that matter to the test."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from c_build import HELPERS
 from recordings import record, tone, two_tones
 from runs import SPEC, quick
 
@@ -107,11 +108,10 @@ quick(Path(sys.argv[1]), Path(sys.argv[2]), steps=12, progress=True)
 
 @pytest.mark.parametrize("redirection", [">&- 2>&-", "2>/dev/full | true"])
 def test_a_program_whose_streams_are_missing_trains_to_its_end(source, tmp_path, redirection):
-    tests = os.path.dirname(__file__)
     shell = f'"$0" -c "$1" "$2" "$3" {redirection}'
     subprocess.run(
         ["bash", "-c", shell, sys.executable, PROGRAM, source, tmp_path / "run"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([tests, *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path])},
         stderr=subprocess.DEVNULL,
         timeout=120,
     )

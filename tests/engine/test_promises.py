@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from c_build import ROOT, WARN, run
 from engines import weights_of
+from example_files import dump
 from networks import NETWORKS
-from test_examples import dump
-from test_imports import SOURCES, imports, roots
+from source_imports import SOURCES, imports, roots
 
 # ---- no system call ----------------------------------------------------------------------------
 

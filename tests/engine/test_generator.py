@@ -8,13 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PRECISIONS
+from c_build import HELPERS
 from engines import SPEC, dice, generator, model_of, run, weights_of
-from networks import every_network, random_codes, small_spec
+from networks import PRECISIONS, every_network, random_codes, small_spec
 
 import fastwavenet as fw
 from fastwavenet import reference
@@ -312,7 +311,7 @@ assert os.waitpid(child, 0)[1] == 0 and np.array_equal(audio, expected)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_process_continues_on_its_own():
-    code = FORK.format(tests=str(Path(__file__).parent))
+    code = FORK.format(tests=str(HELPERS))
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -7,11 +7,10 @@ import struct
 
 import numpy as np
 import pytest
-from conftest import PRECISIONS
 from engines import SPEC, changed_model, generator, model_of, run
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import every_network, random_codes, random_weights, small_spec, widths
+from networks import PRECISIONS, every_network, random_codes, random_weights, small_spec, widths
 
 import fastwavenet as fw
 from fastwavenet import reference

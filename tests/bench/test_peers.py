@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from c_build import HELPERS
 from networks import NETWORKS, every_network, random_codes, random_weights, small_spec
 
 from fastwavenet import Model, reference
@@ -200,7 +200,7 @@ signal.raise_signal(signal.SIGINT)
 
 def test_a_signal_ends_nothing_once_openvino_peers_are_gone():
     """In a process of its own: a kernel that finds no stack for a signal ends the process."""
-    command = [sys.executable, "-c", SIGNAL_AFTER_OPENVINO, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", SIGNAL_AFTER_OPENVINO, str(HELPERS)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("got it\n", 0), done.stderr
 

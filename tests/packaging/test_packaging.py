@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from c_build import ROOT
 from engines import model_of, weights_of
 from networks import NETWORKS
 
@@ -22,7 +23,6 @@ from fastwavenet import _engine, modelfile
 from fastwavenet.audio import write_audio
 
 requirements = pytest.importorskip("packaging.requirements")
-ROOT = Path(__file__).parents[1]
 SPEC = NETWORKS["wider_than_a_vector"]
 WORST_FLAGS = "-Ofast -ffast-math -funsafe-math-optimizations -ffp-contract=fast -march=native"
 WORST = {"CFLAGS": WORST_FLAGS, "LDFLAGS": WORST_FLAGS}

@@ -1,16 +1,15 @@
 """mu-law coding by the engine: exact at its thresholds, the same on every instruction set."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from c_build import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fastwavenet as fw
 from fastwavenet import mu_law_decode, mu_law_encode, reference
 
-GOLDEN = np.load(Path(__file__).parent / "golden" / "mulaw.npz")
+GOLDEN = np.load(ROOT / "tests" / "golden" / "mulaw.npz")
 EVERY_INT16 = np.arange(-(2**15), 2**15, dtype=np.int16)
 LEVELS = [2, 3, 4, 15, 16, 17, 255, 256, 257, 300, 512, 1000, 1024, 4095, 65535, 65536]
 

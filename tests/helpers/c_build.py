@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+HELPERS = Path(__file__).parent  # on the path of tests, and of their programs
 PROGRAMS = ROOT / "tests" / "c"
 WARN = ["-Wall", "-Wextra", "-Werror"]
 SANITIZE = ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

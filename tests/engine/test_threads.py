@@ -10,34 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from c_build import HELPERS
 from engines import SPEC, changed_model, cond_of, joined, model_of, run_in_chunks
 from engines import run as steps
-from networks import NETWORKS, random_codes, small_spec
+from networks import random_codes, small_spec
+from two_threads import NAMES, SPECS, generator, two
 
 import fastwavenet as fw
 from fastwavenet import scoring
 from fastwavenet.scoring import part_ends
 
-# Small networks, where one thread is faster, and some whose products both threads share.
-SHARED = {
-    "wide_skip": small_spec(skip=130, head=70, levels=256),
-    "wide_layers": small_spec(residual=48, dilation_channels=64, dilations=(1, 2, 4, 8, 16, 32)),
-    "many_layers": small_spec(skip=64, kernel=3, dilations=(1, 2, 4, 8) * 8),
-}
-NAMES = ["kernels_mixed", "dilations_around_16", "conditioned", *SHARED]
-SPECS = NETWORKS | SHARED
 STEPS = 90
-
-
-def two(gen: fw.Generator) -> fw.Generator:
-    """The same one; it was made with threads=2, and now uses them even if one is faster."""
-    gen._session.stream.set_threads(2)
-    assert gen.threads == 2
-    return gen
-
-
-def generator(name: str, precision: str = "float32", **arguments) -> fw.Generator:
-    return fw.Generator(model_of(SPECS[name], precision=precision), **{"seed": 5} | arguments)
 
 
 def others_cpu_time() -> float:
@@ -296,7 +279,7 @@ START = """
 import os, sys, time
 import numpy as np
 sys.path.insert(0, {tests!r})
-from test_threads import generator, two
+from two_threads import generator, two
 
 gen = two(generator("wide_skip", threads=2))
 gen.generate(100)
@@ -321,7 +304,7 @@ os._exit(0)
 
 
 def run_python(code: str, **values) -> None:
-    code = code.format(tests=str(Path(__file__).parent), **values)
+    code = code.format(tests=str(HELPERS), **values)
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -1,6 +1,6 @@
 """Counts two habits of unclear prose in comments, docstrings and documents; `make lint` runs it.
 
-    python tests/prose.py [--limit 2.0]
+    python tests/helpers/prose.py [--limit 2.0]
 
 "what": a clause in place of a noun ("what a step reads" for "the weights of a step").
 speech: code that says, tells, hears, asks, knows or wants, in place of the operation it performs.
@@ -19,7 +19,7 @@ import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HABITS = {
     "what": re.compile(r"\bwhat\b", re.IGNORECASE),
     "speech": re.compile(

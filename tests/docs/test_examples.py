@@ -1,6 +1,5 @@
 """examples/: the C program under sanitizers, with good and bad dumps; the Python files as used."""
 
-import importlib.util
 import io
 import os
 import re
@@ -14,25 +13,14 @@ import pytest
 import soundfile
 from c_build import ROOT, SANITIZE, WARN, compiles, run
 from engines import model_of, weights_of
+from example_files import EXAMPLES, dump, example
 from networks import NETWORKS, small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.ends import MuLawCodec
 
-EXAMPLES = ROOT / "examples"
 SPEC = small_spec(levels=256, sample_rate=16000)
-
-
-def example(name: str):
-    """examples/<name>.py as a module."""
-    found = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-dump = example("dump_model").dump
 
 
 # ---- generate.c --------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
+from c_build import ROOT
 from networks import small_spec, widths
 
 from fastwavenet import reference
@@ -10,7 +9,7 @@ from fastwavenet.reference import draw, mu_law_decode, mu_law_encode, philox4x32
 
 # Codes of the int16 values in order, and the amplitudes of the codes: the convention of ibab's
 # tensorflow-wavenet, torchaudio and nv-wavenet, computed in float64.
-GOLDEN = np.load(Path(__file__).parent / "golden" / "mulaw.npz")
+GOLDEN = np.load(ROOT / "tests" / "golden" / "mulaw.npz")
 
 
 # ---- mu-law ----------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from random import Random
 import drawn_calls as draw
 import numpy as np
 import pytest
-from conftest import PRECISIONS
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -29,7 +28,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from networks import random_weights
+from networks import PRECISIONS, random_weights
 from slow_twin import SlowTwin, check_against_numpy, every_step, listen, to_codes
 
 import fastwavenet as fw
