@@ -74,10 +74,14 @@ def test_an_unknown_precision_is_refused_and_the_known_ones_are_listed(path, nam
         fw.Model(SPEC, weights_of(SPEC), name)
 
 
-def test_losses_that_are_none_are_refused():
-    with pytest.raises(fw.ModelFormatError, match="loss of int8 must be a finite number, not nan"):
+def test_a_precision_cost_that_is_none_is_refused():
+    with pytest.raises(
+        fw.ModelFormatError, match="precision_cost of int8 must be a finite number, not nan"
+    ):
         fw.Model(SPEC, weights_of(SPEC), "auto", precision_cost={"int8": math.nan})
-    with pytest.raises(fw.ModelFormatError, match="loss must map precisions to numbers, not list"):
+    with pytest.raises(
+        fw.ModelFormatError, match="precision_cost must map precisions to numbers, not list"
+    ):
         fw.Model(SPEC, weights_of(SPEC), precision_cost=[])
 
 
