@@ -1,59 +1,30 @@
-"""The benchmark: it verifies, refuses, measures in turns, and writes what it measured."""
+"""The benchmark verifies, refuses and measures in turns; its command, arguments and outputs."""
 
-import argparse
 import functools
-import json
 import os
-import re
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
-from c_build import ROOT
-from networks import NETWORKS as SMALL
+from bench_runs import SECONDS, arguments, tiny_network
 from networks import random_weights
 
 from fastwavenet import Model, available_isas
-from fastwavenet.bench import bandwidth, command, known, mulaw, results, table
-from fastwavenet.bench.chart import colours_of, save_chart
-from fastwavenet.bench.contenders import CLEAN, PEERS, PRECISIONS
-from fastwavenet.bench.cores import two_cores
+from fastwavenet.bench import bandwidth, command, known, mulaw, results
+from fastwavenet.bench.contenders import CLEAN, PRECISIONS
 from fastwavenet.bench.engine_peer import Engine
 from fastwavenet.bench.measure import ALLOWED, SHORT, Answers, Refused, burn_in, measure
 from fastwavenet.bench.networks import NETWORKS
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_cpp_compiler", "tiny")
 
-COMPILED = "torch.compile, one step"
-NARROW = "OpenVINO, bfloat16"  # which not every CPU has
-INT8 = "OpenVINO, int8 weights"
-ENGINES = [f"fastwavenet, {precision}" for precision in PRECISIONS]
-SECONDS = 0.02
-
-
-def cpus() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-
 
 @pytest.fixture(scope="module")
 def tiny():
-    """A small network that the command knows by name, and few samples for mu-law."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NETWORKS, "tiny", SMALL["kernel_3"])
-        patch.setattr(mulaw, "SAMPLES", 4096)
-        yield SMALL["kernel_3"]
-
-
-@pytest.fixture(scope="module")
-def ran(tiny, no_cpp_compiler, one_thread):
-    """The results of a whole run with one and two voices, as a JSON file would give them back."""
-    argv = ["--networks", "tiny", "--batches", "1,2", "--seconds-per-cell", SECONDS]
-    allowed = cpus()
-    found = command.measured(arguments(*argv), cpus=two_cores())
-    assert cpus() == allowed, "a peer has pinned the process"
-    return json.loads(json.dumps(found))
+    with tiny_network() as spec:
+        yield spec
 
 
 @pytest.fixture
@@ -64,17 +35,6 @@ def one_core(monkeypatch):
     for name, value in command.ONE_THREAD.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: None, raising=False)
-
-
-def missing(cell: dict) -> set[str]:
-    """The contenders that are not available."""
-    return {row["name"] for row in cell["rows"] if "not_available" in row}
-
-
-def arguments(*argv: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser.add_argument)
-    return parser.parse_args([str(word) for word in argv])
 
 
 # ---- verifying ---------------------------------------------------------------------------------
@@ -195,49 +155,6 @@ def test_the_probe_reads_about_the_footprint_by_each_way(size):
     probe.read(2)
 
 
-def test_a_cell_says_all_that_follows_from_the_rates(ran, tiny):
-    for cell, batch in zip(ran["cells"], (1, 2), strict=True):
-        assert (cell["network"], cell["batch"], cell["layers"]) == ("tiny", batch, 3)
-        assert [row["name"] for row in cell["rows"]] == list(PEERS)[batch - 1 :] + ENGINES
-        timed = [row for row in cell["rows"] if "not_available" not in row]
-        assert {COMPILED} <= missing(cell) <= {COMPILED, NARROW}
-        for row in timed:
-            assert row["times_real_time"] == row["samples_per_second"] / tiny.sample_rate
-            at_least = {"float32": ["float32"], "bfloat16": ["float32", "bfloat16"]}
-            rivals = [
-                peer["samples_per_second"]
-                for peer in timed
-                if peer["kind"] == "peer"
-                and peer["precision"] in at_least.get(row["precision"], PRECISIONS)
-            ]
-            assert row["times_fastest_peer"] == row["samples_per_second"] / max(rivals)
-
-
-def test_one_voice_is_compared_with_what_the_memory_gives(ran, tiny):
-    one, two = ({row["name"]: row for row in cell["rows"]} for cell in ran["cells"])
-    weights = random_weights(tiny, seed=0)
-    sizes = {name: 4 * tiny.macs_per_sample for name in (CLEAN, "numpy, tuned queue")}
-    for precision in PRECISIONS:
-        step = Model(tiny, weights, precision=precision).info()["step_bytes"]
-        sizes[f"fastwavenet, {precision}"] = step
-    for name, size in sizes.items():
-        row = one[name]
-        assert row["step_bytes"] == two[name]["step_bytes"] == size
-        share = size * row["samples_per_second"] / row["bytes_per_second"]
-        assert row["share_of_bandwidth"] == share
-        assert two[name]["share_of_bandwidth"] is None
-    assert one["PyTorch, naive"]["step_bytes"] is None
-
-
-def test_mu_law_is_timed_both_ways(ran):
-    for direction in ("encode", "decode"):
-        rows = [row for row in ran["mu_law"] if row["direction"] == direction]
-        assert len(rows) == 4 + len(available_isas())
-        assert [row["name"] for row in rows if "not_available" in row] == ["torch.compile"]
-        peers = [row for row in rows if row["kind"] == "peer" and "not_available" not in row]
-        assert max(row["times_fastest_peer"] for row in peers) == 1
-
-
 def test_wrong_mu_law_is_refused():
     audio = np.linspace(-1, 1, 5001, dtype=np.float32)
     mulaw.check_encoders(mulaw.encoders_for(audio), audio)
@@ -254,198 +171,7 @@ def test_wrong_mu_law_is_refused():
         mulaw.check_decoders({"mine": lambda codes: mulaw.decode_formula(codes) + 2e-6})
 
 
-# ---- writing -----------------------------------------------------------------------------------
-
-
-def test_the_terminal_shows_each_contender_and_why_one_is_missing(ran):
-    for cell in ran["cells"]:
-        lines = table.text_of_cell(cell).splitlines()
-        assert [
-            line.startswith(row["name"]) for line, row in zip(lines[2:], cell["rows"], strict=True)
-        ]
-        (compiled,) = [line for line in lines if line.startswith(COMPILED)]
-        assert "not available: " in compiled and "No working C++ compiler" in compiled
-        assert max(map(len, lines)) < 170
-    text = table.text_of("mu_law", ran["mu_law"])
-    assert "encode: numpy, formula" in text and "decode: torch.compile" in text
-
-
-def test_results_survive_their_file(ran, tmp_path):
-    path = tmp_path / "run.json"
-    results.save(path, ran)
-    assert results.load(path) == results.FORMAT | ran
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"made_by": "fastwavenet bench"}', "\xff"])
-def test_another_file_is_not_taken_for_results(content, tmp_path):
-    path = tmp_path / "run.json"
-    path.write_text(content, encoding="latin-1")
-    with pytest.raises(ValueError, match="run.json: (not JSON|expected a file of `fastwavenet)"):
-        results.load(path)
-
-
-def test_the_chart_is_a_picture_of_all_contenders(ran, tmp_path):
-    image = pytest.importorskip("matplotlib.image", reason="matplotlib is not installed")
-    path = tmp_path / "speed.png"
-    save_chart(path, ran)
-    pixels = image.imread(path)
-    assert pixels.shape[0] > 300 and pixels.shape[1] > 300
-    found = set(map(tuple, np.round(255 * pixels[..., :3]).astype(int).reshape(-1, 3)))
-    drawn = {
-        name: tuple(bytes.fromhex(colour[1:])) in found
-        for name, colour in colours_of(ran["cells"]).items()
-    }
-    absent = missing(ran["cells"][0])
-    assert drawn == {name: name not in absent for name in [*PEERS, *ENGINES]}
-
-
-def test_without_generation_there_is_no_chart(ran, tmp_path):
-    with pytest.raises(ValueError, match="expected results of generation"):
-        save_chart(tmp_path / "speed.png", ran | {"cells": []})
-    assert list(tmp_path.iterdir()) == []
-
-
-README = f"# Title\n\nbefore\n\n{table.BEGIN}\nold\n{table.END}\n\nafter\n"
-
-
-def test_the_readme_gets_the_tables_and_keeps_the_rest(ran, tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text(README)
-    table.write_readme(path, ran)
-    once = path.read_text()
-    before, _, rest = once.partition(f"{table.BEGIN}\n")
-    tables, _, after = rest.partition(f"{table.END}\n")
-    assert (before, after) == ("# Title\n\nbefore\n\n", "\nafter\n")
-    assert "old" not in tables and table.markdown(ran) == tables.strip()
-    table.write_readme(path, ran)
-    assert path.read_text() == once
-
-
-def test_other_tables_stand_in_columns_on_the_terminal(ran):
-    for key in filter(ran.get, ("instruction_sets", "cores", "latency")):
-        heads, lines = table.TABLES[key](ran[key])
-        shown = table.text_of(key, ran[key]).splitlines()
-        assert len(shown) == 1 + len(lines) and len(set(map(len, shown))) == 1
-        for line, cells in zip(shown, [heads, *lines], strict=True):
-            assert re.split("  +", line) == cells
-
-
-def test_tables_have_as_many_cells_in_every_row(ran):
-    blocks = [block for block in table.markdown(ran).split("\n\n") if block.startswith("|")]
-    for block in blocks:
-        assert len({line.count("|") for line in block.splitlines()}) == 1
-    two = ["two cores"] if ran["cores"] else []
-    titles = ["1 voice", "2 voices", "the peers", "tiny", *two, "latency", "mu-law"]
-    for block, title in zip(blocks, titles, strict=True):
-        assert block.startswith(f"| {title}")
-    assert "| - |" in blocks[2]  # the contender that is not available
-
-
-@pytest.mark.parametrize(
-    "bfloat16, int8, named",
-    [(0.5, 0.5, []), (3, 2, [NARROW]), (2, 3, [NARROW, INT8]), (0.5, 2, [INT8])],
-)
-def test_peers_in_narrower_formats_are_named_if_they_are_faster_still(ran, bfloat16, int8, named):
-    cell = ran["cells"][0]
-    if NARROW in missing(cell):
-        pytest.skip("this CPU has no bfloat16")
-    speeds = {"float32": 1, "bfloat16": bfloat16, "int8": int8}
-    rows = [
-        row | {"samples_per_second": speeds.get(row.get("precision"), 0) * 1000}
-        for row in cell["rows"]
-    ]
-    text = table.markdown(ran | {"cells": [cell | {"rows": rows}]}).splitlines()
-    (line,) = [line for line in text if line.startswith("| tiny: 3 layers")]
-    _, *narrower = re.findall(r"\((.*?)\)", line.split("|")[2])
-    assert narrower == named
-
-
-def test_a_readme_may_have_one_table_of_the_engine_beside_the_best_peer(ran, tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text(README.replace(table.BEGIN, table.BEGIN_SHORT))
-    table.write_readme(path, ran)
-    tables = path.read_text().partition(f"{table.BEGIN_SHORT}\n\n")[2]
-    about, one, end, after = tables.split("\n\n")
-    assert about.startswith("Measured on: ") and (end, after) == (table.END, "after\n")
-    heads, _, line = one.splitlines()  # a line per network, of the fewest voices
-    assert heads.startswith("| 1 voice, samples/s | the best peer | float32 | int8 |")
-    rows = {row["name"]: row for row in ran["cells"][0]["rows"]}
-    best = table.fastest(rows.values(), "peer")
-    assert best["name"] in line
-    int8, ratio = re.search(r"\*\*([\d,]+)\*\* \| ([\d.e+]+) x \|$", line).groups()
-    assert int(int8.replace(",", "")) == round(rows["fastwavenet, int8"]["samples_per_second"])
-    expected = rows["fastwavenet, int8"]["samples_per_second"] / best["samples_per_second"]
-    assert float(ratio) == float(f"{expected:.3g}")
-
-
-def test_the_table_of_the_readme_has_no_more_than_seven_rows():
-    readme = (ROOT / "README.md").read_text()
-    tables = readme.partition(table.BEGIN_SHORT)[2].partition(table.END)[0]
-    lines = [line for line in tables.splitlines() if line.startswith("|")]
-    assert 2 + 1 <= len(lines) <= 2 + 7
-    assert table.parts_of_readme(ROOT / "bench/README.md")[1] == table.BEGIN
-
-
-def test_the_table_of_the_readme_is_a_selection_of_those_of_the_benchmark():
-    def rows(path: str) -> list[list[str]]:
-        tables = re.split("<!-- (?:speed|end)", (ROOT / path).read_text())[1]
-        lines = [line for line in tables.splitlines() if re.match(r"\| C\w+: ", line)]
-        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-    everything = {row[0]: row for row in rows("bench/README.md")}
-    for network, best, float32, int8, ratio in rows("README.md"):
-        _, peers, *cells, _ = everything[network]
-        speeds = {peer: int(peer.split()[0].replace(",", "")) for peer in peers.split("; ")}
-        assert best == max(speeds, key=speeds.get)
-        assert cells[0].startswith(f"{float32} (") and cells[2] == f"{int8} ({ratio})"
-
-
-def test_results_without_generation_have_no_table_in_short(ran):
-    assert "|" not in table.markdown(ran | {"cells": []}, short=True)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        README.replace(table.BEGIN, ""),
-        README.replace(table.END, ""),
-        README + README,
-        README + README.replace(table.BEGIN, table.BEGIN_SHORT),
-        f"{table.END}\n{table.BEGIN}\n",
-        README.replace(table.BEGIN, f"in a sentence {table.BEGIN}"),
-    ],
-)
-def test_a_readme_without_its_two_lines_is_left_alone(ran, tmp_path, text):
-    path = tmp_path / "README.md"
-    path.write_text(text)
-    with pytest.raises(ValueError, match="README.md: expected one line"):
-        table.write_readme(path, ran)
-    assert path.read_text() == text
-
-
-def test_a_readme_with_lines_of_windows_gets_its_tables(ran, tmp_path):
-    path = tmp_path / "README.md"
-    for text in (README, README.replace("\n", "\r\n")):
-        path.write_bytes(text.encode())
-        table.write_readme(path, ran)
-        assert b"| tiny |" in path.read_bytes()
-
-
 # ---- the command -------------------------------------------------------------------------------
-
-
-def test_everything_can_be_made_from_the_file_of_an_earlier_run(ran, tmp_path, capsys):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    results.save(tmp_path / "run.json", ran)
-    (tmp_path / "README.md").write_text(README)
-    outputs = ("-o", "again.json", "--chart", "speed.png", "--readme", "README.md")
-    paths = [word if word.startswith("-") else tmp_path / word for word in outputs]
-    assert command.run(arguments("--from", tmp_path / "run.json", *paths)) == 0
-    shown = capsys.readouterr().out
-    assert "tiny, 2 voices" in shown and "encode: PyTorch" in shown
-    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "run.json").read_bytes()
-    assert (tmp_path / "speed.png").stat().st_size > 1000
-    assert "| tiny |" in (tmp_path / "README.md").read_text()
 
 
 def test_outputs_that_cannot_be_written_are_refused_before_anything_is_measured(
