@@ -4,18 +4,28 @@ import ast
 import doctest
 import functools
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import soundfile
-from c_build import CLAIMS, ROOT, setup_names
+from c_build import CLAIMS, ROOT
+from documents import (
+    DOCUMENTS,
+    FENCE,
+    NOT_RUN,
+    Block,
+    blocks,
+    broken,
+    every_document,
+    links,
+    name_of,
+    prose,
+    undefined,
+)
 from engines import weights_of
 from networks import small_spec
 
@@ -23,97 +33,13 @@ import fastwavenet as fw
 from fastwavenet import modelfile, spec
 from fastwavenet.spec import WaveNetSpec
 
-DOCUMENTS = sorted(
-    [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-    + [*(ROOT / "docs").glob("*.md"), *(ROOT / "bench").glob("*.md")]
-)
 RUN_IN_ORDER = {"python", "pycon"}
 VOICE = small_spec(levels=256, sample_rate=16000)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-
-
 # ---- reading Markdown --------------------------------------------------------------------------
-
-
-class Block(NamedTuple):
-    """A fenced block: language, what is in it, its first line's number, why it is not run."""
-
-    language: str
-    text: str
-    line: int
-    reason: str | None
-
-
-FENCE = re.compile(
-    r"^(?:<!--(?P<comment>[^\n]*)-->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
-NOT_RUN = re.compile(r" not run: (\S.{9,}) ")
-IDENTIFIER = re.compile(r"`((?:[A-Za-z_]\w*\.)*)([A-Za-z_]\w*)(?:\(\))?`")
-
-
-def blocks(markdown: str) -> list[Block]:
-    found = []
-    for fence in FENCE.finditer(markdown):
-        comment = NOT_RUN.fullmatch(fence["comment"] or "")
-        line = markdown.count("\n", 0, fence.start("text")) + 1
-        found.append(Block(fence["language"], fence["text"], line, comment and comment[1]))
-    return found
-
-
-def prose(markdown: str) -> str:
-    return FENCE.sub("", markdown)
-
-
-def links(markdown: str) -> list[tuple[str, str]]:
-    """(text, target) of each link and picture that leads to a file of ours."""
-    found = [(link["text"], link["target"]) for link in LINK.finditer(prose(markdown))]
-    return [(text, target) for text, target in found if "://" not in target]
-
-
-def anchors(markdown: str) -> set[str]:
-    """What GitHub makes of headings."""
-    headings = re.findall(r"^#+ (.+)$", prose(markdown), re.MULTILINE)
-    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.strip().replace(" ", "-") for heading in kept}
-
-
-def broken(path: Path, markdown: str) -> list[str]:
-    """The targets of links in `markdown`, which stands at `path`, that are not there."""
-    wrong = []
-    for _, target in links(markdown):
-        file, _, anchor = target.partition("#")
-        there = (path.parent / file).resolve() if file else path
-        if not there.exists():
-            wrong.append(target)
-        elif anchor:
-            text = markdown if there == path else there.read_text()
-            wrong += [] if anchor in anchors(text) else [target]
-    return wrong
-
-
-def undefined(path: Path, markdown: str) -> list[str]:
-    """Names that link to a file of code which does not define them."""
-    wrong = []
-    for text, target in links(markdown):
-        name, file = IDENTIFIER.fullmatch(text), path.parent / target
-        suffixes = (".py", ".pyx", ".c", ".h")
-        if not name or file.suffix not in suffixes or f".{name[2]}" in (*suffixes, ".md"):
-            continue
-        defined = rf"^(\s*(def|class) {name[2]}\b|\w[\w *]*\b{name[2]}\()"
-        if not re.search(defined, file.read_text(), re.MULTILINE):
-            wrong.append(f"{name[2]} in {target}")
-    return wrong
-
 
 SAMPLE = """# A `title`, of 2 words
 
@@ -364,92 +290,3 @@ def test_the_sizes_of_the_presets_are_true():
         net = WaveNetSpec(sample_rate=16000, **preset)
         field = net.receptive_field
         assert sizes[name] == [net.weight_bytes() // 4, field, round(field / 16)]
-
-
-# ---- c-api.md ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def c_api() -> list[Block]:
-    return blocks((ROOT / "docs/c-api.md").read_text())
-
-
-@pytest.fixture(scope="module")
-def page_commands(c_api) -> str:
-    """All commands of the page, one block after the other."""
-    return "".join(block.text for block in c_api if block.language == "sh")
-
-
-SHELLS = ["sh", "bash", "zsh"]
-
-
-def in_a_shell(commands: str, folder: Path, shell: str = "sh", **variables: str) -> str:
-    """Runs them in one shell, which ends at the first error; their output."""
-    environment = os.environ | variables
-    done = subprocess.run(
-        [shell, "-ec", commands], cwd=folder, env=environment, capture_output=True, text=True,
-        timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_the_flags_to_build_with_are_those_of_setup(build, c_api, tmp_path, shell):
-    if not shutil.which(shell):
-        pytest.skip(f"this machine has no {shell}")
-    (tmp_path / "gcc").write_text('#!/bin/sh\necho "$@"\n')
-    (tmp_path / "gcc").chmod(0o755)
-    (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "model.o").touch()  # zsh refuses *.o without one
-    commands = next(b.text for b in c_api if b.language == "sh")
-    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-    calls = in_a_shell(commands, tmp_path, shell, PATH=path).splitlines()
-    flags = " ".join(flag for flag in build["FLAGS"] if flag != "-fvisibility=hidden")
-    common = [s for s in build["extension"].sources if s.endswith(".c")]
-    objects = setup_names("x86_64")["isa_objects"]() | {Path(s).stem: (s, []) for s in common}
-    assert all(call.startswith(f"{flags} ") for call in calls)
-    assert sorted(calls[:-1]) == sorted(
-        " ".join([flags, *own, "-c", source, "-o", f"build/{name}.o"])
-        for name, (source, own) in objects.items()
-    )
-
-
-@pytest.fixture(scope="module")
-def built(build, page_commands, tmp_path_factory) -> Path:
-    """A source tree with a model, in which all commands of the page were run, in one shell."""
-    folder = tmp_path_factory.mktemp("c_api")
-    if "avx2" not in build["ISA_FLAGS"]:
-        pytest.skip("the page's commands are those for x86-64")
-    if not shutil.which("gcc"):
-        pytest.skip("this machine has no gcc")
-    for name in ("csrc", "examples"):
-        (folder / name).symlink_to(ROOT / name)
-    modelfile.save(folder / "voice.safetensors", VOICE, weights_of(VOICE))
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    commands = page_commands.replace("-O3", "-O0")  # compiles in a third of the time
-    in_a_shell(commands, folder, PATH=path, PYTHONPATH=str(ROOT))
-    return folder
-
-
-def test_the_commands_of_the_page_run_in_one_shell_and_generate_what_python_does(built):
-    audio, rate = soundfile.read(built / "out.wav", dtype="int16")
-    expected = fw.generate(
-        fw.load(built / "voice.safetensors"), n_samples=64000, seed=7, temperature=1
-    )
-    assert rate == VOICE.sample_rate
-    assert np.array_equal(audio, np.clip(np.rint(expected * 32768), -32768, 32767))
-
-
-def test_the_c_of_the_page_compiles_and_links(c_api, built, tmp_path):
-    functions = [b.text for b in c_api if b.language == "c"]
-    assert len(functions) >= 5
-    for number, text in enumerate(functions):
-        (tmp_path / f"{number}.c").write_text(text)
-    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
-    warn = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}"]
-    objects = (built / "build").glob("*.o")
-    libraries = ["-lm", "-pthread"]
-    command = ["gcc", *warn, *tmp_path.glob("*.c"), *objects, *libraries, "-o", tmp_path / "out"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
