@@ -1,45 +1,27 @@
+"""Model files: saved and loaded bit for bit, and refused if they are anything else."""
+
 import contextlib
-import copy
-import json
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 
-import hypothesis
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from model_files import (
     DATA,
     HEADER_END,
     SPEC,
     WEIGHTS,
     assert_same_model,
-    header_end,
     pack,
     unpack,
     with_metadata,
 )
 from networks import every_network, random_weights
-from recordings import full_disk
 
 from fastwavenet import modelfile
-from fastwavenet.modelfile import (
-    MAX_HEADER_BYTES,
-    ModelFormatError,
-    load,
-    parse,
-    record_precision_cost,
-    save,
-    with_precision_cost,
-)
-from fastwavenet.spec import WaveNetSpec
-
-COST = {"bfloat16": -0.00003, "int8": 0.00014}
-DATA_WITH_COST = with_precision_cost(DATA, COST)
+from fastwavenet.modelfile import MAX_HEADER_BYTES, ModelFormatError, load, parse, save
 
 
 @contextlib.contextmanager
@@ -253,225 +235,6 @@ def test_a_file_that_cannot_be_read_is_an_os_error(tmp_path):
         load(tmp_path / "nowhere.safetensors")
     with pytest.raises(IsADirectoryError):
         load(tmp_path)
-
-
-# ---- precision cost --------------------------------------------------------------------------
-
-
-def test_a_saved_model_has_no_precision_cost():
-    assert unpack(DATA)[0]["__metadata__"]["fastwavenet"]["version"] == 3
-    assert parse(DATA).precision_cost == {}
-
-
-def test_recorded_costs_are_read_back_exactly(tmp_path):
-    path = tmp_path / "m.safetensors"
-    for cost in (COST, {"int8": 0.1 + 0.2}, {"bfloat16": 5e-324}, {"int8": 1}, {}):
-        path.write_bytes(DATA)
-        record_precision_cost(path, cost)
-        assert load(path).precision_cost == cost
-        assert_same_model(load(path), SPEC, WEIGHTS)
-
-
-def test_recording_changes_nothing_else_in_the_file():
-    header, tensors = unpack(DATA)
-    header["__metadata__"]["author"] = "J\u00e9r\u00f4me"
-    data = with_precision_cost(pack(header, tensors), COST)
-    assert header_end(data) % 8 == 0
-    assert data[header_end(data) :] == tensors
-    expected = {"version": 3, "spec": SPEC.to_dict(), "precision_cost": COST}
-    header["__metadata__"]["fastwavenet"] = json.loads(json.dumps(expected))
-    assert unpack(data) == (header, tensors)
-
-
-def test_recording_again_replaces_the_costs_and_is_the_same_file_again():
-    assert parse(with_precision_cost(DATA_WITH_COST, {"int8": 1.0})).precision_cost == {"int8": 1.0}
-    backwards = dict(reversed(COST.items()))
-    assert (
-        with_precision_cost(with_precision_cost(DATA, {"int8": 1.0}), backwards) == DATA_WITH_COST
-    )
-
-
-OLD_SPEC = {
-    "sample_rate": 8000, "levels": 4, "residual": 2, "dilation_channels": 2, "skip": 2, "head": 2,
-    "dilations": [1, 2], "kernel": [2, 2], "first_kernel": 2, "bias": True,
-    "input": "codes", "output": "softmax",
-    "codec": {"mu": 3, "encode_offset": 0.5, "decode_offset": 0.0, "decode_divisor": 3},
-    "start_code": 2, "start_state": "zeros", "conditioning": None,
-}  # fmt: skip
-
-
-def of_version(version: int, **changes) -> bytes:
-    """The model as fastwavenet wrote it in an older format."""
-    header, tensors = unpack(DATA)
-    about = {"version": version, "spec": OLD_SPEC}
-    header["__metadata__"]["fastwavenet"] = about | changes
-    return pack(header, tensors)
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_files_of_older_versions_are_read_for_ever(version):
-    assert_same_model(parse(of_version(version)), SPEC, WEIGHTS)
-    for name, bad in (("input", "scalar"), ("wavelets", 1), ("sampling", {})):
-        with pytest.raises(ModelFormatError, match=name):
-            parse(of_version(version, spec=OLD_SPEC | {name: bad}))
-
-
-def test_version_1_had_no_precision_cost_and_its_readers_pass_over_the_name():
-    assert parse(of_version(1, loss="none", precision_cost="none")).precision_cost == {}
-
-
-def test_version_2_named_the_precision_cost_loss():
-    assert parse(of_version(2)).precision_cost == {}
-    assert parse(of_version(2, loss=COST, precision_cost="none")).precision_cost == COST
-    assert parse(with_metadata(precision_cost=COST, loss="none")).precision_cost == COST
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_recording_in_an_older_file_makes_it_the_newest(version):
-    data = with_precision_cost(of_version(version, loss={"int8": 1.0}), COST)
-    assert unpack(data) == unpack(DATA_WITH_COST)
-
-
-NOT_FINITE = [float("nan"), float("inf"), -float("inf"), 10**400]
-BAD_COSTS = [
-    (None, "precision_cost must map precisions to numbers, not NoneType"),
-    ([], "precision_cost must map precisions to numbers, not list"),
-    ({"float32": 0.0}, "precision_cost of 'float32': expected bfloat16 or int8"),
-    ({"int8": 0.1, "int4": 0.1}, "precision_cost of 'int4': expected bfloat16 or int8"),
-    ({"x\n\x1b" * 500: 0.1}, r"precision_cost of 'x\\n"),
-    *(
-        ({"int8": value}, "precision_cost of int8 must be a finite number, not ")
-        for value in (*NOT_FINITE, None, True, "0.1", [0.1])
-    ),
-]
-
-
-@pytest.mark.parametrize(("cost", "message"), BAD_COSTS)
-def test_bad_costs_are_refused_by_name_and_not_recorded(cost, message, tmp_path):
-    with pytest.raises(ModelFormatError, match=f"^{message}") as caught:
-        parse(with_metadata(DATA_WITH_COST, precision_cost=cost))
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
-    path = tmp_path / "m.safetensors"
-    path.write_bytes(DATA)
-    with pytest.raises(ModelFormatError, match=f"m.safetensors: {message}"):
-        record_precision_cost(path, cost)
-    assert path.read_bytes() == DATA
-
-
-def test_costs_are_recorded_in_models_only(tmp_path):
-    path = tmp_path / "m.safetensors"
-    path.write_bytes(DATA[:-4])
-    with pytest.raises(ModelFormatError, match=r"m\.safetensors: not a valid"):
-        record_precision_cost(path, COST)
-    assert path.read_bytes() == DATA[:-4]
-
-
-def test_costs_for_which_the_header_has_no_room_are_refused():
-    header, tensors = unpack(DATA)
-    header["__metadata__"]["padding"] = ""
-    room = 8 + MAX_HEADER_BYTES - header_end(with_precision_cost(pack(header, tensors), COST))
-    header["__metadata__"]["padding"] = "x" * room
-    full = with_precision_cost(pack(header, tensors), COST)
-    assert header_end(full) == 8 + MAX_HEADER_BYTES
-    assert parse(full).precision_cost == COST
-    header["__metadata__"]["padding"] += "x" * 8
-    assert_same_model(parse(pack(header, tensors)), SPEC, WEIGHTS)
-    with pytest.raises(
-        ModelFormatError, match="with the precision cost, the header is longer than 1048576"
-    ):
-        with_precision_cost(pack(header, tensors), COST)
-
-
-def test_recording_that_stops_half_way_leaves_the_old_file(tmp_path):
-    path = tmp_path / "m.safetensors"
-    path.write_bytes(DATA)
-    with full_disk(1000), pytest.raises(OSError, match="File too large"):
-        record_precision_cost(path, COST)
-    assert [p.read_bytes() for p in tmp_path.iterdir()] == [DATA]
-
-
-# ---- property: a mutated file loads or raises ModelFormatError -------------------------------
-
-SIZES = st.sampled_from([0, 1, -1, 2**20, 2**31, 2**32, 2**53, 2**63, 2**64, 10**40])
-LEAVES = (
-    st.none() | st.booleans() | SIZES | st.integers() | st.floats() | st.text(max_size=8)
-) | st.sampled_from(["F32", "F64", "BF16", "F4", "codes", "x\n\x1b" * 500, [1] * 70])
-VALUES = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=6,
-)
-
-
-def nodes(tree: object) -> list[tuple[dict | list, str | int]]:
-    """(container, key) of everything inside a JSON value."""
-    keys = list(tree) if isinstance(tree, dict) else range(len(tree) if type(tree) is list else 0)
-    return [pair for key in keys for pair in [(tree, key), *nodes(tree[key])]]
-
-
-@st.composite
-def edited(draw) -> bytes:
-    """Some values of the header and of the JSON inside it replaced, removed, repeated or added."""
-    header, tensors = unpack(
-        draw(st.sampled_from([DATA, DATA_WITH_COST, of_version(2, loss=COST)]))
-    )
-    for _ in range(draw(st.integers(1, 3))):
-        places = nodes(header)
-        container, key = places[draw(st.integers(0, len(places) - 1))]
-        action = draw(st.sampled_from(["replace", "remove", "add"]))
-        value = copy.deepcopy(draw(VALUES | st.just(container[key])))
-        if action == "replace":
-            container[key] = value
-        elif action == "remove":
-            del container[key]
-        elif isinstance(container, dict):
-            container[draw(st.text(max_size=8))] = value
-        else:
-            container.insert(key, value)
-    return pack(header, tensors)
-
-
-@st.composite
-def damaged(draw) -> bytes:
-    """Bytes changed, cut off, or replaced by noise or by another part of the file."""
-    data = DATA
-    for _ in range(draw(st.integers(1, 4))):
-        start, end = sorted(draw(st.tuples(*[st.integers(0, len(DATA))] * 2)))
-        noise = draw(st.binary(min_size=1, max_size=16))
-        elsewhere = draw(st.integers(0, len(DATA)))
-        action = draw(st.sampled_from(["change", "cut", "splice", "move"]))
-        if action == "change":
-            data = data[:start] + noise[:1] + data[start + 1 :]
-        elif action == "cut":
-            data = data[:start]
-        else:
-            patch = noise if action == "splice" else data[elsewhere:][: end - start]
-            data = data[:start] + patch + data[end:]
-    return data
-
-
-def parsed_or_refused(data: bytes) -> tuple | ModelFormatError:
-    try:
-        return parse(data)
-    except ModelFormatError as error:
-        return error
-
-
-@hypothesis.settings(max_examples=500)
-@given(edited() | damaged())
-def test_a_mutated_file_loads_or_raises_a_model_format_error(mutant):
-    started = time.process_time()
-    outcome = parsed_or_refused(mutant)
-    assert time.process_time() - started < 1
-    if isinstance(outcome, ModelFormatError):
-        assert str(outcome).isprintable()
-        assert len(str(outcome)) < 1000
-    else:
-        spec, weights, cost = outcome
-        assert set(cost) <= set(COST) and np.isfinite(list(cost.values())).all()
-        assert WaveNetSpec.from_dict(spec.to_dict()) == spec
-        assert {name: array.shape for name, array in weights.items()} == spec.tensors()
-        assert all(np.isfinite(array).all() for array in weights.values())
 
 
 # ---- writing ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from networks import random_weights, small_spec, widths
 
-from fastwavenet.modelfile import save
+from fastwavenet.modelfile import save, with_precision_cost
 from fastwavenet.spec import WaveNetSpec
 
 SPEC = small_spec(**widths(2), levels=4, dilations=(1, 2))
@@ -56,3 +56,25 @@ def assert_same_model(found, spec, weights) -> None:
     for name, array in weights.items():
         assert found[1][name].tobytes() == array.tobytes()
         assert (found[1][name].shape, found[1][name].dtype) == (array.shape, np.float32)
+
+
+# ---- with a precision cost, and of older versions ----------------------------------------------
+
+COST = {"bfloat16": -0.00003, "int8": 0.00014}
+DATA_WITH_COST = with_precision_cost(DATA, COST)
+
+OLD_SPEC = {
+    "sample_rate": 8000, "levels": 4, "residual": 2, "dilation_channels": 2, "skip": 2, "head": 2,
+    "dilations": [1, 2], "kernel": [2, 2], "first_kernel": 2, "bias": True,
+    "input": "codes", "output": "softmax",
+    "codec": {"mu": 3, "encode_offset": 0.5, "decode_offset": 0.0, "decode_divisor": 3},
+    "start_code": 2, "start_state": "zeros", "conditioning": None,
+}  # fmt: skip
+
+
+def of_version(version: int, **changes) -> bytes:
+    """The model as fastwavenet wrote it in an older format."""
+    header, tensors = unpack(DATA)
+    about = {"version": version, "spec": OLD_SPEC}
+    header["__metadata__"]["fastwavenet"] = about | changes
+    return pack(header, tensors)
