@@ -151,6 +151,15 @@ def generator(spec: WaveNetSpec = SPEC, *, precision: str = "float32", **argumen
     return fw.Generator(model_of(spec, precision=precision), **{"seed": 5} | arguments)
 
 
+@functools.cache
+def one_shot(
+    spec: WaveNetSpec, n: int, precision: str, temperature: float = 1.0, top_k: int | None = None
+) -> Steps:
+    """n samples drawn in one call by the portable code."""
+    given = {"isa": "scalar", "temperature": temperature, "top_k": top_k}
+    return run(generator(spec, precision=precision, **given), n)
+
+
 def dice(logits) -> fw.Model:
     """A model whose logits are these at every step."""
     spec = small_spec(levels=len(logits))
