@@ -1,29 +1,13 @@
 """A run that ended early goes on as if it had not, however it ended."""
 
-import contextlib
 import dataclasses
-import itertools
-import multiprocessing
-import random
-import resource
-import signal
 import sys
 import time
 
 import numpy as np
 import pytest
 from recordings import record, tone, two_tones
-from runs import (
-    NEVER,
-    SPEC,
-    interrupt,
-    left_behind,
-    log,
-    quick,
-    train_in_a_process,
-    train_on,
-    weights,
-)
+from runs import SPEC, interrupt, left_behind, log, quick, weights
 
 from fastwavenet.training import checkpoint, train
 from fastwavenet.training.learner import Learner
@@ -287,122 +271,3 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_gets_its_other_files(
     assert len(log(tmp_path / "run")) == 2
     quick(source, tmp_path / "run", resume=True)
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
-
-
-# ---- a full disk -----------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def broken_from(monkeypatch, at, act):
-    """Calls `act` before step `at`."""
-    step = Learner.step
-    with monkeypatch.context() as context:
-        context.setattr(
-            Learner, "step", lambda x, factor: (act() if x.steps == at else 0, step(x, factor))[1]
-        )
-        yield
-
-
-@pytest.mark.parametrize("at", [0, 1, 20])
-def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(
-    source, tmp_path, monkeypatch, whole, at
-):
-    run, (soft, hard) = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
-    full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))  # noqa: E731
-    try:
-        with broken_from(monkeypatch, at, full), pytest.raises(OSError, match="too large"):
-            quick(source, run, **LONG)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not [file for file in run.iterdir() if file.name.startswith(".")]
-    assert checkpoint.load(run / "checkpoint.safetensors").progress.steps <= at
-    quick(source, run, resume=True)
-    assert left_behind(run) == whole
-
-
-@pytest.mark.parametrize("name", ["model", "latest"])
-def test_a_file_that_cannot_be_written_ends_a_run_that_can_be_resumed(
-    source, tmp_path, monkeypatch, whole, name
-):
-    run = tmp_path / "run"
-    file = run / f"{name}.safetensors"
-
-    def block():
-        file.unlink()
-        file.mkdir()
-
-    with broken_from(monkeypatch, 10, block), pytest.raises(IsADirectoryError, match=name):
-        quick(source, run, **LONG)
-    file.rmdir()
-    quick(source, run, resume=True)
-    assert left_behind(run) == whole
-
-
-# ---- killed at any moment --------------------------------------------------------------------
-
-# Processes that begin with torch imported and no threads.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["fastwavenet.training.loop", "pytest"])
-SHORT = LONG | {"steps": 3}  # a report every step
-
-
-@pytest.fixture(scope="module")
-def whole_short(source, tmp_path_factory, one_thread):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    quick(source, run, **SHORT)
-    return left_behind(run)
-
-
-def start(*arguments):
-    process = FORKS.Process(target=train_in_a_process, args=arguments)
-    process.start()
-    return process
-
-
-def die_at(at, source, run, signals):
-    """The exit code of a run that got signals; whatever happened, it is then brought to its end."""
-    process = start(source, run, SHORT, at, signals)
-    process.join()
-    if run.exists() and signal.SIGKILL not in signals:
-        assert not list(run.glob(".*"))
-    train_on(source, run, SHORT)
-    return process.exitcode
-
-
-KILL, TWICE, ONCE = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)
-EXITS = [(KILL, -signal.SIGKILL), (TWICE, 130), (ONCE, 0)]
-
-
-@pytest.mark.parametrize(("signals", "code"), EXITS)
-@pytest.mark.parametrize("at", [5, 30])
-def test_a_run_that_ends_while_it_saves_can_be_resumed(
-    source, tmp_path, whole_short, at, signals, code
-):
-    assert die_at(at, source, tmp_path / "run", signals) == code
-    assert left_behind(tmp_path / "run") == whole_short
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("signals", "code"), EXITS)
-def test_a_run_that_ends_whenever_it_saves_can_be_resumed(
-    source, tmp_path, whole_short, signals, code
-):
-    for at in itertools.count(1):
-        ended = die_at(at, source, tmp_path / str(at), signals)
-        assert left_behind(tmp_path / str(at)) == whole_short
-        if ended == NEVER:
-            break
-        assert ended == code
-    assert at > 50
-
-
-@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_at_random_ends_as_if_it_was_not(source, tmp_path, whole, kills):
-    rng = random.Random(kills)
-    for _ in range(kills):
-        process = start(source, tmp_path / "run", LONG)
-        time.sleep(rng.uniform(0, 0.25))
-        process.kill()
-        process.join()
-    train_on(source, tmp_path / "run", LONG)
-    assert left_behind(tmp_path / "run") == whole
