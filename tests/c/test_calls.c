@@ -2,16 +2,9 @@
 #include <pthread.h>
 #include "claims.h"
 
-static void bad_arguments_are_refused(void)
+static void check_bad_models(const network *net)
 {
-    network *net = random_network(0);
-    fwn_model *model = model_of(net, FWN_FLOAT32), *none = NULL;
-    fwn_stream *stream = stream_of(model, FWN_SCALAR, 2), *other = NULL;
-    fwn_info info;
-    fwn_row_info row;
-    size_t size = 0;
-    char bytes[4] = {0};
-    const fwn_io io = {.n = 1, .temperature = 1.0f};
+    fwn_model *none = NULL;
     CHECK(fwn_model_create(NULL, net->tensors, net->count, FWN_FLOAT32, &none) == FWN_BAD_ARGUMENT);
     CHECK(fwn_model_create(&net->spec, NULL, net->count, FWN_FLOAT32, &none) == FWN_BAD_ARGUMENT);
     for (int unknown = -1; unknown <= FWN_PRECISIONS; unknown += FWN_PRECISIONS + 1)
@@ -19,20 +12,32 @@ static void bad_arguments_are_refused(void)
               FWN_BAD_ARGUMENT);
     CHECK(fwn_model_create(&net->spec, net->tensors, net->count, FWN_FLOAT32, NULL) ==
           FWN_BAD_ARGUMENT);
-    CHECK(fwn_model_info(NULL, &info) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_model_info(model, NULL) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(NULL, FWN_SCALAR, 1, 1, &other) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 0, 1, &other) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 65537, 1, &other) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 0, &other) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 3, &other) == FWN_BAD_ARGUMENT);
+    CHECK(!none);
+}
+
+static void check_bad_streams(const fwn_model *model)
+{
+    fwn_stream *none = NULL;
+    CHECK(fwn_stream_create(NULL, FWN_SCALAR, 1, 1, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 0, 1, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 65537, 1, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 0, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 3, &none) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 1, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_stream_create(model, -1, 1, 1, &none) == FWN_BAD_ISA);
+    CHECK(fwn_stream_create(model, FWN_ISAS, 1, 1, &none) == FWN_BAD_ISA);
+    CHECK(!none);
+}
+
+/* The stream has two rows. */
+static void check_bad_calls(fwn_stream *stream)
+{
+    fwn_row_info row;
+    const fwn_io io = {.n = 1, .temperature = 1.0f};
     CHECK(fwn_stream_set_threads(NULL, 1) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_set_threads(stream, 0) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_set_threads(stream, 2) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_threads(NULL) == 1 && fwn_stream_threads(stream) == 1);
-    CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 1, NULL) == FWN_BAD_ARGUMENT);
-    CHECK(fwn_stream_create(model, -1, 1, 1, &other) == FWN_BAD_ISA);
-    CHECK(fwn_stream_create(model, FWN_ISAS, 1, 1, &other) == FWN_BAD_ISA);
     CHECK(fwn_stream_reset(NULL, 0, 1, 1) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_reset(stream, 2, 1, 1) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_begin(NULL, 0, 1) == FWN_BAD_ARGUMENT);
@@ -43,6 +48,13 @@ static void bad_arguments_are_refused(void)
     CHECK(fwn_stream_info(stream, 0, NULL) == FWN_BAD_ARGUMENT);
     CHECK(fwn_run(NULL, &io) == FWN_BAD_ARGUMENT);
     CHECK(fwn_run(stream, NULL) == FWN_BAD_ARGUMENT);
+}
+
+/* The stream has two rows. */
+static void check_bad_states(fwn_stream *stream)
+{
+    size_t size = 0;
+    char bytes[4] = {0};
     CHECK(fwn_state_save(NULL, 0, NULL, &size) == FWN_BAD_ARGUMENT);
     CHECK(fwn_state_save(stream, 2, NULL, &size) == FWN_BAD_ARGUMENT);
     CHECK(fwn_state_save(stream, 0, NULL, NULL) == FWN_BAD_ARGUMENT);
@@ -51,7 +63,20 @@ static void bad_arguments_are_refused(void)
     CHECK(fwn_state_load(stream, 0, NULL, 4) == FWN_BAD_ARGUMENT);
     CHECK(fwn_state_load(stream, 0, bytes, 0) == FWN_BAD_STATE);
     CHECK(fwn_state_load(stream, 0, bytes, 4) == FWN_BAD_STATE);
-    CHECK(!none && !other);
+}
+
+static void bad_arguments_are_refused(void)
+{
+    network *net = random_network(0);
+    fwn_model *model = model_of(net, FWN_FLOAT32);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 2);
+    fwn_info info;
+    check_bad_models(net);
+    CHECK(fwn_model_info(NULL, &info) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_model_info(model, NULL) == FWN_BAD_ARGUMENT);
+    check_bad_streams(model);
+    check_bad_calls(stream);
+    check_bad_states(stream);
     fwn_stream_destroy(NULL);
     fwn_model_destroy(NULL);
     fwn_mulaw_destroy(NULL);
