@@ -13,6 +13,8 @@ from ..shown import MOST, shown
 from .nearest import nearest
 from .report import put
 
+AddOption = Callable[..., argparse.Action]  # `add_argument` of a parser
+
 
 class Parser(argparse.ArgumentParser):
     """Errors are one line and exit code 2; options must be written out."""
@@ -65,7 +67,7 @@ def add_command(
     example: str,
     json: bool = True,
     extra: str = "",
-) -> Callable[..., argparse.Action]:
+) -> AddOption:
     """Adds the command that the example calls; returns the `add_argument` of its parser.
 
     extra: the package's extras that it needs.
@@ -84,7 +86,7 @@ def add_command(
     return parser.add_argument
 
 
-def add_precision(option: Callable[..., argparse.Action]) -> None:
+def add_precision(option: AddOption) -> None:
     """--precision of commands that load a model; `load` refuses other names."""
     option(
         "--precision",

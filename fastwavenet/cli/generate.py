@@ -21,7 +21,7 @@ from ..instruction_sets import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds
 from ..shown import shown
-from .arguments import add_command, add_precision, path
+from .arguments import AddOption, add_command, add_precision, path
 from .models import load_model, model_file
 from .recordings import read_prime
 from .report import Report, put
@@ -45,6 +45,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         extra="plot",
     )
     option("model", type=path, help="model file, or run folder: its best model")
+    _add_length(option)
+    _add_voices(option)
+    _add_sampling(option)
+    _add_files(option)
+    _add_speed(option)
+
+
+def _add_length(option: AddOption) -> None:
+    """The output and its length."""
     option(
         "-o",
         "--output",
@@ -55,6 +64,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     option("--seconds", type=float, help="length (4, unless --samples is given); inf: endless")
     option("--samples", type=int, metavar="N", help="length in samples")
+
+
+def _add_voices(option: AddOption) -> None:
+    """Random numbers, and the number of voices."""
     option("--seed", type=int, help="same seed, same sound; without it, one is drawn and shown")
     option("--stream", type=int, default=0, metavar="I", help="number of the random stream (0)")
     option(
@@ -63,6 +76,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help="N voices at once, into out-0.wav, out-1.wav ...; voice i is that of --stream I+i",
     )
+
+
+def _add_sampling(option: AddOption) -> None:
     option(
         "--temperature",
         type=float,
@@ -80,11 +96,19 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="P",
         help="drop codes below P times the largest probability (the model's own, usually 0)",
     )
+
+
+def _add_files(option: AddOption) -> None:
+    """The recording to continue, the format of the output, and a picture."""
     option("--prime", type=path, metavar="FILE", help="recording to continue; not in the output")
     option("--convert", action="store_true", help="mix down and resample --prime if needed")
     option("--subtype", default="PCM_16", help="sample format of the file (%(default)s)")
     option("--raw", action="store_true", help="16-bit samples, little-endian, without a header")
     option("--plot", type=path, metavar="PNG", help="picture of waveform and spectrogram")
+
+
+def _add_speed(option: AddOption) -> None:
+    """Precision, instruction set and threads."""
     add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")
     option(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..training.settings import CALL, RUN
 from ..training.table import Setting
-from .arguments import add_command, path
+from .arguments import AddOption, add_command, path
 from .report import Report
 
 OPTIONS = [setting for setting in (*RUN, *CALL) if setting.option]
@@ -30,7 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         _add_setting(option, setting)
 
 
-def _add_setting(option: Callable[..., argparse.Action], setting: Setting) -> None:
+def _add_setting(option: AddOption, setting: Setting) -> None:
     """The option of a setting; one that is not given is no argument of `train`."""
     how: dict[str, Any] = {"default": argparse.SUPPRESS}
     if setting.kind is not bool:
