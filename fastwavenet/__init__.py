@@ -17,6 +17,8 @@ __all__ = [
     "AudioError",
     "BusyError",
     "Generator",
+    "Mel",
+    "MelStream",
     "Model",
     "ModelFormatError",
     "NotFiniteError",
@@ -27,6 +29,8 @@ __all__ = [
     "isa",
     "load",
     "measure_precision",
+    "mel",
+    "mel_presets",
     "mu_law_decode",
     "mu_law_encode",
     "outputs",
@@ -40,8 +44,10 @@ if TYPE_CHECKING:
     from ._engine import BusyError, NotFiniteError, StateError
     from .audio import read_audio, write_audio
     from .audio_source import AudioError
+    from .features import MelStream, mel
     from .generator import Generator, generate
     from .instruction_sets import available_isas, isa
+    from .mel_conventions import Mel, mel_presets
     from .model import Model, load
     from .modelfile import ModelFormatError, record_precision_cost
     from .mulaw import mu_law_decode, mu_law_encode
@@ -53,8 +59,10 @@ else:
         "_engine": "BusyError NotFiniteError StateError",
         "audio": "read_audio write_audio",
         "audio_source": "AudioError",
+        "features": "MelStream mel",
         "generator": "Generator generate",
         "instruction_sets": "available_isas isa",
+        "mel_conventions": "Mel mel_presets",
         "model": "Model load",
         "modelfile": "ModelFormatError record_precision_cost",
         "mulaw": "mu_law_decode mu_law_encode",

@@ -80,6 +80,14 @@ def code(audio: Floats) -> Floats:
     return fw.mu_law_decode(codes, 256)
 
 
+def analyse(audio: Floats, pieces: Iterator[Floats]) -> list[Floats]:
+    convention: fw.Mel = fw.mel_presets()["hifigan-16k"]
+    stream = fw.MelStream(convention, sample_rate=16000)
+    frames = [stream.feed(piece) for piece in pieces] + [stream.finish()]
+    kept = fw.Mel.from_dict(convention.to_dict())
+    return [*frames, fw.mel(audio, kept), fw.mel(audio, "nv-16k", sample_rate=16000)]
+
+
 def measure(path: Path, recording: Floats) -> None:
     try:
         cost: dict[str, float] = dict(fw.measure_precision(path, recording))
