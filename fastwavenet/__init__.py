@@ -34,6 +34,7 @@ __all__ = [
     "mu_law_decode",
     "mu_law_encode",
     "outputs",
+    "pitch",
     "read_audio",
     "record_precision_cost",
     "score",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .model import Model, load
     from .modelfile import ModelFormatError, record_precision_cost
     from .mulaw import mu_law_decode, mu_law_encode
+    from .pitch_tracking import pitch
     from .precision_cost import measure_precision
     from .scoring import outputs, score
     from .spec import WaveNetSpec
@@ -66,6 +68,7 @@ else:
         "model": "Model load",
         "modelfile": "ModelFormatError record_precision_cost",
         "mulaw": "mu_law_decode mu_law_encode",
+        "pitch_tracking": "pitch",
         "precision_cost": "measure_precision",
         "scoring": "outputs score",
         "spec": "WaveNetSpec",

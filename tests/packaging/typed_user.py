@@ -69,6 +69,11 @@ def convert(source: Path | BytesIO, target: Path, rate: int) -> Floats:
     return audio
 
 
+def voiced_share(audio: Floats) -> float:
+    frames: Floats = fw.pitch(audio, 16000, hop=256, fmin=50, fmax=400.0)
+    return float(frames[:, 1].mean())
+
+
 def judge(model: fw.Model, samples: Floats) -> float:
     nats: Floats = fw.score(model, samples, threads=2)
     logits: Floats = fw.outputs(model, samples)
