@@ -78,7 +78,7 @@ def pitch(
 
     The level of the audio does not matter, except that below -70 dB of full scale it is unvoiced.
     A frame depends on about a second of the audio after it.  Memory beyond audio and result: 10 MB,
-    and 15 MB per hour.
+    and 20 MB per hour.
     Raises TypeError for audio that is neither float32 nor float64 and for numbers of another type,
     ValueError for another shape, for NaN or infinity, with its index, and for numbers out of range.
     """

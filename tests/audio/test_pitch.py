@@ -1,4 +1,4 @@
-"""Pitch: accuracy on sounds of known F0, silence and noise, frames, blocks, bad input.
+"""Pitch: accuracy on sounds of known F0, silence and noise, frames, blocks.
 
 With FASTWAVENET_RECORDINGS=folder, 20 recordings of a folder are compared with Praat as well:
 
@@ -6,7 +6,6 @@ With FASTWAVENET_RECORDINGS=folder, 20 recordings of a folder are compared with 
 """
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,7 +104,15 @@ def test_the_level_does_not_matter(gain):
 
 def test_an_offset_and_rumble_do_not_matter():
     rumble = 0.3 * np.sin(2 * np.pi * 8 * np.arange(2 * RATE) / RATE)
-    assert_found(harmonics(sweep()) + rumble + 0.5, sweep())
+    assert_found(harmonics(sweep()) + rumble, sweep())
+    assert_found(0.005 * harmonics(sweep()) + 0.5, sweep())
+
+
+@pytest.mark.parametrize("hz", [200.0, 250.0, 400.0, 490.0])
+@pytest.mark.parametrize("decibels", [None, 20])
+def test_a_multiple_of_the_period_is_not_taken_for_it(hz, decibels):
+    f0 = np.full(RATE, hz)
+    assert_found(with_noise(harmonics(f0), decibels), f0)
 
 
 @pytest.mark.parametrize("rate", [2000, 8000, 11025, 22050, 24000, 44100, 48000, 176400])
@@ -327,78 +334,3 @@ def test_praat_finds_the_same_pitch_and_voicing():
     assert np.median(error) < 3
     assert np.mean(error > 300) < 0.01
     assert np.mean(differ) < 0.06
-
-
-# ---- bad input ---------------------------------------------------------------------------------
-
-GOOD = np.zeros(1000, np.float32)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("at", [0, 7, 999])
-def test_a_bad_number_is_named_with_its_index(bad, at):
-    audio = GOOD.copy()
-    audio[at] = bad
-    with pytest.raises(ValueError, match=rf"audio must be finite: {bad} at index {at}$"):
-        fw.pitch(audio, RATE, HOP)
-    audio[at] = 0
-    audio[at + 1 :] = bad  # the first counts
-    if at < 999:
-        with pytest.raises(ValueError, match=rf"at index {at + 1}$"):
-            fw.pitch(audio, RATE, HOP)
-
-
-def test_a_number_beyond_float32_is_infinite(monkeypatch):
-    monkeypatch.setattr(pitch_tracking, "BLOCK", 100)
-    audio = GOOD.astype(float)
-    audio[750] = 1e39
-    with pytest.raises(ValueError, match=r"1e\+39 at index 750$"):
-        fw.pitch(audio, RATE, HOP)
-
-
-@pytest.mark.parametrize(
-    "audio, error, message",
-    [
-        (GOOD.astype(np.int16), TypeError, "float32 or float64, not int16: divide by 32768"),
-        (GOOD.astype(">i2"), TypeError, "float32 or float64, not >i2: divide by 32768"),
-        (GOOD.astype(np.uint8), TypeError, "float32 or float64, not uint8"),
-        (GOOD.astype(np.float16), TypeError, "float32 or float64, not float16"),
-        (GOOD.astype(complex), TypeError, "float32 or float64, not complex128"),
-        (GOOD[None], ValueError, r"shape \(n,\), not \(1, 1000\)"),
-        (np.float32(1), ValueError, r"shape \(n,\), not \(\)"),
-        ("a.wav", TypeError, "an array, not 'a.wav': read the file first"),
-        (np.ma.masked_array(GOOD), TypeError, "without a mask"),
-    ],
-)
-def test_other_audio_is_refused(audio, error, message):
-    with pytest.raises(error, match=f"audio must (be|have) .*{message}"):
-        fw.pitch(audio, RATE, HOP)
-
-
-@pytest.mark.parametrize(
-    "arguments, error, message",
-    [
-        ({"sample_rate": 999}, ValueError, "sample_rate must be a whole number from 1000 to"),
-        ({"sample_rate": 16000.0}, TypeError, "sample_rate must be a whole number"),
-        ({"hop": 0}, ValueError, "hop must be a whole number from 1 to"),
-        ({"hop": True}, TypeError, "hop must be a whole number"),
-        ({"hop": 2.5}, TypeError, "hop must be a whole number"),
-        (
-            {"fmin": 9},
-            ValueError,
-            "fmin must be from 10 to 1000 Hz, a sixteenth of the sample rate",
-        ),
-        ({"fmin": "60"}, TypeError, "fmin must be a number, not '60'"),
-        ({"fmin": 60, "fmax": 119}, ValueError, "fmax must be from 120 Hz, twice fmin, to 4000 Hz"),
-        ({"fmax": np.nan}, ValueError, "fmax must be from 120 Hz"),
-        ({"sample_rate": 1000}, ValueError, "fmax must be from 120 Hz, twice fmin, to 250 Hz"),
-    ],
-)
-def test_numbers_out_of_range_are_refused_by_name(arguments, error, message):
-    with pytest.raises(error, match=re.escape(message)):
-        fw.pitch(GOOD, **{"sample_rate": RATE, "hop": HOP, **arguments})
-
-
-@pytest.mark.parametrize("n", [0, 1, HOP - 1])
-def test_audio_shorter_than_a_frame_has_none(n):
-    assert fw.pitch(np.zeros(n), RATE, HOP).shape == (0, 3)
