@@ -71,12 +71,19 @@ typedef struct {
     const uint32_t *kernels, *dilations; /* [layers] each */
     uint32_t start_code;                 /* the first input of a fresh row */
     const fwn_codec *codec;              /* or NULL */
+    /* Conditioning: C channels of each frame, and E of a speaker's embedding; all 0 without.
+     * Bounds: C and E up to 4096, speakers up to 65536 and 0 exactly if E is 0, frame_hop 1 to
+     * 65536, also of speakers alone. */
+    uint32_t frame_channels, frame_hop;  /* C; samples that a frame lasts */
+    uint32_t frame_linear;               /* 1: channels are interpolated up to the next frame */
+    uint32_t speakers, speaker_channels; /* their number, E */
 } fwn_spec;
 
 /* Weights are float32, tap 0 is the oldest sample, an absent bias is zero:
  *   first.weight [first_kernel][Q][R]      first.bias [R]
  *   layers.l.dilated.weight [2D][R][kernel], tanh half first      .bias [2D]
  *   layers.l.residual.weight [R][D][1]     .bias [R]              (not in the last layer)
+ *   layers.l.conditioning.weight [2D][C + E][1]   conditioning.speakers.weight [speakers][E]
  *   layers.l.skip.weight [S][D][1]         .bias [S]
  *   head.hidden.weight [H][S][1]  .bias    head.output.weight [Q][H][1]  .bias */
 typedef struct {
@@ -139,17 +146,18 @@ int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out);
 typedef struct {
     uint32_t n;             /* steps */
     const uint16_t *forced; /* [B][n], or NULL: draw */
-    const float *cond;      /* [cond_rows][B][L][2D], added before the gate; or NULL */
-    uint32_t cond_rows;     /* step i uses row min((cond_step + i) / hop, cond_rows - 1) */
-    uint64_t cond_step;     /* steps from the first row of cond to the first step of this run */
-    uint64_t hop;           /* steps that a row holds for; cond_step + n must not overflow */
-    float temperature;      /* 0: the most probable code, else 0.001 to 1000 */
-    uint32_t top_k;         /* draw among the k most probable; 0: among all */
-    float min_p;            /* draw codes of at least min_p x the largest probability; 0: all */
-    uint16_t *codes;        /* [B][n] or NULL: the samples forced or drawn ... */
-    float *audio;           /* [B][n] or NULL: ... and their amplitudes */
-    float *logp;            /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
-    float *logits;          /* [B][n][Q] or NULL */
+    const float *frames;    /* [n_frames][B][C], finite, or NULL without channels */
+    uint32_t n_frames; /* sample i of the run belongs to frame min((frame_at + i) / hop, last) */
+    uint64_t frame_at; /* samples from the first frame's begin to the first of this run; plus n, it
+                          must not overflow */
+    const uint32_t *speakers; /* [B], or NULL without speakers */
+    float temperature;        /* 0: the most probable code, else 0.001 to 1000 */
+    uint32_t top_k;           /* draw among the k most probable; 0: among all */
+    float min_p;              /* draw codes of at least min_p x the largest probability; 0: all */
+    uint16_t *codes;          /* [B][n] or NULL: the samples forced or drawn ... */
+    float *audio;             /* [B][n] or NULL: ... and their amplitudes */
+    float *logp;              /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
+    float *logits;            /* [B][n][Q] or NULL */
 } fwn_io;
 int fwn_run(fwn_stream *stream, const fwn_io *io);
 

@@ -21,6 +21,9 @@ static uint64_t row_bytes(uint64_t k)
     return larger(k * sizeof(float), 2 * fwn_lines(k) + sizeof(float));
 }
 
+/* Inputs of conditioning. */
+static uint32_t inputs_of(const fwn_spec *s) { return s->frame_channels + s->speaker_channels; }
+
 /* Bytes of the packed weights, at most: those of float32, and a bias of every skip product. */
 static uint64_t packed_bytes(const fwn_spec *s)
 {
@@ -31,6 +34,8 @@ static uint64_t packed_bytes(const fwn_spec *s)
     for (uint32_t l = 0; l < s->layers; l++) numbers += 2 * d * (s->kernels[l] * r + 1);
     numbers += (layers - 1) * r * (d + 1);
     numbers += layers * sk * (d + 1) + h * (sk + 1) + q * (h + 1);
+    if (inputs_of(s)) numbers += layers * 2 * d * (fwn_pad(inputs_of(s)) + 1);
+    numbers += (uint64_t)s->speakers * fwn_pad(s->speaker_channels);
     return sizeof(float) * numbers + 16 * FWN_ALIGN;
 }
 
@@ -48,8 +53,21 @@ static uint64_t stream_bytes(const fwn_spec *s)
     }
     uint64_t row = sizeof(float) * (r + 2 * d + sk + h + q);
     row += larger(z * sizeof(float), fwn_lines(z) + FWN_ALIGN) + 3 * (row_bytes(sk) + row_bytes(h));
+    const uint64_t frames = FWN_BLOCK_ROWS + FWN_MORE_FRAMES, inputs = fwn_pad(inputs_of(s));
+    const uint64_t cond = inputs ? layers * frames * 2 * d * sizeof(float) +
+                                       (frames + FWN_TILED_ROWS + 1) * row_bytes(inputs)
+                                 : 0;
     return slots * row_bytes(r) + ahead * 2 * d * sizeof(float) +
-           (FWN_BLOCK_ROWS + FWN_TILED_ROWS) * row + (8 * layers + 64) * FWN_ALIGN;
+           (FWN_BLOCK_ROWS + FWN_TILED_ROWS) * row + cond + (8 * layers + 64) * FWN_ALIGN;
+}
+
+/* The bounds of FrameConditioning in fastwavenet/ends.py. */
+static int check_conditioning(const fwn_spec *s)
+{
+    if (!inputs_of(s)) return !s->frame_hop && !s->frame_linear && !s->speakers;
+    return between(s->frame_channels, 0, 4096) && between(s->frame_hop, 1, 65536) &&
+           s->frame_linear <= 1 && between(s->speaker_channels, 0, 4096) &&
+           between(s->speakers, 0, 65536) && !s->speakers == !s->speaker_channels;
 }
 
 /* The bounds of WaveNetSpec in fastwavenet/spec.py. */
@@ -59,7 +77,8 @@ static int check_spec(const fwn_spec *s)
         !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
         !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
         !between(s->layers, 1, FWN_MAX_LAYERS) || !s->kernels || !s->dilations ||
-        s->start_code >= s->levels || (s->codec && !fwn_codec_check(s->codec, s->levels)))
+        s->start_code >= s->levels || !check_conditioning(s) ||
+        (s->codec && !fwn_codec_check(s->codec, s->levels)))
         return FWN_BAD_SPEC;
     for (uint32_t l = 0; l < s->layers; l++) {
         if (!between(s->kernels[l], 2, 32) || !between(s->dilations[l], 1, 1u << 20))
@@ -99,6 +118,7 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
     m->Sp = fwn_pad(spec->skip);
     m->Hp = fwn_pad(spec->head);
     m->Qp = fwn_pad(spec->levels);
+    m->Up = fwn_pad(inputs_of(spec));
 }
 
 static size_t values(const fwn_tensor *t)
@@ -130,6 +150,9 @@ static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *
     uint64_t h = fwn_hash(1 + (uint64_t)precision, sizes, sizeof sizes / 4);
     h = fwn_hash(h, s->kernels, s->layers);
     h = fwn_hash(h, s->dilations, s->layers);
+    const uint32_t cond[] = {s->frame_channels, s->frame_hop, s->frame_linear, s->speakers,
+                             s->speaker_channels};
+    if (inputs_of(s)) h = fwn_hash(h, cond, sizeof cond / 4);
     if (s->codec && s->codec->pre_emphasis > 0.0)
         h = fwn_hash(h, &s->codec->pre_emphasis, sizeof s->codec->pre_emphasis / 4);
     for (size_t i = 0; i < count; i++) {

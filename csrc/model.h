@@ -10,6 +10,7 @@
 #define FWN_BLOCK_ROWS 64 /* rows that go through the network together, at most */
 #define FWN_TILED_ROWS 32 /* rows that AMX reads at once, at most: two tiles */
 #define FWN_MAX_LAYERS 512
+#define FWN_MORE_FRAMES 2 /* frames of a block of steps beyond one for each step */
 
 static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
 
@@ -56,12 +57,15 @@ typedef struct {
     uint32_t past;    /* samples of the past that it reads: (taps - 1) * dilation */
     fwn_mat *tap;     /* [taps] Rp -> 2Dp, oldest first; the bias is in the oldest */
     fwn_mat residual; /* Dp -> Rp; not in the last layer */
+    fwn_mat cond;     /* Up -> 2Dp; with conditioning */
 } fwn_layer;
 
 struct fwn_model {
     fwn_spec spec; /* with arrays of its own */
     int precision;
     uint32_t Rp, Dp, Sp, Hp, Qp;
+    uint32_t Up;             /* inputs of conditioning: frame channels, then a speaker's; 0: none */
+    const float *speakers;   /* [speakers][Ep] embeddings */
     const float *first;      /* [first_kernel][Q + 1][Rp]; row Q is "before the first sample" */
     const float *first_bias; /* [Rp] */
     fwn_layer *layers;       /* [L] */

@@ -210,6 +210,33 @@ static void pack_first(fwn_model *m, fwn_arena *arena, source *src)
     if (bias) memcpy((float *)m->first_bias, bias, s->residual * sizeof(float));
 }
 
+/* Its outputs are added to those of the dilated convolution, which has the bias. */
+static void pack_cond(fwn_model *m, fwn_mat *mat, fwn_arena *arena, source *src, const char *name)
+{
+    const fwn_spec *s = &m->spec;
+    const uint32_t d = s->dilation_channels, inputs = s->frame_channels + s->speaker_channels;
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    const conv c = {find(src, full, 3, 2 * d, inputs, 1), NULL, 2 * d, inputs, 1};
+    if (!c.weight) src->error = FWN_BAD_TENSOR;
+    *mat = alloc_mat(m, arena, m->Up, 2 * m->Dp, FWN_INPUT_ROW, 1);
+    if (!arena->base || src->error) return;
+    measure(mat, &c, 0, d);
+    fill(m, mat, &c, 0, 0, d);
+}
+
+static void pack_speakers(fwn_model *m, fwn_arena *arena, source *src)
+{
+    const uint32_t n = m->spec.speakers, e = m->spec.speaker_channels, ep = fwn_pad(e);
+    if (!n) return;
+    const float *weight = find(src, "conditioning.speakers.weight", 2, n, e, 0);
+    if (!weight) src->error = FWN_BAD_TENSOR;
+    float *to = fwn_arena_take(arena, (size_t)n * ep, sizeof *to);
+    m->speakers = to;
+    for (uint32_t i = 0; arena->base && !src->error && i < n; i++)
+        memcpy(to + (size_t)i * ep, weight + (size_t)i * e, e * sizeof *to);
+}
+
 /* Weights lie in the order in which a step reads them: current tap, residual.  Past taps, which are
  * read once in many samples, lie in `apart`. */
 static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *apart, source *src)
@@ -229,6 +256,8 @@ static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *ap
         fill(m, tap, &c, j, 0, d);
         if (j == 0) add_bias(tap, &c, d);
     }
+    snprintf(name, sizeof name, "layers.%u.conditioning", (unsigned)l);
+    if (m->Up) pack_cond(m, &layer->cond, apart, src, name);
     snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
     if (l + 1 < s->layers)
         layer->residual = pack(m, arena, src, name, s->residual, d, FWN_INPUT_GATE);
@@ -258,6 +287,7 @@ int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor 
 {
     source src = {tensors, count, 0, 0, FWN_OK};
     pack_first(m, arena, &src);
+    pack_speakers(m, apart, &src);
     for (uint32_t l = 0; l < m->spec.layers; l++) pack_layer(m, l, arena, apart, &src);
     pack_skip(m, arena, &src);
     m->hidden = pack(m, arena, &src, "head.hidden", m->spec.head, m->spec.skip, FWN_INPUT_ROW);

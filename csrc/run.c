@@ -61,6 +61,18 @@ fwn_run_status fwn_run_steps(fwn_stream *s, const fwn_io *io, uint32_t threads, 
 
 /* ---- fwn_run --------------------------------------------------------------------------------- */
 
+/* Frames and speakers are given exactly where the network has channels for them. */
+static int check_conditioning(const fwn_stream *s, const fwn_io *io)
+{
+    const fwn_spec *spec = &s->model->spec;
+    const int has_frames = io->frames && io->n_frames;
+    if (has_frames != (spec->frame_channels > 0) || !io->frames != !io->n_frames) return 0;
+    if (!io->speakers != !spec->speakers || io->frame_at > UINT64_MAX - io->n) return 0;
+    for (uint32_t b = 0; io->speakers && b < s->batch; b++)
+        if (io->speakers[b] >= spec->speakers) return 0;
+    return 1;
+}
+
 static int check_io(const fwn_stream *s, const fwn_io *io)
 {
     const uint32_t levels = s->model->spec.levels;
@@ -69,8 +81,7 @@ static int check_io(const fwn_stream *s, const fwn_io *io)
     if (!(io->temperature == 0.0f || (io->temperature >= 1e-3f && io->temperature <= 1e3f)))
         return FWN_BAD_ARGUMENT;
     if (!(io->min_p >= 0.0f && io->min_p <= 1.0f)) return FWN_BAD_ARGUMENT;
-    if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n))
-        return FWN_BAD_ARGUMENT;
+    if (!check_conditioning(s, io)) return FWN_BAD_ARGUMENT;
     for (size_t i = 0; io->forced && i < (size_t)io->n * s->batch; i++)
         if (io->forced[i] >= levels) return FWN_BAD_CODE;
     return FWN_OK;

@@ -44,6 +44,16 @@ static void lay_out_share(const fwn_stream *s, fwn_arena *arena, fwn_share *shar
     share->row = fwn_arena_take(arena, m->Sp > m->Hp ? m->Sp : m->Hp, sizeof(float));
 }
 
+static void lay_out_cond(fwn_stream *s, fwn_arena *arena)
+{
+    const fwn_model *m = s->model;
+    const size_t rows = (size_t)s->cond_most * s->batch;
+    s->cond = fwn_arena_take(arena, m->spec.layers * rows * 2 * m->Dp, sizeof(float));
+    s->u = alloc_rows(s, arena, rows, m->Up);
+    s->cond_row = fwn_arena_take(arena, m->Up, sizeof(float));
+    fwn_arena_take(arena, FWN_TILED_ROWS, s->u.stride); /* AMX reads whole tiles */
+}
+
 static void lay_out(fwn_stream *s, fwn_arena *arena)
 {
     const fwn_model *m = s->model;
@@ -67,6 +77,7 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     s->hidden = fwn_arena_take(arena, rows * m->Hp, sizeof(float));
     s->logits = fwn_arena_take(arena, rows * m->Qp, sizeof(float));
     s->weight = fwn_arena_take(arena, m->Qp, sizeof(float));
+    if (m->Up) lay_out_cond(s, arena);
     lay_out_share(s, arena, &s->whole);
     if (s->threads > 1) {
         lay_out_share(s, arena, &s->share[0]);
@@ -81,10 +92,12 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
 /* Sizes of a stream, no memory. */
 static fwn_stream planned(const fwn_model *model, uint32_t batch, uint32_t threads)
 {
+    const uint32_t block = batch < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / batch : 1;
     return (fwn_stream){.model = model,
                         .batch = batch,
                         .threads = threads,
-                        .block = batch < FWN_BLOCK_ROWS ? FWN_BLOCK_ROWS / batch : 1};
+                        .block = block,
+                        .cond_most = block + FWN_MORE_FRAMES};
 }
 
 size_t fwn_stream_bytes(const fwn_model *model, uint32_t batch)

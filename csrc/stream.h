@@ -42,23 +42,31 @@ typedef struct {
 struct fwn_stream {
     const fwn_model *model;
     const fwn_kernels *kernels;
-    uint32_t batch;     /* B */
-    uint32_t block;     /* samples in a block, at most */
-    fwn_row *row;       /* [B] */
-    fwn_past *past;     /* [L] */
-    uint64_t clock;     /* samples fed since creation; decides when past taps are computed ahead */
-    uint32_t *in;       /* [B][first_kernel - 1 + block] codes fed in this block */
-    float *x;           /* [block * B][Rp] residual stream */
-    float *h;           /* [block * B][2Dp] before the gate */
-    fwn_act z;          /* [block * B] rows of L * Dp: after the gates */
-    float *skip;        /* [block * B][Sp] */
-    float *hidden;      /* [block * B][Hp] */
-    float *logits;      /* [block * B][Qp] */
-    float *weight;      /* [Qp] softmax weights of one row */
-    fwn_share whole;    /* of a single thread ... */
-    fwn_share share[2]; /* ... of the leader and the helper */
-    float *skip_sums;   /* [4 * Sp] partial sums of the helper's skip product; or NULL */
-    uint32_t n;         /* samples of the block in hand, for the helper */
+    uint32_t batch; /* B */
+    uint32_t block; /* samples in a block, at most */
+    fwn_row *row;   /* [B] */
+    fwn_past *past; /* [L] */
+    uint64_t clock; /* samples fed since creation; decides when past taps are computed ahead */
+    uint32_t *in;   /* [B][first_kernel - 1 + block] codes fed in this block */
+    float *x;       /* [block * B][Rp] residual stream */
+    float *h;       /* [block * B][2Dp] before the gate */
+    fwn_act z;      /* [block * B] rows of L * Dp: after the gates */
+    float *skip;    /* [block * B][Sp] */
+    float *hidden;  /* [block * B][Hp] */
+    float *logits;  /* [block * B][Qp] */
+    float *weight;  /* [Qp] softmax weights of one row */
+    /* conditioning: frames [cond_first, cond_first + cond_count) of the run */
+    float *cond;     /* [L][cond_most][B][2Dp] V_l u */
+    fwn_act u;       /* [cond_most * B] rows of Up */
+    float *cond_row; /* [Up] one of them before it is stored */
+    uint32_t cond_most, cond_count;
+    uint64_t cond_first;
+    uint32_t cond_slot[FWN_BLOCK_ROWS]; /* for each sample of the block: its frame - cond_first, */
+    float cond_part[FWN_BLOCK_ROWS];    /* and how far it is on the way to the next one */
+    fwn_share whole;                    /* of a single thread ... */
+    fwn_share share[2];                 /* ... of the leader and the helper */
+    float *skip_sums;         /* [4 * Sp] partial sums of the helper's skip product; or NULL */
+    uint32_t n;               /* samples of the block in hand, for the helper */
     _Atomic uint32_t threads; /* 1, or 2: with the helper while it is ready */
     int wait_for_helper; /* two threads were requested: a run starts when the helper is ready */
     uint32_t patience;   /* polls after which the leader takes the helper for late ... */

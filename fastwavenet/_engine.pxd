@@ -47,6 +47,7 @@ cdef extern from "fastwavenet.h" nogil:
         const uint32_t *dilations
         uint32_t start_code
         const fwn_codec *codec
+        uint32_t frame_channels, frame_hop, frame_linear, speakers, speaker_channels
 
     ctypedef struct fwn_tensor:
         const char *name
@@ -87,10 +88,10 @@ cdef extern from "fastwavenet.h" nogil:
     ctypedef struct fwn_io:
         uint32_t n
         const uint16_t *forced
-        const float *cond
-        uint32_t cond_rows
-        uint64_t cond_step
-        uint64_t hop
+        const float *frames
+        uint32_t n_frames
+        uint64_t frame_at
+        const uint32_t *speakers
         float temperature
         uint32_t top_k
         float min_p

@@ -31,9 +31,9 @@ class Network:
     @property
     def levels(self) -> int: ...
     @property
-    def layers(self) -> int: ...
+    def frame_channels(self) -> int: ...
     @property
-    def dilation_channels(self) -> int: ...
+    def speakers(self) -> int: ...
     def info(self) -> dict[str, int]: ...
     def stream_bytes(self, rows: int) -> int: ...
 
@@ -61,9 +61,9 @@ class Stream:
         n: int,
         *,
         forced: npt.NDArray[np.uint16] | None = None,
-        cond: npt.NDArray[np.float32] | None = None,
-        hop: int = 1,
-        cond_step: int = 0,
+        frames: npt.NDArray[np.float32] | None = None,
+        frame_at: int = 0,
+        speakers: npt.NDArray[np.uint32] | None = None,
         temperature: float = 1.0,
         top_k: int = 0,
         min_p: float = 0.0,

@@ -101,7 +101,7 @@ cdef class Network:
     """A packed, immutable model."""
 
     cdef fwn_model *model
-    cdef readonly int levels, layers, dilation_channels
+    cdef readonly int levels, frame_channels, speakers
 
     def __cinit__(self, spec, dict weights, str precision not None):
         """weights: name -> C-contiguous float32 array, as checked by modelfile.check_weights."""
@@ -111,16 +111,25 @@ cdef class Network:
         cdef fwn_spec sizes
         sizes.levels = self.levels = spec.levels
         sizes.residual = spec.residual
-        sizes.dilation_channels = self.dilation_channels = spec.dilation_channels
+        sizes.dilation_channels = spec.dilation_channels
         sizes.skip = spec.skip
         sizes.head = spec.head
         sizes.first_kernel = spec.input.taps
-        sizes.layers = self.layers = spec.layers
+        sizes.layers = spec.layers
         sizes.kernels = &kernels[0]
         sizes.dilations = &dilations[0]
         sizes.start_code = spec.start.code
         cdef fwn_codec codec = numbers_of(spec.codec)
         sizes.codec = &codec
+        self.frame_channels = self.speakers = 0
+        sizes.frame_channels = sizes.frame_hop = sizes.frame_linear = 0
+        sizes.speakers = sizes.speaker_channels = 0
+        if spec.conditioning is not None:
+            sizes.frame_channels = self.frame_channels = spec.conditioning.channels
+            sizes.frame_hop = spec.conditioning.hop
+            sizes.frame_linear = spec.conditioning.interpolation == "linear"
+            sizes.speakers = self.speakers = len(spec.conditioning.speakers)
+            sizes.speaker_channels = spec.conditioning.speaker_channels
         cdef list names = [name.encode() for name in weights]  # keeps the bytes alive
         cdef size_t i, count = len(weights)
         cdef int code
@@ -267,12 +276,14 @@ cdef class Stream:
         return described(&info)
 
     def run(self, uint32_t n, *, const uint16_t[:, ::1] forced=None,
-            const float[:, :, :, ::1] cond=None, uint64_t hop=1, uint64_t cond_step=0,
+            const float[:, :, ::1] frames=None, uint64_t frame_at=0,
+            const uint32_t[::1] speakers=None,
             float temperature=1.0, uint32_t top_k=0, float min_p=0.0, uint16_t[:, ::1] codes=None,
             float[:, ::1] audio=None, float[:, ::1] logp=None, float[:, :, ::1] logits=None):
-        """n steps of every row; arrays of shape (rows, n), cond (cond rows, rows, layers, 2D).
+        """n steps of every row; arrays of shape (rows, n), frames (frames, rows, channels).
 
-        Step i uses cond row (cond_step + i) // hop, or the last one.
+        Sample i of the run belongs to frame (frame_at + i) // hop, or the last one.
+        speakers: (rows,), an index for each row.
         """
         cdef fwn_io io
         cdef int code
@@ -280,19 +291,21 @@ cdef class Stream:
             return
         memset(&io, 0, sizeof(io))
         io.n = n
-        io.hop = hop
-        io.cond_step = cond_step
+        io.frame_at = frame_at
         io.temperature = temperature
         io.top_k = top_k
         io.min_p = min_p
         if forced is not None:
             expect("forced", forced.shape, (self.rows, n))
             io.forced = &forced[0, 0]
-        if cond is not None:
-            width = 2 * self.network.dilation_channels
-            expect("cond", cond.shape, (cond.shape[0], self.rows, self.network.layers, width))
-            io.cond = &cond[0, 0, 0, 0]
-            io.cond_rows = cond.shape[0]
+        if frames is not None:
+            channels = self.network.frame_channels
+            expect("frames", frames.shape, (frames.shape[0], self.rows, channels))
+            io.frames = &frames[0, 0, 0]
+            io.n_frames = frames.shape[0]
+        if speakers is not None:
+            expect("speakers", speakers.shape, (self.rows,))
+            io.speakers = &speakers[0]
         if codes is not None:
             expect("codes", codes.shape, (self.rows, n))
             io.codes = &codes[0, 0]

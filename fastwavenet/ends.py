@@ -20,9 +20,13 @@ from .shown import shown
 if TYPE_CHECKING:
     from .spec import WaveNetSpec
 
-__all__ = ["CodeInput", "MuLawCodec", "RawRows", "Sampling", "SoftmaxOutput", "Start"]
+__all__ = ["CodeInput", "FrameConditioning", "MuLawCodec", "Sampling", "SoftmaxOutput", "Start"]
 
 MAX_KERNEL = 32
+MAX_CHANNELS = 4096
+MAX_HOP = 65536
+MAX_SPEAKERS = 65536
+MAX_NAME = 100  # characters
 MAX_STEPS = 65536  # of a codec, and its largest mu
 MAX_PRE_EMPHASIS = 0.999  # below 1, where its inverse would grow without bound
 MAX_COMPANDED = 1.25  # of the outermost codes: beyond 1 amplitudes grow exponentially
@@ -72,10 +76,73 @@ class CodeInput(End):
 
 
 @dataclass(frozen=True)
-class RawRows(End):
-    """Conditioning by rows of L x 2D numbers, added before the gates; made outside the network."""
+class FrameConditioning(End):
+    """Features of frames, a speaker, or both, of which each layer adds a projection to its gates.
 
-    kind: ClassVar[str] = "rows"
+    channels          C: features of a frame; 0: there are no frames
+    hop               samples that a frame lasts: frame i begins with sample i hop
+    interpolation     "held": the same features for all samples of a frame; "linear": from each
+                      frame's first sample to the next one's, where the last is held
+    speakers          their names, in the order of their embeddings; (): none
+    speaker_channels  E: of a speaker's embedding
+    features          a name for the channels, for instance that of a mel preset; None: unnamed
+    """
+
+    channels: int = 0
+    hop: int = 1
+    interpolation: str = "held"
+    speakers: tuple[str, ...] = ()
+    speaker_channels: int = 0
+    features: str | None = None
+    kind: ClassVar[str] = "frames"
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("channels", 0, MAX_CHANNELS),
+            ("hop", 1, MAX_HOP),
+            ("speaker_channels", 0, MAX_CHANNELS),
+        ):
+            _set(self, name, whole(f"conditioning {name}", getattr(self, name), low, high))
+        _one_of("conditioning interpolation", self.interpolation, ("held", "linear"))
+        _set(self, "speakers", _names(self.speakers))
+        if self.features is not None and not isinstance(self.features, str):
+            raise ValueError(f"conditioning features must be a name, not {shown(self.features)}")
+        if bool(self.speakers) != bool(self.speaker_channels):
+            raise ValueError(
+                f"conditioning needs speaker_channels where there are speakers, and only there: "
+                f"{len(self.speakers)} speakers, {self.speaker_channels} channels"
+            )
+        if not self.inputs:
+            raise ValueError("conditioning must have channels or speakers, or be None")
+
+    @property
+    def inputs(self) -> int:
+        """Channels of a frame and of its speaker together."""
+        return self.channels + self.speaker_channels
+
+    def tensors(self, spec: WaveNetSpec) -> Shapes:
+        shapes: Shapes = {}
+        if self.speakers:
+            shapes["conditioning.speakers.weight"] = (len(self.speakers), self.speaker_channels)
+        for layer in range(spec.layers):
+            shape = (2 * spec.dilation_channels, self.inputs, 1)
+            shapes[f"layers.{layer}.conditioning.weight"] = shape
+        return shapes
+
+    def frames(self, samples: int) -> int:
+        """Number of frames that so many samples belong to."""
+        return -(-samples // self.hop)
+
+    def speaker(self, given: int | str | None) -> int:
+        """The index of a speaker by name or index.  Raises ValueError, TypeError."""
+        known = ", ".join(self.speakers[:20])
+        if given is None:
+            raise ValueError(f"the model needs a speaker, one of {known}")
+        if isinstance(given, str):
+            if given not in self.speakers:
+                raise ValueError(f"speaker {shown(given)} is unknown, expected one of {known}")
+            return self.speakers.index(given)
+        return integer("speaker", given, 0, len(self.speakers) - 1)
 
 
 @dataclass(frozen=True)
@@ -209,7 +276,7 @@ def check_min_p(value: object) -> float:
 
 _KINDS: dict[str, tuple[type[End], ...]] = {
     "input": (CodeInput,),
-    "conditioning": (RawRows,),
+    "conditioning": (FrameConditioning,),
     "output": (SoftmaxOutput,),
     "codec": (MuLawCodec,),
     "start": (Start,),
@@ -261,6 +328,19 @@ def _expected(name: str) -> str:
 
 def _set(end: object, name: str, value: object) -> None:
     object.__setattr__(end, name, value)  # the classes are frozen for everyone else
+
+
+def _names(given: object) -> tuple[str, ...]:
+    names = tuple(given) if isinstance(given, (tuple, list)) else (None,)
+    right = len(names) <= MAX_SPEAKERS
+    if not right or not all(isinstance(n, str) and 0 < len(n) <= MAX_NAME for n in names):
+        raise ValueError(
+            f"conditioning speakers must be at most {MAX_SPEAKERS} names of 1 to {MAX_NAME} "
+            f"characters, not {shown(given)}"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError("conditioning speakers must have different names")
+    return names
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ and each call is one use of the session's stream.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,8 +18,8 @@ from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import output_array
 from .samples import check_rate, to_codes
-from .session import MAX_SAMPLES, Progress, Session, check_frames
-from .types import Audio, Isa
+from .session import MAX_SAMPLES, Progress, Session, check_frames, frames_of, speaker_rows
+from .types import Audio, Isa, Speaker
 
 BLOCK = 256  # samples of a block of the iterator
 
@@ -36,6 +36,7 @@ class Generator:
     top_k        draw among the k most probable codes only; `levels`: all
     min_p        draw codes of at least min_p times the largest probability only; 0: all.  None, of
                  these three, stands for the model's own, `model.spec.sampling`
+    speaker      for a model with speakers: a name or an index, or one for each row of a batch
     isa          instruction set; None: $FASTWAVENET_ISA or the best.  Results do not depend on it
     threads      2: with a second thread, if a short measurement finds that faster, see the
                  property `threads`.  Results do not depend on it
@@ -59,6 +60,7 @@ class Generator:
         temperature: float | None = None,
         top_k: int | None = None,
         min_p: float | None = None,
+        speaker: Speaker | Sequence[Speaker] | None = None,
         isa: Isa | None = None,
         threads: int = 1,
     ):
@@ -69,6 +71,8 @@ class Generator:
         self.isa = resolve_isa(isa)
         self._wanted_isa = isa
         self._sampling = model.spec.own_sampling(temperature, top_k, min_p)
+        self._speaker = speaker
+        self._speakers = speaker_rows(model.spec, speaker, batch)
         self._first_stream = integer("stream", stream, 0, 2**32 - rows)
         self._threads = integer("threads", threads, 1, 2)
         self._session = Session(model, self.isa, rows, self._threads)
@@ -109,6 +113,11 @@ class Generator:
             self._sampling = checked
 
     @property
+    def speaker(self) -> Speaker | Sequence[Speaker] | None:
+        """As given to the constructor."""
+        return self._speaker
+
+    @property
     def threads(self) -> int:
         """Number of threads that generate: 2 if the constructor got 2 and they are the faster."""
         return self._session.stream.threads()
@@ -134,15 +143,13 @@ class Generator:
         samples: npt.ArrayLike,
         *,
         sample_rate: int | None = None,
-        cond: npt.ArrayLike | None = None,
-        hop: int = 1,
+        frames: npt.ArrayLike | None = None,
     ) -> None:
         """Takes given samples into the generator's past; it then continues after them.
 
         samples: (n,) for all rows, or (batch, n); codes or audio at the model's sample rate.
         sample_rate: Hz of the audio; another one than the model's is refused.
-        cond: as in `generate`; one step is taken per sample, none for a generator's very first if
-        that takes the place of the model's start code (`model.spec.start`).
+        frames: as in `generate`; the first one begins at the first of these samples.
         """
         check_rate(sample_rate, self.model.sample_rate)
         spec, session = self.model.spec, self._session
@@ -151,12 +158,14 @@ class Generator:
             codes, last = known
             begin = codes.shape[1] > 0 and not spec.start.fed and not session.begun()
             steps = codes.shape[1] - begin
-            frames = check_frames(spec, cond, hop, steps=steps, rows=session.rows)
+            given = check_frames(
+                spec, frames, self._speakers, samples=steps, at=int(begin), rows=session.rows
+            )
             if begin:
                 session.begin(codes[:, 0])
             for start, n in session.chunks(steps):
                 following = codes[:, start + begin : start + begin + n]
-                session.run(start, n, frames, forced=np.ascontiguousarray(following, np.uint16))
+                session.run(start, n, given, forced=np.ascontiguousarray(following, np.uint16))
             if last is not None:
                 session.set_last(last)
 
@@ -164,27 +173,26 @@ class Generator:
         self,
         n: int,
         *,
-        cond: npt.ArrayLike | None = None,
-        hop: int = 1,
+        frames: npt.ArrayLike | None = None,
         out: Audio | None = None,
         progress: Progress | None = None,
     ) -> Audio:
         """The next n samples: float32 (n,), or (batch, n), in [-1, 1].
 
         out: an array of that shape and dtype to write them to, of any strides; it is returned.
-        When the call ends early, it holds the samples made until then.  It may overlap `cond`.
+        When the call ends early, it holds the samples made until then.  It may overlap `frames`.
 
-        cond: for models conditioned on rows: float32 (frames, layers, 2 D), or
-        (frames, batch, layers, 2 D); step i of this call adds frame i // hop before the gates; a
-        single frame holds for all steps.
+        frames: for models that need them, (frames, channels) for all rows or (batch, frames,
+        channels), real numbers; frame i belongs to samples i hop .. (i + 1) hop - 1 of this call,
+        hop is `model.spec.conditioning.hop`, and all samples must have a frame.
         progress(done, total) is called after each chunk, in samples of one row; an exception that
         it raises ends the call.
         """
         n, session = integer("n", n, 0, MAX_SAMPLES), self._session
-        frames = check_frames(self.model.spec, cond, hop, steps=n, rows=session.rows)
+        given = check_frames(self.model.spec, frames, self._speakers, samples=n, rows=session.rows)
         audio = np.empty((session.rows, n), np.float32) if out is None else self._out(out, n)
-        if frames.rows is not None and np.may_share_memory(frames.rows, audio):
-            frames = frames._replace(rows=frames.rows.copy())  # or samples would be read as frames
+        if given.values is not None and np.may_share_memory(given.values, audio):
+            given = given._replace(values=given.values.copy())  # or samples would be read as frames
         with session.stream:
             for start, length in session.chunks(n):
                 part = audio if length == n else audio[:, start : start + length]
@@ -192,7 +200,7 @@ class Generator:
                 session.run(
                     start,
                     length,
-                    frames,
+                    given,
                     sampling=self._sampling,
                     audio=made,
                 )
@@ -203,6 +211,32 @@ class Generator:
         if out is not None:
             return out
         return audio[0] if self.batch is None else audio
+
+    def vocode(self, chunks: Iterable[npt.ArrayLike]) -> Iterator[Audio]:
+        """The samples of frames that arrive in chunks, as soon as they are determined.
+
+        chunks: arrays as `frames` of `generate`, of any number of frames, also none.  The blocks
+        together are the samples of all frames at once, bit for bit.  With linear interpolation the
+        samples of a frame need the next one, so those of the last frame come at the end.
+        Raises ValueError and TypeError as `generate`, before any sample of the chunk is made.
+        """
+        conditioning = self.model.spec.conditioning
+        if conditioning is None or not conditioning.channels:
+            raise ValueError("the model takes no frames")
+        return self._vocoded(chunks, conditioning.hop, int(conditioning.interpolation == "linear"))
+
+    def _vocoded(self, chunks: Iterable[npt.ArrayLike], hop: int, later: int) -> Iterator[Audio]:
+        """later: frames after one on which its samples depend."""
+        waiting: np.ndarray | None = None  # frames whose samples are not made yet
+        for chunk in chunks:
+            new = frames_of(self.model.spec, chunk, self._session.rows)
+            waiting = new if waiting is None else np.concatenate([waiting, new], axis=1)
+            ready = waiting.shape[1] - later
+            if ready > 0:
+                yield self.generate(ready * hop, frames=waiting)
+                waiting = waiting[:, ready:]
+        if waiting is not None and waiting.shape[1]:
+            yield self.generate(waiting.shape[1] * hop, frames=waiting)
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[Audio]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""
@@ -242,7 +276,7 @@ class Generator:
         return f"<Generator of {self.model!r}{rows}, {place}>"
 
     def get_state(self) -> bytes:
-        """All that the next samples depend on, besides model, temperature and top_k.
+        """All that the next samples depend on, besides model, options, speakers and frames.
 
         The bytes are the same for every instruction set and may be kept in a file.
         """
@@ -292,6 +326,7 @@ class Generator:
             "temperature": self.temperature,
             "top_k": self.top_k,
             "min_p": self.min_p,
+            "speaker": self._speaker,
             "isa": self._wanted_isa,
             "threads": self._threads,
         }
@@ -323,8 +358,8 @@ def generate(
     min_p: float | None = None,
     prime: npt.ArrayLike | None = None,
     sample_rate: int | None = None,
-    cond: npt.ArrayLike | None = None,
-    hop: int = 1,
+    frames: npt.ArrayLike | None = None,
+    speaker: Speaker | Sequence[Speaker] | None = None,
     isa: Isa | None = None,
     threads: int = 1,
     out: Audio | None = None,
@@ -332,12 +367,12 @@ def generate(
 ) -> Audio:
     """Generates audio: float32 (n,), or (batch, n) with `batch`; values in [-1, 1].
 
-    seconds or n_samples: how much.  prime: audio or codes to continue from; they are not part of
-    the result.  sample_rate: Hz of that audio; another one than the model's is refused.  cond, hop,
-    out, progress: as in `Generator.generate`, for the samples generated.  The rest as in
-    `Generator`.  The same arguments give the same samples on every CPU.
+    seconds or n_samples: the length; neither: that of the frames.  prime: audio or codes to
+    continue from; they are not part of the result.  sample_rate: Hz of that audio; another one than
+    the model's is refused.  frames, out, progress: as in `Generator.generate`, for the samples
+    generated.  The rest as in `Generator`.  The same arguments give the same samples on every CPU.
     """
-    n = _length(check_model(model), seconds, n_samples)
+    n = _length(check_model(model), seconds, n_samples, frames)
     check_rate(sample_rate, model.sample_rate)
     gen = Generator(
         model,
@@ -347,15 +382,24 @@ def generate(
         temperature=temperature,
         top_k=top_k,
         min_p=min_p,
+        speaker=speaker,
         isa=isa,
         threads=threads,
     )
     if prime is not None:
         gen.prime(prime, sample_rate=sample_rate)
-    return gen.generate(n, cond=cond, hop=hop, out=out, progress=progress)
+    return gen.generate(n, frames=frames, out=out, progress=progress)
 
 
-def _length(model: Model, seconds: float | None, n_samples: int | None) -> int:
+def _length(
+    model: Model,
+    seconds: float | None,
+    n_samples: int | None,
+    frames: npt.ArrayLike | None,
+) -> int:
+    conditioning, shape = model.spec.conditioning, np.shape(frames) if frames is not None else ()
+    if seconds is None and n_samples is None and conditioning is not None and len(shape) > 1:
+        return shape[-2] * conditioning.hop
     if (seconds is None) == (n_samples is None):
         raise ValueError("give either seconds or n_samples")
     if n_samples is not None:

@@ -31,10 +31,9 @@ def upgraded_spec(fields: object) -> object:
         new["start"] = {"kind": "code", "code": old.pop("start_code")}
     if "codec" in old:
         new["codec"] = _codec(old.pop("codec"))
-    if old.get("conditioning") is not None:
-        _expect("conditioning", old["conditioning"], "rows")
-        new["conditioning"] = {"kind": "rows"}
-    old.pop("conditioning", None)
+    conditioning = old.pop("conditioning", None)
+    if conditioning is not None:
+        raise ValueError(f"conditioning {shown(conditioning)} is not supported by this version")
     if old:
         raise ValueError(f"unknown spec field {shown(next(iter(old)))}")
     return new

@@ -15,9 +15,9 @@ from .checks import integer
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .samples import check_rate, to_codes
-from .session import LOOK_SECONDS, Frames, Progress, Session, check_frames
+from .session import LOOK_SECONDS, Frames, Progress, Session, check_frames, speaker_rows
 from .spec import WaveNetSpec
-from .types import Isa
+from .types import Isa, Speaker
 
 MAX_THREADS = 1024
 STRETCH = 1 << 21  # samples that total_nats scores at a time
@@ -28,8 +28,8 @@ def score(
     samples: npt.ArrayLike,
     *,
     sample_rate: int | None = None,
-    cond: npt.ArrayLike | None = None,
-    hop: int = 1,
+    frames: npt.ArrayLike | None = None,
+    speaker: Speaker | None = None,
     isa: Isa | None = None,
     threads: int = 1,
     progress: Progress | None = None,
@@ -40,7 +40,7 @@ def score(
     refused.  Row t is -ln p(sample t + 1 | samples up to t); uniform guessing has ln(levels).
     A model whose start code is fed as a sample of its own (`model.spec.start`) predicts the first
     one too: then there are n rows, and row t is that of sample t.
-    cond: as in `Generator.generate`, a step for each row.  progress: likewise.
+    frames, speaker: as in `Generator.prime`, of all samples.  progress: as in `Generator.generate`.
     threads: number of parts of the recording that are scored at the same time, at most.  The
     result does not depend on it.
     """
@@ -48,9 +48,10 @@ def score(
     isa = resolve_isa(isa)
     codes = with_start(model.spec, to_codes(samples, model.spec, isa).codes)  # (1, n)
     steps = max(codes.shape[1] - 1, 0)
-    frames = check_frames(model.spec, cond, hop, steps=steps)
+    at, speakers = int(not model.spec.start.fed), speaker_rows(model.spec, speaker, None)
+    given = check_frames(model.spec, frames, speakers, samples=steps, at=at)
     threads = integer("threads", threads, 1, MAX_THREADS)
-    return _nats(model, isa, codes, frames, threads, progress)
+    return _nats(model, isa, codes, given, threads, progress)
 
 
 def _nats(
@@ -78,20 +79,22 @@ def outputs(
     samples: npt.ArrayLike,
     *,
     sample_rate: int | None = None,
-    cond: npt.ArrayLike | None = None,
-    hop: int = 1,
+    frames: npt.ArrayLike | None = None,
+    speaker: Speaker | None = None,
     isa: Isa | None = None,
 ) -> npt.NDArray[np.float32]:
     """The network's logits, float32 (n, levels); row t predicts sample t + 1.
 
     A model whose start code is fed has n + 1 rows, and row t predicts sample t.
-    samples, sample_rate: as in `score`.  cond: as in `Generator.generate`, a step for each row.
+    Arguments as in `score`; after the last frame its features are held.
     """
     check_rate(sample_rate, check_model(model).sample_rate)
     isa = resolve_isa(isa)
     codes = with_start(model.spec, to_codes(samples, model.spec, isa).codes)
-    frames = check_frames(model.spec, cond, hop, steps=codes.shape[1])
-    return teacher_forced(model, isa, codes, frames)[0]
+    at, speakers = int(not model.spec.start.fed), speaker_rows(model.spec, speaker, None)
+    steps = max(codes.shape[1] - 1, 0)  # the last output is of no given sample
+    given = check_frames(model.spec, frames, speakers, samples=steps, at=at)
+    return teacher_forced(model, isa, codes, given)[0]
 
 
 def with_start(spec: WaveNetSpec, codes: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, NamedTuple
 
@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _engine
-from .checks import integer
 from .ends import Sampling
 from .model import Model, open_stream
 from .samples import refuse_masked
+from .shown import shown
 from .spec import WaveNetSpec
-from .types import Audio, Isa
+from .types import Audio, Isa, Speaker
 
 LOOK_SECONDS = 0.02  # duration of a chunk, about
 FIRST_MACS = 2**21  # of a call's first chunk, before the speed of the machine is measured
@@ -34,58 +34,95 @@ Progress = Callable[[int, int], object]  # steps done, steps in all
 _FORCED = Sampling()  # of calls that draw no code
 
 
-# ---- frames ------------------------------------------------------------------------------------
+# ---- conditioning ------------------------------------------------------------------------------
 
 
 class Frames(NamedTuple):
-    """The conditioning of a call: step i uses row i // hop, or the only row.
+    """The conditioning of a call: sample i belongs to frame (at + i) // hop, or the last one.
 
-    rows: float32 (frames, rows, layers, 2 D), C-contiguous; None for an unconditional network
+    values: float32 (frames, rows, channels), C-contiguous; None for a network without channels
+    at: samples from the first frame's begin to the first sample that the call predicts
+    speakers: uint32 (rows,); None for a network without speakers
     """
 
-    rows: Audio | None = None
-    hop: int = 1
+    values: Audio | None = None
+    at: int = 0
+    speakers: npt.NDArray[np.uint32] | None = None
 
 
 def check_frames(
-    spec: WaveNetSpec, cond: npt.ArrayLike | None, hop: int, *, steps: int, rows: int = 1
+    spec: WaveNetSpec,
+    frames: npt.ArrayLike | None,
+    speakers: npt.NDArray[np.uint32] | None,
+    *,
+    samples: int,
+    at: int = 0,
+    rows: int = 1,
 ) -> Frames:
-    """The frames of a call of `steps` steps and `rows` rows.
+    """The frames of a call that predicts `samples` samples of `rows` rows, the first one at `at`.
 
-    cond: real numbers (frames, layers, 2 D), for all rows, or (frames, rows, layers, 2 D); one
-    frame for each `hop` steps, or a single one for all.
-    Raises ValueError for another shape, too few frames, NaN or infinity, and for a missing `cond`
-    or one too many; TypeError for complex numbers or a mask.
+    frames: real numbers (frames, channels), for all rows, or (rows, frames, channels), which cover
+    all samples.
+    Raises ValueError for another shape, too few frames, NaN or infinity, and for missing frames or
+    frames for a model without; TypeError for complex numbers or a mask.
     """
-    hop = integer("hop", hop, 1, MAX_SAMPLES)
-    if (cond is None) != (spec.conditioning is None):
-        needs = "needs cond" if cond is None else "takes no cond"
-        found = spec.conditioning and spec.conditioning.kind
-        raise ValueError(f"a model with conditioning={found!r} {needs}")
-    if cond is None:
-        return Frames(None, hop)
-    refuse_masked(cond, "cond")
-    if np.iscomplexobj(cond):
-        raise TypeError("cond must be real numbers, not complex")
+    end = spec.conditioning
+    channels = 0 if end is None else end.channels
+    if (frames is None) != (channels == 0):
+        needs = f"needs frames of {channels} channels" if channels else "takes no frames"
+        raise ValueError(f"the model {needs}")
+    if frames is None or end is None:
+        return Frames(None, at, speakers)
+    values = frames_of(spec, frames, rows)
+    needed = end.frames(at + samples) if samples else 0
+    if values.shape[1] < max(needed, 1):
+        raise ValueError(
+            f"{at + samples} samples with hop {end.hop} need at least {max(needed, 1)} frames, "
+            f"not {values.shape[1]}"
+        )
+    return Frames(np.require(values.transpose(1, 0, 2), np.float32, ("C", "A")), at, speakers)
+
+
+def frames_of(spec: WaveNetSpec, frames: npt.ArrayLike, rows: int) -> Audio:
+    """Frames of any number for a model with channels: float32 (rows, frames, channels)."""
+    refuse_masked(frames, "frames")
+    if np.iscomplexobj(frames):
+        raise TypeError("frames must be real numbers, not complex")
     with np.errstate(all="ignore"):  # infinity is refused below, tiny numbers become 0
-        frames = np.asarray(cond).astype(np.float32, copy=False)
-    if frames.ndim == 3:
-        frames = frames[:, None]
-    frame = (spec.layers, 2 * spec.dilation_channels)
-    if frames.shape[2:] != frame or frames.shape[1] not in (1, rows):
+        values = np.asarray(frames).astype(np.float32, copy=False)
+    if values.ndim == 2:
+        values = values[None]
+    channels = spec.conditioning.channels if spec.conditioning else 0
+    if values.ndim != 3 or values.shape[0] not in (1, rows) or values.shape[2] != channels:
         raise ValueError(
-            f"cond must have shape (frames, {frame[0]}, {frame[1]}) or (frames, "
-            f"{rows}, {frame[0]}, {frame[1]}), not {np.shape(cond)}"
+            f"frames must have shape (frames, {channels}) or ({rows}, frames, {channels}), "
+            f"not {np.shape(frames)}"
         )
-    if len(frames) != 1 and len(frames) * hop < steps:
-        raise ValueError(
-            f"{steps} steps with hop {hop} need {-(-steps // hop)} frames of cond "
-            f"or a single one, not {len(frames)}"
-        )
-    if not np.isfinite(frames).all():
-        raise ValueError("cond must be finite, but holds NaN or infinity")
-    every_row = np.broadcast_to(frames, (len(frames), rows, *frame))
-    return Frames(np.require(every_row, None, ("C", "A")), hop)
+    if not np.isfinite(values).all():
+        raise ValueError("frames must be finite, but hold NaN or infinity")
+    return np.broadcast_to(values, (rows, *values.shape[1:]))
+
+
+def speaker_rows(
+    spec: WaveNetSpec, speaker: Speaker | Sequence[Speaker] | None, batch: int | None
+) -> npt.NDArray[np.uint32] | None:
+    """uint32 (rows,), or None for a model without speakers.
+
+    speaker: a name or an index for all rows, or a sequence of one for each row of a batch.
+    Raises ValueError for one that is unknown, missing or not called for, TypeError for another
+    type.
+    """
+    end, rows = spec.conditioning, 1 if batch is None else batch
+    if end is None or not end.speakers:
+        if speaker is not None:
+            raise ValueError(f"the model has no speakers, but got speaker {shown(speaker)}")
+        return None
+    if speaker is None or isinstance(speaker, (str, int, np.integer)):
+        return np.full(rows, end.speaker(speaker), np.uint32)
+    each = list(speaker)
+    if batch is None or len(each) != rows:
+        raise ValueError(f"speaker must be one, or one for each of {rows} rows: {len(each)}")
+    return np.array([end.speaker(one) for one in each], np.uint32)
 
 
 # ---- streams -----------------------------------------------------------------------------------
@@ -216,9 +253,9 @@ class Session:
         began = time.perf_counter()
         self.stream.run(
             n,
-            cond=frames.rows,
-            hop=frames.hop,
-            cond_step=start,
+            frames=frames.values,
+            frame_at=frames.at + start,
+            speakers=frames.speakers,
             temperature=sampling.temperature,
             top_k=sampling.top_k or 0,
             min_p=sampling.min_p,

@@ -15,8 +15,8 @@ from .checks import whole
 from .ends import (
     ENDS,
     CodeInput,
+    FrameConditioning,
     MuLawCodec,
-    RawRows,
     Sampling,
     SoftmaxOutput,
     Start,
@@ -53,6 +53,7 @@ CHANNELS = 16  # channels are padded to multiples of it
 LINE = 64  # bytes that int8's rows are padded to
 BLOCK = 64  # samples that go through the layers together
 TILE = 32  # rows that may be read past the last one
+MORE_FRAMES = 2  # frames of a block beyond one for each sample
 AHEAD = 16  # samples for which past taps are computed at once, at most
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
@@ -89,7 +90,7 @@ class WaveNetSpec:
     kernel: _Completed[tuple[int, ...] | int, tuple[int, ...]] = 2  # type: ignore[assignment]
     bias: bool = True
     input: CodeInput = CodeInput()
-    conditioning: RawRows | None = None
+    conditioning: FrameConditioning | None = None
     output: SoftmaxOutput = SoftmaxOutput()
     # None: MuLawCodec.symmetric(levels), and Start(levels // 2)
     codec: _Completed[MuLawCodec | None, MuLawCodec] = None  # type: ignore[assignment]
@@ -190,6 +191,10 @@ class WaveNetSpec:
         numbers += 2 * d * (sum(self.kernel) * r + self.layers)
         numbers += (self.layers - 1) * r * (d + 1)
         numbers += self.layers * s * (d + 1) + h * (s + 1) + q * (h + 1)
+        if self.conditioning is not None:
+            inputs = _padded(self.conditioning.inputs)
+            numbers += self.layers * 2 * d * (inputs + 1)
+            numbers += len(self.conditioning.speakers) * _padded(self.conditioning.speaker_channels)
         return 4 * numbers + 16 * LINE
 
     @property
@@ -202,13 +207,17 @@ class WaveNetSpec:
         row = 4 * (r + 2 * d + s + h + q) + max(4 * z, _lines(z) + LINE)
         row += 3 * (_row_bytes(s) + _row_bytes(h))  # alone, and with two threads
         small = (8 * self.layers + 64) * LINE
-        return slots * _row_bytes(r) + ahead * 8 * d + (BLOCK + TILE) * row + small
+        cond = 0
+        if self.conditioning is not None:
+            inputs, frames = _padded(self.conditioning.inputs), BLOCK + MORE_FRAMES
+            cond = self.layers * frames * 8 * d + (frames + TILE + 1) * _row_bytes(inputs)
+        return slots * _row_bytes(r) + ahead * 8 * d + (BLOCK + TILE) * row + cond + small
 
     @property
     def _padded(self) -> list[int]:
         """R, D, S, H and Q as multiples of CHANNELS."""
         sizes = (self.residual, self.dilation_channels, self.skip, self.head, self.levels)
-        return [-(-size // CHANNELS) * CHANNELS for size in sizes]
+        return [_padded(size) for size in sizes]
 
     @property
     def _past(self) -> list[int]:
@@ -217,11 +226,18 @@ class WaveNetSpec:
 
     @property
     def macs_per_sample(self) -> int:
-        """Multiply-adds of one generated sample; the first layer is a table look-up."""
+        """Multiply-adds of one generated sample, a share of its frame's among them; no tables."""
+        of_frames = self._product_weights(".conditioning.weight")
+        hop = 1 if self.conditioning is None else self.conditioning.hop
+        return self._product_weights(".weight") - of_frames + -(-of_frames // hop)
+
+    def _product_weights(self, ending: str) -> int:
+        """Number of weights in matrices, of the tensors whose names end so."""
+        tables = ("first.weight", "conditioning.speakers.weight")
         return sum(
             math.prod(shape)
             for name, shape in self.tensors().items()
-            if name.endswith(".weight") and name != "first.weight"
+            if name.endswith(ending) and name not in tables
         )
 
     def weight_bytes(self, precision: str = "float32") -> int:
@@ -238,7 +254,9 @@ class WaveNetSpec:
         if precision == "int8":
             numbers += 2 * self.dilation_channels * sum(self.kernel)
             numbers += self.residual * (self.layers - 1) + self.skip + self.head + self.levels
-        return 4 * numbers - (4 - PRECISIONS[precision]) * self.macs_per_sample
+            if self.conditioning is not None:
+                numbers += 2 * self.dilation_channels * self.layers
+        return 4 * numbers - (4 - PRECISIONS[precision]) * self._product_weights(".weight")
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every tensor, in order; the layout is PyTorch's (out, in, tap)."""
@@ -292,6 +310,10 @@ def _tuple(name: str, values: object, low: int, high: int) -> tuple[int, ...]:
             f"{name} must be a list of 1 to {MAX_LAYERS} whole numbers, not {shown(values)}"
         )
     return tuple(whole(f"each of {name}", value, low, high) for value in values)
+
+
+def _padded(size: int) -> int:
+    return -(-size // CHANNELS) * CHANNELS
 
 
 def _row_bytes(channels: int) -> int:

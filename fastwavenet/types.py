@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from .spec import Precision
 
-__all__ = ["AskedPrecision", "Audio", "Isa", "Precision", "RowInfo"]
+__all__ = ["AskedPrecision", "Audio", "Isa", "Precision", "RowInfo", "Speaker"]
 
+Speaker: TypeAlias = str | int
 Audio: TypeAlias = npt.NDArray[np.float32]
 
 AskedPrecision: TypeAlias = Literal["auto"] | Precision

@@ -3,7 +3,7 @@
  *   x = b0 + first[0][q(t-k0+1)] + ... + first[k0-1][q(t)]
  *   for each layer l:
  *       h = b + V_0 x(t-(k-1)d) + ... + V_k-1 x(t)          tap 0 is the oldest
- *       h = h + cond
+ *       h = h + V_l u                                       u: features of the sample q(t+1)
  *       z = tanh(h[:D]) * sigmoid(h[D:])
  *       x = x + Wo z + bo                                   not after the last layer
  *   s = bs + Ws [z_0, z_1, ..., z_L-1]                      one product for all layers
@@ -91,6 +91,9 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
     /* x = b0 + first[0][q(t-k0+1)] + ... + first[k0-1][q(t)] */
     embed_codes(s, n);
 
+    /* V_l u of the frames of q(t+1), for all layers */
+    prepare_cond(s, io, done, n);
+
     for (uint32_t l = 0; l < layers; l++) {
         const fwn_layer *layer = &m->layers[l];
         const fwn_mat *current = &layer->tap[layer->taps - 1];
@@ -102,8 +105,8 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
         mul_ring(s->h, s, l, current, 0, n, past_taps(s, l, n));
         advance_ring(s, l, n);
 
-        /* h = h + cond */
-        add_cond(s, io, l, done, n);
+        /* h = h + V_l u */
+        add_cond(s, l, n);
 
         /* z = tanh(h[:D]) * sigmoid(h[D:]) */
         gate(s, l, rows);

@@ -5,9 +5,9 @@ modules, which import neither.
 """
 
 from .bfloat16 import bfloat16_weights, round_to_bfloat16
-from .int8 import Int8Steps
+from .int8 import Int8Steps, project_frames_int8
 from .mu_law import mu_law_decode, mu_law_encode
-from .network import WaveNetSteps, relu, sigmoid, teacher_forced
+from .network import WaveNetSteps, project_frames, relu, sigmoid, teacher_forced
 from .outputs import draw, draw_order, philox4x32, uniform
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "mu_law_decode",
     "mu_law_encode",
     "philox4x32",
+    "project_frames",
+    "project_frames_int8",
     "relu",
     "round_to_bfloat16",
     "sigmoid",

@@ -21,8 +21,9 @@ def round_to_bfloat16(weight: np.ndarray) -> np.ndarray:
 
 
 def bfloat16_weights(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All tensors of a network; biases and the first convolution stay as they are."""
-    exact = {name for name in weights if name.endswith(".bias") or name == "first.weight"}
+    """All tensors of a network; biases and tables stay as they are."""
+    tables = ("first.weight", "conditioning.speakers.weight")
+    exact = {name for name in weights if name.endswith(".bias") or name in tables}
     return {name: a if name in exact else round_to_bfloat16(a) for name, a in weights.items()}
 
 

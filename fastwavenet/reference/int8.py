@@ -6,13 +6,13 @@ Its factors are whole numbers, held as float64, in which all their sums are exac
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 
 import numpy as np
 
 from ..spec import WaveNetSpec
-from .network import WaveNetSteps, relu
+from .network import WaveNetSteps, conditioning_inputs, relu
 
 EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
 EXACT_GATED = 131072  # ... and of weights and 8-bit outputs of gates
@@ -90,6 +90,33 @@ def gate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.rint(tanh(a) * factor).astype(np.float64) + 0 * a + 0 * b
 
 
+def project_frames_int8(
+    spec: WaveNetSpec,
+    weights: Mapping[str, np.ndarray],
+    frames: np.ndarray | None,
+    speaker: int | None,
+    samples: Iterable[int],
+) -> np.ndarray:
+    """`network.project_frames` in int8: float32 (n, layers, 2D), to the last bit."""
+    rows = conditioning_inputs(spec, weights, frames, speaker).astype(np.float32)
+    projected = np.empty((len(rows), spec.layers, 2 * spec.dilation_channels), np.float32)
+    for layer in range(spec.layers):
+        matrix = Int8Matrix(
+            weights[f"layers.{layer}.conditioning.weight"].astype(np.float32)[:, :, 0]
+        )
+        for frame, u in enumerate(rows):
+            zero = np.zeros(2 * spec.dilation_channels, np.float32)
+            projected[frame, layer] = matrix.add_to(zero, *to_16_bits(u))
+    end, numbers, last = spec.conditioning, np.array([*samples], int), len(rows) - 1
+    assert end is not None
+    now = projected[np.minimum(numbers // end.hop, last)]
+    if end.interpolation == "held":
+        return now
+    following = projected[np.minimum(numbers // end.hop + 1, last)]
+    part = np.asarray(numbers % end.hop, np.float32)[:, None, None] / np.float32(end.hop)
+    return fused(part, following - now, now)
+
+
 class Int8Steps(WaveNetSteps):
     """A WaveNet in int8 that is fed one code at a time; its logits are float32."""
 
@@ -99,7 +126,7 @@ class Int8Steps(WaveNetSteps):
         self.matrices = {
             name: [Int8Matrix(tap) for tap in np.moveaxis(self.w[f"{name}.weight"], 2, 0)]
             for name in (n.removesuffix(".weight") for n in self.w if n.endswith(".weight"))
-            if name != "first" and not name.endswith(".skip")
+            if name not in ("first", "conditioning.speakers") and not name.endswith(".skip")
         }
         self.skip = Int8Matrix(np.hstack([self._padded(w[:, :, 0]) for w in self._skips("weight")]))
         silence = to_16_bits(np.zeros(spec.residual, np.float32))

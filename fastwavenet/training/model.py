@@ -7,10 +7,13 @@ comments: B batch, T time, Q levels, R residual, D dilation, S skip, H head chan
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..ends import FrameConditioning
 from ..spec import WaveNetSpec
 
 
@@ -58,6 +61,8 @@ class ResidualLayer(nn.Module):
         last = layer + 1 == spec.layers  # the residual stream ends here
         self.residual = None if last else nn.Conv1d(d, r, 1, bias=spec.bias)
         self.skip = nn.Conv1d(d, s, 1, bias=spec.bias)
+        end = spec.conditioning
+        self.conditioning = nn.Conv1d(end.inputs, 2 * d, 1, bias=False) if end else None
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         h = self.dilated(x)  # (B, 2D, T)
@@ -68,6 +73,43 @@ class ResidualLayer(nn.Module):
         if self.residual is not None:
             x = x + self.residual(z)  # (B, R, T)
         return x, self.skip(z)  # (B, S, T)
+
+
+class Conditioning(nn.Module):
+    """Features u of frames, which each layer projects, and their places in time.
+
+    The projections are made of whole frames, and then held or interpolated: a product for each
+    frame instead of each sample.
+    """
+
+    def __init__(self, end: FrameConditioning):
+        super().__init__()
+        self.channels, self.hop = end.channels, end.hop
+        self.linear = end.interpolation == "linear"
+        count, channels = len(end.speakers), end.speaker_channels
+        self.speakers = nn.Embedding(count, channels) if count else None
+
+    def forward(self, frames: Tensor | None, speakers: Tensor | None) -> Tensor:
+        """(B, C, F) and (B,) -> u (B, C + E, F); without frames F is 1."""
+        if (frames is None) != (self.channels == 0) or (speakers is None) != (not self.speakers):
+            raise ValueError("frames and speakers must be given exactly where the network has them")
+        if self.speakers is None or speakers is None:
+            return cast(Tensor, frames)
+        embedding = self.speakers(speakers)[:, :, None]  # (B, E, 1)
+        if frames is None:
+            return embedding
+        return torch.cat([frames, embedding.expand(-1, -1, frames.shape[2])], dim=1)
+
+    def at_samples(self, projected: Tensor, at: int, time: int) -> Tensor:
+        """(B, 2D, F) -> (B, 2D, time), for samples at, at + 1, ... from the first frame's begin."""
+        number = torch.arange(at, at + time, device=projected.device)
+        last = projected.shape[2] - 1
+        now = (number // self.hop).clamp(max=last)
+        held = projected[:, :, now]
+        if not self.linear:
+            return held
+        part = (number % self.hop).to(projected.dtype) / self.hop
+        return held + part * (projected[:, :, (now + 1).clamp(max=last)] - held)
 
 
 class Head(nn.Module):
@@ -85,7 +127,9 @@ class Head(nn.Module):
 class WaveNet(nn.Module):
     """codes int64 (B, T) -> logits (B, Q, T); column t is the distribution of sample t + 1.
 
-    cond: None, or the conditioning of each layer, added before its gate, (B, L, 2D, T).
+    frames: (B, C, F), for a network with channels; frame i begins with sample i hop.
+    speakers: int64 (B,), indices, for a network with speakers.
+    at: the number, from the first frame's begin, of the sample that column 0 predicts.
     `state_dict()` has exactly the names and shapes of `spec.tensors()`.
     """
 
@@ -95,11 +139,27 @@ class WaveNet(nn.Module):
         self.first = CausalEmbedding(spec)
         self.layers = nn.ModuleList(ResidualLayer(spec, layer) for layer in range(spec.layers))
         self.head = Head(spec)
+        end = spec.conditioning
+        self.conditioning = None if end is None else Conditioning(end)
 
-    def forward(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        codes: Tensor,
+        frames: Tensor | None = None,
+        speakers: Tensor | None = None,
+        at: int = 1,
+    ) -> Tensor:
         x = self.first(codes)
+        time = codes.shape[1]
+        u = None if self.conditioning is None else self.conditioning(frames, speakers)
         total = x.new_zeros(1)  # not a scalar: the sum stays float32 under autocast
-        for index, layer in enumerate(self.layers):
-            x, skip = layer(x, None if cond is None else cond[:, index])
+        for layer in self.layers:
+            cond = None if u is None else self._cond(layer, u, at, time)
+            x, skip = layer(x, cond)
             total = total + skip
         return self.head(total)
+
+    def _cond(self, layer: nn.Module, u: Tensor, at: int, time: int) -> Tensor:
+        """V_l u at each sample that the columns predict, (B, 2D, time)."""
+        assert isinstance(layer, ResidualLayer) and layer.conditioning and self.conditioning
+        return self.conditioning.at_samples(layer.conditioning(u), at, time)

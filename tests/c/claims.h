@@ -14,8 +14,8 @@ typedef struct {
 #define TEST(name) {#name, name}
 
 /* Claims of one test_*.c, ended by a name of NULL. */
-extern const claim CALLS[], FLOAT_MODE[], MEMORY[], MODELS[], MULAW[], STATES[], STEPPING[],
-    THREADS[];
+extern const claim CALLS[], CONDITIONING[], FLOAT_MODE[], MEMORY[], MODELS[], MULAW[], STATES[],
+    STEPPING[], THREADS[];
 
 /* ---- the allocator (allocator.c) ------------------------------------------------------------- */
 

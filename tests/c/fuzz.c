@@ -63,26 +63,57 @@ static uint16_t *random_codes(const pair *p, size_t count, uint32_t *seed, int b
     return codes;
 }
 
-static void random_frames(const pair *p, input *in, fwn_io *io, uint32_t *seed)
+/* 0 to 5 frames; 0 are refused where the network has channels for them. */
+static void give_frames(const pair *p, input *in, fwn_io *io, uint32_t *seed)
 {
     static const uint64_t starts[] = {0, 1, 7, 1000, UINT32_MAX, UINT64_MAX - 1, UINT64_MAX - 70};
-    const uint32_t hop = next_byte(in);
-    io->cond_rows = next_below(in, 5);
-    io->hop = hop == 255 ? UINT64_MAX : hop < 128 ? hop % 9 : hop;
-    io->cond_step = starts[next_below(in, COUNT(starts))];
-    const size_t count =
-        (size_t)io->cond_rows * p->rows * p->spec->layers * 2 * p->spec->dilation_channels;
-    float *cond = exactly(count, sizeof *cond);
-    for (size_t i = 0; i < count; i++) cond[i] = (float)(int32_t)scramble(seed) * 0x1p-31f;
-    io->cond = cond;
+    io->n_frames = next_below(in, 6);
+    io->frame_at = starts[next_below(in, COUNT(starts))];
+    const size_t count = (size_t)io->n_frames * p->rows * p->spec->frame_channels;
+    float *frames = exactly(count, sizeof *frames);
+    for (size_t i = 0; i < count; i++) frames[i] = (float)(int32_t)scramble(seed) * 0x1p-31f;
+    io->frames = frames;
 }
 
-enum { FORCED = 1, FRAMES = 2, CODES = 4, AUDIO = 8, LOGP = 16, LOGITS = 32, BAD = 64, WARM = 128 };
-
-static int expected_of(const fwn_io *io, uint32_t how)
+/* A speaker for each row; one in 256 may be beyond the last. */
+static void give_speakers(const pair *p, input *in, fwn_io *io, uint32_t *seed)
 {
-    if (io->cond && (!io->cond_rows || !io->hop || io->cond_step > UINT64_MAX - io->n))
-        return FWN_BAD_ARGUMENT;
+    const uint32_t most = p->spec->speakers + (next_byte(in) == 1);
+    uint32_t *speakers = exactly(p->rows, sizeof *speakers);
+    for (uint32_t b = 0; b < p->rows; b++) speakers[b] = scramble(seed) % most;
+    io->speakers = speakers;
+}
+
+/* wrong: frames are given exactly where the network has no channels for them. */
+static void condition(const pair *p, input *in, fwn_io *io, uint32_t *seed, int wrong)
+{
+    if ((p->spec->frame_channels > 0) != wrong) give_frames(p, in, io, seed);
+    if (p->spec->speakers) give_speakers(p, in, io, seed);
+}
+
+enum {
+    FORCED = 1,
+    MISFRAMED = 2,
+    CODES = 4,
+    AUDIO = 8,
+    LOGP = 16,
+    LOGITS = 32,
+    BAD = 64,
+    WARM = 128
+};
+
+static int is_conditioned(const pair *p, const fwn_io *io)
+{
+    const fwn_spec *spec = p->spec;
+    for (uint32_t b = 0; io->speakers && b < p->rows; b++)
+        if (io->speakers[b] >= spec->speakers) return 0;
+    return (spec->frame_channels ? io->n_frames > 0 : !io->frames) &&
+           io->frame_at <= UINT64_MAX - io->n;
+}
+
+static int expected_of(const pair *p, const fwn_io *io, uint32_t how)
+{
+    if (!is_conditioned(p, io)) return FWN_BAD_ARGUMENT;
     return how & FORCED && how & BAD && io->n ? FWN_BAD_CODE : FWN_OK;
 }
 
@@ -99,15 +130,17 @@ static void run(pair *p, input *in)
     if (how & WARM) io.top_k = next_byte(in);
     if (how & WARM) io.min_p = (float)next_byte(in) / 255.0f;
     if (how & FORCED) io.forced = random_codes(p, steps, &seed, how & BAD);
-    if (how & FRAMES) random_frames(p, in, &io, &seed);
+    condition(p, in, &io, &seed, how & MISFRAMED && next_byte(in) == 1);
     if (how & CODES) io.codes = exactly(steps, sizeof *io.codes);
     if (how & AUDIO) io.audio = exactly(steps, sizeof *io.audio);
     if (how & LOGP) io.logp = exactly(steps, sizeof *io.logp);
     if (how & LOGITS) io.logits = exactly(steps * p->spec->levels, sizeof *io.logits);
     const int error = run_both(p, &io, 1 + next_below(in, 70));
-    CHECK(error == expected_of(&io, how) || (error == FWN_NOT_FINITE && !expected_of(&io, how)));
+    const int expected = expected_of(p, &io, how);
+    CHECK(error == expected || (error == FWN_NOT_FINITE && !expected));
     free((void *)io.forced);
-    free((void *)io.cond);
+    free((void *)io.frames);
+    free((void *)io.speakers);
     free(io.codes);
     free(io.audio);
     free(io.logp);

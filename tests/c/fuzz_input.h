@@ -11,7 +11,8 @@
 enum {
     ISA, TWIN_ISA, ROWS, THREADS,
     NETWORK, PRECISION = NETWORK, WEIGHTS, SCALE, LEVELS, LEVELS_HIGH, RESIDUAL, DILATION, SKIP,
-    HEAD, FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CODEC, CHOICES
+    HEAD, FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CODEC,
+    CONDITIONED, CHANNELS, HOP, SPEAKERS, EMBEDDING, CHOICES
 };
 /* clang-format on */
 
@@ -66,9 +67,27 @@ static inline uint32_t *largest(uint32_t *numbers, uint32_t count)
 
 static inline void shrink(shape *of, size_t weights, size_t past)
 {
-    while (numbers_of(of) > weights) *largest(of->sizes, 5) = *largest(of->sizes, 5) * 3 / 4;
+    while (numbers_of(of) > weights) {
+        *largest(of->sizes, 5) = *largest(of->sizes, 5) * 3 / 4;
+        if (of->cond.channels > 1) of->cond.channels = of->cond.channels * 3 / 4;
+    }
     while (past_of(of) > past && *largest(of->dilations, of->sizes[6]) > 1)
         *largest(of->dilations, of->sizes[6]) = *largest(of->dilations, of->sizes[6]) * 3 / 4;
+}
+
+/* None for half of all choices; frames, speakers or both for the others. */
+static inline conditioning conditioning_of(const uint8_t *choice)
+{
+    const uint32_t kind = choice[CONDITIONED] % 6, hop = choice[HOP];
+    if (kind > 2) return (conditioning){0};
+    conditioning of = {.channels = kind < 2 ? size_of(choice[CHANNELS]) : 0,
+                       .hop = hop == 255  ? 65536
+                              : hop < 128 ? 1 + hop % 9
+                                          : hop,
+                       .linear = choice[CONDITIONED] / 6 % 2};
+    if (kind > 0)
+        of.speakers = 1 + choice[SPEAKERS] % 40, of.speaker_channels = size_of(choice[EMBEDDING]);
+    return of;
 }
 
 static inline shape shape_of(const uint8_t *choice)
@@ -78,7 +97,8 @@ static inline shape shape_of(const uint8_t *choice)
                  1 + choice[FIRST_KERNEL] % 5, 1 + choice[LAYERS] % 5},
                 {0},
                 {0},
-                choice[SCALE] & 1};
+                choice[SCALE] & 1,
+                conditioning_of(choice)};
     for (uint32_t l = 0; l < of.sizes[6]; l++) {
         const uint8_t kernel = choice[KERNELS + l];
         of.kernels[l] = kernel == 255 ? 32 : 2 + kernel % 4;

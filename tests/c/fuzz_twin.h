@@ -97,7 +97,7 @@ static inline int run_piece(const pair *p, const fwn_io *io, uint32_t done, uint
     const int judged = !io->forced || io->logp || io->logits;
     fwn_io piece = *io;
     piece.n = count;
-    piece.cond_step = io->cond_step + done;
+    piece.frame_at = io->frame_at + done;
     piece.forced =
         io->forced ? cut(io->forced, p->rows, io->n, done, count, sizeof *io->forced) : NULL;
     piece.codes = exactly(steps, sizeof *piece.codes);

@@ -36,29 +36,37 @@ static inline uint64_t digest(uint64_t h, const void *bytes, size_t count)
 
 /* ---- random networks ------------------------------------------------------------------------- */
 
+enum { MOST_TENSORS = 48 };
+
 typedef struct {
     fwn_spec spec;
     fwn_codec codec; /* of spec.codec, unless that is NULL */
     uint32_t kernels[5], dilations[5];
-    fwn_tensor tensors[40];
+    fwn_tensor tensors[MOST_TENSORS];
     size_t count;
-    char names[40][48];
+    char names[MOST_TENSORS][48];
     float *values; /* of all tensors, one after the other */
     size_t used;
 } network;
+
+typedef struct {
+    uint32_t channels, hop, linear, speakers, speaker_channels;
+} conditioning;
 
 /* {levels, residual, dilation channels, skip, head, first kernel, layers}, kernels, dilations */
 typedef struct {
     uint32_t sizes[7], kernels[5], dilations[5];
     int bias;
+    conditioning cond; /* channels 0 without */
 } shape;
 
 static const shape NETWORKS[] = {
-    {{16, 4, 3, 6, 5, 2, 3}, {2, 2, 2}, {1, 2, 4}, 1},
-    {{256, 17, 3, 33, 16, 1, 4}, {3, 3, 3, 3}, {1, 5, 16, 17}, 1},
-    {{300, 1, 1, 1, 1, 3, 1}, {4}, {9}, 0},
-    {{2, 32, 16, 1, 48, 2, 2}, {2, 3}, {40, 15}, 1},
-    {{3, 513, 2, 530, 3, 1, 2}, {2, 2}, {1, 3}, 1}, /* int8 sums more than one block of inputs */
+    {{16, 4, 3, 6, 5, 2, 3}, {2, 2, 2}, {1, 2, 4}, 1, {0}},
+    {{256, 17, 3, 33, 16, 1, 4}, {3, 3, 3, 3}, {1, 5, 16, 17}, 1, {0}},
+    {{300, 1, 1, 1, 1, 3, 1}, {4}, {9}, 0, {0}},
+    {{2, 32, 16, 1, 48, 2, 2}, {2, 3}, {40, 15}, 1, {0}},
+    /* int8 sums more than one block of inputs */
+    {{3, 513, 2, 530, 3, 1, 2}, {2, 2}, {1, 3}, 1, {0}},
 };
 
 static inline void add(network *net, const char *name, uint32_t a, uint32_t b, uint32_t c,
@@ -69,7 +77,7 @@ static inline void add(network *net, const char *name, uint32_t a, uint32_t b, u
     snprintf(net->names[net->count++], sizeof net->names[0], "%s", name);
     t->name = net->names[net->count - 1];
     t->data = net->values + net->used;
-    t->rank = b ? 3 : 1;
+    t->rank = c ? 3 : b ? 2 : 1;
     t->shape[0] = a, t->shape[1] = b, t->shape[2] = c;
     for (size_t i = 0; i < size; i++) net->values[net->used + i] = random_float() * scale;
     net->used += size;
@@ -91,7 +99,41 @@ static inline size_t numbers_of(const shape *of)
     size_t numbers = (size_t)(n[5] * n[0] + 1) * n[1] + (size_t)n[4] * (n[3] + n[0] + 1) + n[0];
     for (uint32_t l = 0; l < n[6]; l++)
         numbers += (size_t)n[2] * (2 * of->kernels[l] * n[1] + 2 + n[1] + n[3]) + n[1] + n[3];
-    return numbers;
+    const uint32_t inputs = of->cond.channels + of->cond.speaker_channels;
+    return numbers + (size_t)n[6] * 2 * n[2] * inputs +
+           (size_t)of->cond.speakers * of->cond.speaker_channels;
+}
+
+static inline fwn_spec spec_of(const shape *of, const network *net)
+{
+    const uint32_t *n = of->sizes;
+    return (fwn_spec){.levels = n[0],
+                      .residual = n[1],
+                      .dilation_channels = n[2],
+                      .skip = n[3],
+                      .head = n[4],
+                      .first_kernel = n[5],
+                      .layers = n[6],
+                      .kernels = net->kernels,
+                      .dilations = net->dilations,
+                      .start_code = n[0] / 2,
+                      .frame_channels = of->cond.channels,
+                      .frame_hop = of->cond.hop,
+                      .frame_linear = of->cond.linear,
+                      .speakers = of->cond.speakers,
+                      .speaker_channels = of->cond.speaker_channels};
+}
+
+static inline void add_conditioning(network *net, const conditioning *of)
+{
+    const uint32_t inputs = of->channels + of->speaker_channels;
+    char name[48];
+    for (uint32_t l = 0; inputs && l < net->spec.layers; l++) {
+        snprintf(name, sizeof name, "layers.%u.conditioning", (unsigned)l);
+        add_conv(net, name, 2 * net->spec.dilation_channels, inputs, 1, 0);
+    }
+    if (of->speakers)
+        add(net, "conditioning.speakers.weight", of->speakers, of->speaker_channels, 0, 1.0f);
 }
 
 static inline network *network_of(const shape *of)
@@ -103,8 +145,7 @@ static inline network *network_of(const shape *of)
     net->values = calloc(numbers_of(of), sizeof(float));
     memcpy(net->kernels, of->kernels, sizeof net->kernels);
     memcpy(net->dilations, of->dilations, sizeof net->dilations);
-    net->spec = (fwn_spec){n[0], n[1],         n[2],           n[3],     n[4], n[5],
-                           n[6], net->kernels, net->dilations, n[0] / 2, NULL};
+    net->spec = spec_of(of, net);
     add(net, "first.weight", n[5], n[0], n[1], 1.0f);
     if (bias) add(net, "first.bias", n[1], 0, 0, 0.3f);
     for (uint32_t l = 0; l < n[6]; l++) {
@@ -117,6 +158,7 @@ static inline network *network_of(const shape *of)
     }
     add_conv(net, "head.hidden", n[4], n[3], 1, bias);
     add_conv(net, "head.output", n[0], n[4], 1, bias);
+    add_conditioning(net, &of->cond);
     return net;
 }
 
@@ -151,6 +193,15 @@ static inline fwn_stream *stream_of(const fwn_model *model, int isa, uint32_t ro
     return stream;
 }
 
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+static inline float *random_frames(size_t count)
+{
+    float *frames = malloc(count * sizeof *frames);
+    for (size_t i = 0; i < count; i++) frames[i] = random_float();
+    return frames;
+}
+
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -182,7 +233,6 @@ static inline fwn_io io_of(result *r, uint32_t n)
 {
     return (fwn_io){.n = n,
                     .temperature = 1.0f,
-                    .hop = 1,
                     .codes = r->codes,
                     .audio = r->audio,
                     .logp = r->logp,

@@ -3,7 +3,7 @@
  * The same on every machine; run by tests/engine/test_other_cpus.py. */
 #include "networks.h"
 
-enum { STEPS = 140, ROWS = 3, HOP = 4 };
+enum { STEPS = 140, ROWS = 3 };
 
 static void print(int isa, const char *of, const char *what, size_t which, uint64_t h)
 {
@@ -57,19 +57,24 @@ static void single(const fwn_model *model, setting at)
     fwn_stream_destroy(s);
 }
 
-/* A batch, conditioned, drawn from the 5 most probable; the last row of `cond` holds to the end. */
-static void batch(const fwn_model *model, setting at)
+/* A batch, conditioned on frames (held, or interpolated) and speakers, drawn from the 5 most
+ * probable; the last frame holds to the end. */
+static void conditioned_batch(setting at)
 {
-    const uint32_t *sizes = NETWORKS[at.which].sizes, frames = 20;
-    const size_t count = (size_t)frames * ROWS * sizes[6] * 2 * sizes[2];
-    float *cond = malloc(count * sizeof *cond);
-    for (size_t i = 0; i < count; i++) cond[i] = random_float();
+    const uint32_t speakers[ROWS] = {0, 4, 2}, frames = 20, channels = 19;
+    shape of = NETWORKS[at.which];
+    of.cond = (conditioning){channels, 4, at.which % 2, 5, 6};
+    network *net = network_of(&of);
+    fwn_model *model = model_of(net, at.precision);
+    float *rows = random_frames((size_t)frames * ROWS * channels);
     fwn_stream *s = stream_of(model, at.isa, ROWS);
     const fwn_io io = {
-        .temperature = 0.7f, .top_k = 5, .cond = cond, .cond_rows = frames, .hop = HOP};
+        .temperature = 0.7f, .top_k = 5, .frames = rows, .n_frames = frames, .speakers = speakers};
     steps(s, at, "conditioned_batch", ROWS, io);
     fwn_stream_destroy(s);
-    free(cond);
+    fwn_model_destroy(model);
+    free_network(net);
+    free(rows);
 }
 
 static void network_bits(setting at)
@@ -77,8 +82,8 @@ static void network_bits(setting at)
     random_step = 1000000 * at.which; /* each network has its own numbers, whatever ran before */
     fwn_model *model = random_model(at.which, at.precision);
     single(model, at);
-    batch(model, at);
     fwn_model_destroy(model);
+    conditioned_batch(at);
 }
 
 enum { SAMPLES = 65536 };

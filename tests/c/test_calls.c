@@ -91,7 +91,8 @@ static void bad_runs_are_refused_and_change_nothing(void)
     fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
     result r = run(stream, 16, 30, 30, NULL);
     state before = state_of(stream, 0);
-    const float cond[3 * 2 * 3] = {0};
+    const float frames[3] = {0};
+    const uint32_t speakers[1] = {0};
     const uint16_t bad_code[3] = {1, 16, 2};
     const float temperatures[] = {-1.0f, 1e-4f, 1001.0f, NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < COUNT(temperatures); i++) {
@@ -99,14 +100,9 @@ static void bad_runs_are_refused_and_change_nothing(void)
         CHECK(fwn_run(stream, &io) == FWN_BAD_ARGUMENT);
     }
     const fwn_io ios[] = {
-        {.n = 1, .temperature = 1.0f, .cond = cond, .cond_rows = 0, .hop = 1},
-        {.n = 1, .temperature = 1.0f, .cond = cond, .cond_rows = 1, .hop = 0},
-        {.n = 2,
-         .temperature = 1.0f,
-         .cond = cond,
-         .cond_rows = 1,
-         .hop = 1,
-         .cond_step = UINT64_MAX - 1},
+        {.n = 1, .temperature = 1.0f, .frames = frames, .n_frames = 1},
+        {.n = 1, .temperature = 1.0f, .speakers = speakers},
+        {.n = 2, .temperature = 1.0f, .frame_at = UINT64_MAX - 1},
         {.n = 3, .temperature = 1.0f, .forced = bad_code},
         {.n = 0, .temperature = 1.0f},
     };

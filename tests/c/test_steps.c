@@ -1,5 +1,4 @@
-/* The same bits for every chunk, batch, reset, instruction set and choice of outputs; conditioning;
- * draws. */
+/* The same bits for every chunk, batch, reset, instruction set and choice of outputs; draws. */
 #include "claims.h"
 
 static void check_chunks(int isa, int precision, size_t which)
@@ -94,69 +93,6 @@ static void any_output_may_be_left_out(void)
     fwn_model_destroy(model);
 }
 
-/* ---- conditioning ---------------------------------------------------------------------------- */
-
-static void check_cond(int isa, int precision, size_t which)
-{
-    const uint32_t *sizes = NETWORKS[which].sizes, levels = sizes[0], rows = 3, n = 20, hop = 4;
-    const size_t width = (size_t)rows * sizes[6] * 2 * sizes[2],
-                 frames = 3; /* too few: the last one stays */
-    float *frame = malloc(frames * width * sizeof(float)),
-          *step = malloc(n * width * sizeof(float));
-    for (size_t i = 0; i < frames * width; i++) frame[i] = random_float();
-    for (size_t i = 0; i < n; i++) {
-        const size_t at = i / hop < frames ? i / hop : frames - 1;
-        memcpy(step + i * width, frame + at * width, width * sizeof(float));
-    }
-    fwn_model *model = random_model(which, precision);
-    fwn_stream *by_frame = stream_of(model, isa, rows), *by_step = stream_of(model, isa, rows);
-    result a = new_result((size_t)rows * n, levels), b = new_result((size_t)rows * n, levels);
-    fwn_io io = io_of(&a, n);
-    io.cond = frame, io.cond_rows = (uint32_t)frames, io.hop = hop;
-    CHECK(fwn_run(by_frame, &io) == FWN_OK);
-    io = io_of(&b, n);
-    io.cond = step, io.cond_rows = n, io.hop = 1;
-    CHECK(fwn_run(by_step, &io) == FWN_OK);
-    CHECK(same(&a, &b));
-    free_result(&a);
-    free_result(&b);
-    fwn_stream_destroy(by_frame);
-    fwn_stream_destroy(by_step);
-    fwn_model_destroy(model);
-    free(frame);
-    free(step);
-}
-
-static void a_row_of_cond_holds_for_hop_steps_and_the_last_for_ever(void)
-{
-    everywhere(check_cond);
-}
-
-static void check_frames_in_pieces(int isa, int precision, size_t which)
-{
-    const uint32_t *sizes = NETWORKS[which].sizes, n = 20, frames = 3, hop = 7;
-    const size_t width = (size_t)sizes[6] * 2 * sizes[2];
-    float *cond = malloc(frames * width * sizeof(float));
-    for (size_t i = 0; i < frames * width; i++) cond[i] = random_float();
-    fwn_model *model = random_model(which, precision);
-    fwn_stream *whole = stream_of(model, isa, 1), *pieces = stream_of(model, isa, 1);
-    fwn_io io = {.n = n, .temperature = 1.0f, .cond = cond, .cond_rows = frames, .hop = hop};
-    CHECK(fwn_run(whole, &io) == FWN_OK);
-    for (io.n = 3; io.cond_step < n; io.cond_step += io.n) {
-        if (n - io.cond_step < io.n) io.n = (uint32_t)(n - io.cond_step);
-        CHECK(fwn_run(pieces, &io) == FWN_OK);
-    }
-    state expected = state_of(whole, 0);
-    CHECK(in_state(pieces, &expected));
-    free(expected.bytes);
-    fwn_stream_destroy(whole);
-    fwn_stream_destroy(pieces);
-    fwn_model_destroy(model);
-    free(cond);
-}
-
-static void a_run_may_begin_anywhere_in_a_frame(void) { everywhere(check_frames_in_pieces); }
-
 /* ---- draws ----------------------------------------------------------------------------------- */
 
 /* Seeds whose first random number u is 0, 1/2 and the largest below 1. */
@@ -226,8 +162,6 @@ const claim STEPPING[] = {
     TEST(rows_of_a_batch_equal_single_streams),
     TEST(a_row_that_is_reset_alone_starts_afresh),
     TEST(any_output_may_be_left_out),
-    TEST(a_row_of_cond_holds_for_hop_steps_and_the_last_for_ever),
-    TEST(a_run_may_begin_anywhere_in_a_frame),
     TEST(the_seeds_of_these_tests_have_the_extreme_random_numbers),
     TEST(the_extreme_random_numbers_draw_possible_codes),
     TEST(a_random_number_on_an_edge_draws_the_code_above_it),

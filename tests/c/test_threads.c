@@ -28,16 +28,17 @@ static void two_threads_compute_the_bits_of_one(void) { everywhere(check_two_thr
 static shape shape_to_share(uint32_t i)
 {
     static const shape known[] = {
-        {{32, 32, 32, 16, 16, 2, 1}, {3}, {1}, 1},
-        {{32, 32, 32, 32, 16, 2, 1}, {3}, {1}, 1},
-        {{32, 48, 48, 16, 16, 2, 1}, {5}, {1}, 1},
+        {{32, 32, 32, 16, 16, 2, 1}, {3}, {1}, 1, {0}},
+        {{32, 32, 32, 32, 16, 2, 1}, {3}, {1}, 1, {0}},
+        {{32, 48, 48, 16, 16, 2, 1}, {5}, {1}, 1, {0}},
     };
     if (i < COUNT(known)) return known[i];
     shape s = {{2 + below(40), 1 + below(40), 1 + below(40), 1 + below(40), 1 + below(40), 1,
                 1 + below(3)},
                {0},
                {0},
-               below(2)};
+               below(2),
+               {0}};
     for (uint32_t l = 0; l < s.sizes[6]; l++) {
         s.kernels[l] = 2 + below(5);
         s.dilations[l] = 1 + below(20);

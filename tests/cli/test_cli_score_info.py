@@ -13,7 +13,7 @@ import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.audio_finding import READ_SUFFIXES
 from fastwavenet.cli.info import _runs
-from fastwavenet.ends import RawRows
+from fastwavenet.ends import FrameConditioning
 
 
 def nats_of(voice, path):
@@ -123,7 +123,9 @@ def test_info_counts_what_a_model_costs(run, voice):
 
 
 def test_info_describes_a_model_to_people(run, tmp_path):
-    spec = small_spec(dilations=(1, 2, 4, 1, 2, 4), kernel=2, conditioning=RawRows())
+    spec = small_spec(
+        dilations=(1, 2, 4, 1, 2, 4), kernel=2, conditioning=FrameConditioning(channels=3)
+    )
     voice = tmp_path / "voice.safetensors"
     modelfile.save(voice, spec, random_weights(spec, seed=1))
     lines = dict(line.split("  ", 1) for line in run("info", voice)[1].splitlines())
@@ -131,7 +133,7 @@ def test_info_describes_a_model_to_people(run, tmp_path):
     assert lines["file"] == str(voice)
     assert lines["sample rate"] == "8000 Hz, 16 mu-law levels"
     assert lines["layers"] == "6, kernel 2, dilations 2 x (1 2 4)"
-    assert lines["conditioning"] == "rows"
+    assert lines["conditioning"] == "frames"
     assert lines["receptive field"] == f"{spec.receptive_field} samples, 2.0 ms"
     assert lines["per sample"].startswith(f"{spec.macs_per_sample:,} multiply-adds, ")
 

@@ -213,7 +213,7 @@ def test_a_model_that_needs_conditioning_is_not_dumped(tmp_path):
     modelfile.save(tmp_path / "voice.safetensors", spec, weights_of(spec))
     done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
     assert done.returncode == 1
-    assert "conditioning='rows'" in done.stderr and done.stderr.count("\n") == 1
+    assert "conditioning='frames'" in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "voice.dump").exists()
 
 

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from networks import PRECISIONS, random_weights
-from slow_twin import SlowTwin, check_against_numpy, every_step, listen, to_codes
+from slow_twin import SlowTwin, check_against_numpy, listen, to_codes
 
 import fastwavenet as fw
 from fastwavenet.session import Session
@@ -128,7 +128,7 @@ class Calls(RuleBasedStateMachine):
         return self.a_pair(arguments)
 
     def a_pair(self, arguments: draw.Arguments) -> Pair:
-        fast = fw.Generator(self.model, **arguments.within(self.spec.levels))
+        fast = fw.Generator(self.model, **arguments.within(self.spec))
         return self.add(Pair(fast, arguments.twin(self.model)), arguments.threads == 2)
 
     @rule(target=pairs, pair=pairs, copied=st.sampled_from(COPIES))
@@ -143,27 +143,27 @@ class Calls(RuleBasedStateMachine):
         pair.fast._session.stream.set_threads(threads)
         assert pair.fast.threads == threads
 
-    @rule(pair=pairs, n=draw.LENGTHS, given=draw.CONDITIONINGS, cut=draw.PIECES, out=draw.OUTS)
+    @rule(pair=pairs, n=draw.LENGTHS, given=draw.GIVEN, cut=draw.PIECES, out=draw.OUTS)
     def generate(self, pair, n, given, cut, out):
         self.cut, n = cut, min(n, draw.STEPS // pair.rows)
-        cond, out = given.frames(self.spec, n, pair.rows), out(pair.shape(n))
-        found = pair.fast.generate(n, cond=cond, hop=given.hop, out=out)
+        frames, out = given.frames(self.spec, n, pair.rows), out(pair.shape(n))
+        found = pair.fast.generate(n, frames=frames, out=out)
         assert out is None or found is out
-        expected = pair.slow.generate(n, every_step(cond, given.hop, n, pair.rows))
+        expected = pair.slow.generate(n, frames)
         same(found, expected.reshape(pair.shape(n)))
         pair.check()
 
     @rule(
         pair=pairs,
         n=draw.LENGTHS,
-        given=draw.CONDITIONINGS,
+        given=draw.GIVEN,
         cut=draw.PIECES,
         calls=st.sampled_from([1, 2, 3, 4]),
         cancels=st.booleans(),
     )
     def generate_until_progress_ends_it(self, pair, n, given, cut, calls, cancels):
         self.cut, n, seen = cut, min(n, draw.STEPS // pair.rows), []
-        cond, out = given.frames(self.spec, n, pair.rows), draw.dense(pair.shape(n))
+        frames, out = given.frames(self.spec, n, pair.rows), draw.dense(pair.shape(n))
 
         def progress(done, total):
             assert total == n
@@ -176,15 +176,15 @@ class Calls(RuleBasedStateMachine):
         ends = [start + length for start, length in self.pieces(n)]
         too_late = len(ends) < calls + cancels  # a cancelled call ends before its next piece
         with contextlib.nullcontext() if too_late else pytest.raises(ENDED):
-            pair.fast.generate(n, cond=cond, hop=given.hop, out=out, progress=progress)
+            pair.fast.generate(n, frames=frames, out=out, progress=progress)
         assert seen == (ends if too_late else ends[:calls])
         done = seen[-1] if seen else 0
-        expected = pair.slow.generate(done, every_step(cond, given.hop, done, pair.rows))
+        expected = pair.slow.generate(done, frames)
         same(out[..., :done], expected.reshape(pair.shape(done)))
         assert (out[..., done:] == 9).all()
         pair.check()
 
-    @precondition(lambda self: self.spec.conditioning is None)
+    @precondition(lambda self: not draw.has_frames(self.spec))
     @rule(pair=pairs, n=draw.LENGTHS, chunk=st.integers(1, 20), cut=draw.PIECES)
     def stream(self, pair, n, chunk, cut):
         self.cut, n = cut, min(n, draw.STEPS // pair.rows)
@@ -192,7 +192,7 @@ class Calls(RuleBasedStateMachine):
         assert [block.shape[-1] for block in blocks[:-1]] == [chunk] * (-(-n // chunk) - 1)
         self.joined(pair, blocks, n)
 
-    @precondition(lambda self: self.spec.conditioning is None)
+    @precondition(lambda self: not draw.has_frames(self.spec))
     @rule(pair=pairs, blocks=st.sampled_from([0, 1, 2]), cut=draw.PIECES)
     def iterate(self, pair, blocks, cut):
         self.cut = cut
@@ -204,6 +204,21 @@ class Calls(RuleBasedStateMachine):
         same(np.concatenate([expected[..., :0], *blocks], axis=-1), expected)
         pair.check()
 
+    @precondition(lambda self: draw.has_frames(self.spec))
+    @rule(pair=pairs, given=draw.GIVEN, cuts=st.lists(st.integers(0, 4), max_size=4))
+    def vocode(self, pair, given, cuts):
+        """Frames in chunks, some of them empty: of so few that the twin can take all samples."""
+        hop = self.spec.conditioning.hop
+        count = draw.STEPS // pair.rows // hop
+        frames = given.frames(self.spec, count * hop, pair.rows)[..., :count, :]
+        ends = [0, *sorted(min(cut, count) for cut in cuts), count]
+        chunks = [frames[..., a:b, :] for a, b in itertools.pairwise(ends)]
+        self.cut = len(cuts)
+        blocks = [*pair.fast.vocode(iter(chunks))]
+        expected = pair.slow.generate(count * hop, frames).reshape(pair.shape(count * hop))
+        same(np.concatenate([expected[..., :0], *blocks], axis=-1), expected)
+        pair.check()
+
     @rule(pair=consumes(pairs), name=st.sampled_from(["reset", "get_state", "clone"]))
     def close(self, pair, name):
         self.made.remove(pair)
@@ -212,18 +227,14 @@ class Calls(RuleBasedStateMachine):
         with pytest.raises(ValueError, match="closed"):
             getattr(pair.fast, name)()
 
-    @rule(
-        pair=pairs, n=draw.LENGTHS, samples=draw.SAMPLES, given=draw.CONDITIONINGS, cut=draw.PIECES
-    )
+    @rule(pair=pairs, n=draw.LENGTHS, samples=draw.SAMPLES, given=draw.GIVEN, cut=draw.PIECES)
     def prime(self, pair, n, samples, given, cut):
         self.cut, n = cut, min(n, draw.STEPS // pair.rows)
         known = samples.array(self.spec, n, pair.rows, pair.fast.batch)
-        steps = pair.slow.steps_of(n)
-        cond = given.frames(self.spec, steps, pair.rows)
+        frames = given.frames(self.spec, n, pair.rows)
         rate = None if samples.kind == "codes" else self.spec.sample_rate
-        pair.fast.prime(known, sample_rate=rate, cond=cond, hop=given.hop)
-        known = np.broadcast_to(known, (pair.rows, n))
-        pair.slow.prime(known, every_step(cond, given.hop, steps, pair.rows))
+        pair.fast.prime(known, sample_rate=rate, frames=frames)
+        pair.slow.prime(np.broadcast_to(known, (pair.rows, n)), frames)
         pair.check()
 
     @rule(pair=pairs, seed=draw.SEEDS)
@@ -257,9 +268,9 @@ class Calls(RuleBasedStateMachine):
     @rule(pair=pairs, name=st.sampled_from(sorted(draw.REFUSED)))
     def refuse(self, pair, name):
         before, threads = pair.fast.get_state(), pair.fast.threads
-        cond = draw.Conditioning(1, 0, True, True, 0).frames(self.spec, 1, pair.rows)
+        frames = draw.Given(0, True, 0).frames(self.spec, 1, pair.rows)
         with pytest.raises((ValueError, TypeError)):
-            draw.REFUSED[name](pair.fast, cond)
+            draw.REFUSED[name](pair.fast, frames)
         assert (pair.fast.get_state(), pair.fast.threads) == (before, threads)
         fast, voice = pair.fast, pair.slow.voices[0]
         found = (fast.temperature, fast.top_k, fast.min_p)
@@ -268,7 +279,7 @@ class Calls(RuleBasedStateMachine):
     @rule(
         n=draw.LENGTHS,
         samples=draw.SAMPLES,
-        given=draw.CONDITIONINGS,
+        given=draw.GIVEN,
         cut=draw.PIECES,
         isa=draw.ISAS,
         parts=draw.PARTS,
@@ -276,57 +287,57 @@ class Calls(RuleBasedStateMachine):
     def score(self, n, samples, given, cut, isa, parts):
         self.cut = cut
         known = samples.array(self.spec, n, 1, None)
-        steps = max(n - 1 + self.spec.start.fed, 0)
-        cond = given.frames(self.spec, steps, 1)
-        found = fw.score(self.model, known, cond=cond, hop=given.hop, isa=isa, threads=parts)
-        per_step = every_step(cond, given.hop, steps, 1)
-        same(found, -listen(self.model, known, per_step)[1])
+        frames, speaker = given.frames(self.spec, n, 1), self.any_speaker(cut)
+        arguments = {"frames": frames, "speaker": speaker}
+        found = fw.score(self.model, known, **arguments, isa=isa, threads=parts)
+        same(found, -listen(self.model, known, **arguments)[1])
 
     @rule(
         n=draw.LENGTHS,
         samples=draw.SAMPLES,
-        given=draw.CONDITIONINGS,
+        given=draw.GIVEN,
         cut=draw.PIECES,
         isa=draw.ISAS,
     )
     def outputs(self, n, samples, given, cut, isa):
         self.cut = cut
         known = samples.array(self.spec, n, 1, None)
-        n += self.spec.start.fed
-        cond = given.frames(self.spec, n, 1)
-        found = fw.outputs(self.model, known, cond=cond, hop=given.hop, isa=isa)
-        per_step = every_step(cond, given.hop, n, 1)
-        same(found, listen(self.model, known, per_step)[0])
-        n = min(n, 6)
-        if n:
-            codes = to_codes(known, self.spec)[:n]
-            per_step = None if per_step is None else per_step[:n]
-            check_against_numpy(self.spec, self.weights, self.precision, codes, per_step, found[:n])
+        frames, speaker = given.frames(self.spec, n, 1), self.any_speaker(cut)
+        arguments = {"frames": frames, "speaker": speaker}
+        found = fw.outputs(self.model, known, **arguments, isa=isa)
+        same(found, listen(self.model, known, **arguments)[0])
+        codes = to_codes(known, self.spec)[:6]
+        if len(codes):
+            numpy_given = (self.spec, self.weights, self.precision, codes)
+            check_against_numpy(*numpy_given, **arguments, found=found[: len(codes)])
+
+    def any_speaker(self, number: int) -> int | None:
+        end = self.spec.conditioning
+        return number % len(end.speakers) if end is not None and end.speakers else None
 
     @rule(
         n=draw.LENGTHS,
         known=draw.SAMPLES,
-        given=draw.CONDITIONINGS,
+        given=draw.GIVEN,
         cut=draw.PIECES,
         args=draw.ARGUMENTS,
     )
     def generate_at_once(self, n, known, given, cut, args):
         self.cut, rows, slow = cut, args.batch or 1, args.twin(self.model)
         n = min(n, draw.STEPS // rows)
-        cond = given.frames(self.spec, n, rows)
+        frames = given.frames(self.spec, n, rows)
         samples = None
-        if self.spec.conditioning is None:
+        if frames is None:
             samples = known.array(self.spec, n, rows, args.batch)
             slow.prime(np.broadcast_to(samples, (rows, n)))
         found = fw.generate(
             self.model,
             n_samples=n,
             prime=samples,
-            cond=cond,
-            hop=given.hop,
-            **args.within(self.spec.levels),
+            frames=frames,
+            **args.within(self.spec),
         )
-        expected = slow.generate(n, every_step(cond, given.hop, n, rows))
+        expected = slow.generate(n, frames)
         same(found, expected[0] if args.batch is None else expected)
 
 
@@ -349,6 +360,8 @@ TRIED = {
     "generate": Calls.generate,
     "cancel": Calls.generate_until_progress_ends_it,
     "stream": Calls.stream,
+    "vocode": Calls.vocode,
+    "speaker": Calls.copy,
     "__iter__": Calls.iterate,
     "__next__": Calls.iterate,
     "close": Calls.close,

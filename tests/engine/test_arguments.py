@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from engines import SPEC, generator, model_of
-from networks import NETWORKS, random_cond
+from networks import NETWORKS, random_frames, small_spec
 
 import fastwavenet as fw
+from fastwavenet.ends import FrameConditioning
 
 # ---- temperature and top_k between calls -----------------------------------------------------
 
@@ -33,7 +34,7 @@ def test_seconds_must_be_a_number():
 # ---- wrong arguments ---------------------------------------------------------------------------
 
 CONDITIONED = NETWORKS["conditioned"]
-FRAMES = random_cond(CONDITIONED, 10, 1)
+FRAMES = random_frames(CONDITIONED, 10, 1)
 NAN = float("nan")
 
 
@@ -82,7 +83,7 @@ WRONG_CALLS = [
     (lambda gen: gen.prime([-1]), "codes must be from 0 to 31: -1 at index 0"),
     (lambda gen: gen.prime(np.array([40], np.uint8)), "codes .* 31: 40 at index 0"),
     (lambda gen: gen.prime([0.5, NAN]), "audio must be finite: nan at index 1"),
-    (lambda gen: gen.generate(9, cond=FRAMES), "conditioning=None takes no cond"),
+    (lambda gen: gen.generate(9, frames=FRAMES), "the model takes no frames"),
     (lambda gen: fw.score(gen.model, [[1, 2]] * 2), r"shape \(n,\), not \(2, 2\)"),
     (lambda gen: fw.outputs(gen.model, [99]), "codes must be from 0 to 31: 99 at index 0"),
     (lambda gen: fw.generate(gen.model), "give either seconds or n_samples"),
@@ -126,35 +127,69 @@ def test_an_argument_of_a_wrong_type_is_refused(call, message):
         call(generator())
 
 
-WRONG_COND = [
-    ({"cond": None}, "conditioning='rows' needs cond"),
-    ({"cond": FRAMES[:8]}, "9 steps with hop 1 need 9 frames of cond or a single one, not 8"),
-    ({"cond": FRAMES[:4], "hop": 2}, "9 steps with hop 2 need 5 frames"),
-    ({"cond": FRAMES[:0]}, "9 steps with hop 1 need 9 frames"),
-    ({"cond": FRAMES[:, :2]}, r"shape \(frames, 3, 6\).* not \(10, 2, 6\)"),
-    ({"cond": FRAMES[..., :5]}, r"shape \(frames, 3, 6\).* not \(10, 3, 5\)"),
-    ({"cond": FRAMES[0]}, r"shape \(frames, 3, 6\).* not \(3, 6\)"),
-    ({"cond": 1.0}, r"shape \(frames, 3, 6\).* not \(\)"),
-    ({"cond": FRAMES[:, None].repeat(2, axis=1)}, r"\(frames, 1, 3, 6\), not \(10, 2, 3, 6\)"),
-    ({"cond": FRAMES * NAN}, "cond must be finite"),
-    ({"cond": FRAMES, "hop": 0}, "hop must be a whole number from 1 to"),
+WRONG_FRAMES = [
+    (None, "the model needs frames of 3 channels"),
+    (FRAMES[:8], "(9|10) samples with hop 1 need at least (9|10) frames, not 8"),
+    (FRAMES[:0], "(9|10) samples with hop 1 need at least (9|10) frames, not 0"),
+    (FRAMES[:, :2], r"shape \(frames, 3\) or \(1, frames, 3\), not \(10, 2\)"),
+    (FRAMES[0], r"shape \(frames, 3\).* not \(3,\)"),
+    (1.0, r"shape \(frames, 3\).* not \(\)"),
+    (FRAMES[None].repeat(2, axis=0), r"\(1, frames, 3\), not \(2, 10, 3\)"),
+    (FRAMES * NAN, "frames must be finite"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), WRONG_COND, ids=[m for _, m in WRONG_COND])
-def test_wrong_cond_is_refused_and_changes_nothing(arguments, message):
+@pytest.mark.parametrize(("frames", "message"), WRONG_FRAMES, ids=[m for _, m in WRONG_FRAMES])
+def test_wrong_frames_are_refused_and_change_nothing(frames, message):
     gen = generator(CONDITIONED)
     before = gen.get_state()
-    for call in (lambda: gen.generate(9, **arguments), lambda: gen.prime([1] * 10, **arguments)):
+    calls = (lambda: gen.generate(9, frames=frames), lambda: gen.prime([1] * 10, frames=frames))
+    for call in calls:
         with pytest.raises(ValueError, match=message):
             call()
     assert gen.get_state() == before
 
 
-@pytest.mark.parametrize("hop", [2**32 - 1, 2**32, 2**40])
-def test_a_hop_may_be_longer_than_any_call(hop):
-    single = generator(CONDITIONED).generate(10, cond=FRAMES[:1])
-    assert np.array_equal(generator(CONDITIONED).generate(10, cond=FRAMES, hop=hop), single)
+WRONG_CHUNKS = [WRONG_FRAMES[4], *WRONG_FRAMES[6:], (FRAMES[:, :2], r"not \(10, 2\)")]
+
+
+@pytest.mark.parametrize(("frames", "message"), WRONG_CHUNKS, ids=[m for _, m in WRONG_CHUNKS])
+def test_a_wrong_chunk_of_frames_is_refused_after_the_samples_of_those_before_it(frames, message):
+    gen, twin = generator(CONDITIONED), generator(CONDITIONED)
+    blocks = gen.vocode([FRAMES, frames])
+    assert next(blocks).tobytes() == twin.generate(10, frames=FRAMES).tobytes()
+    with pytest.raises(ValueError, match=message):
+        next(blocks)
+    assert gen.get_state() == twin.get_state()
+
+
+def test_a_model_without_frames_vocodes_none():
+    with pytest.raises(ValueError, match="the model takes no frames"):
+        generator().vocode([FRAMES])
+
+
+SPEAKERS = small_spec(conditioning=FrameConditioning(speakers=("ann", "bob"), speaker_channels=2))
+
+
+@pytest.mark.parametrize(
+    ("speaker", "message"),
+    [
+        (None, "the model needs a speaker, one of ann, bob"),
+        ("cid", "speaker 'cid' is unknown, expected one of ann, bob"),
+        (2, "speaker must be a whole number from 0 to 1, not 2"),
+        (-1, "speaker must be a whole number from 0 to 1, not -1"),
+        (["ann"], "speaker must be one, or one for each of 1 rows: 1"),
+    ],
+)
+def test_a_wrong_speaker_is_refused(speaker, message):
+    with pytest.raises(ValueError, match=message):
+        fw.Generator(model_of(SPEAKERS), speaker=speaker)
+    with pytest.raises(ValueError, match=message):
+        fw.score(model_of(SPEAKERS), [1, 2, 3], speaker=speaker)
+    with pytest.raises(ValueError, match="for each of 3 rows: 2"):
+        fw.Generator(model_of(SPEAKERS), batch=3, speaker=["ann", "bob"])
+    with pytest.raises(ValueError, match="the model has no speakers, but got speaker 'ann'"):
+        fw.Generator(model_of(CONDITIONED), speaker="ann")
 
 
 def test_nothing_is_generated_when_asked_for_nothing():

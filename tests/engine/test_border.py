@@ -6,13 +6,16 @@ from engines import model_of
 from networks import small_spec
 
 from fastwavenet import _engine
-from fastwavenet.ends import RawRows
+from fastwavenet.ends import FrameConditioning
 
-SPEC = small_spec(conditioning=RawRows())  # 16 levels, 3 layers, 3 dilation channels
+SPEC = small_spec(
+    conditioning=FrameConditioning(6, speakers=("a",), speaker_channels=2)
+)  # 16 levels
 ROWS, STEPS = 2, 5
 ARRAYS = {  # name: shape and dtype that `run` expects
     "forced": ((ROWS, STEPS), np.uint16),
-    "cond": ((STEPS, ROWS, 3, 6), np.float32),
+    "frames": ((STEPS, ROWS, 6), np.float32),
+    "speakers": ((ROWS,), np.uint32),
     "codes": ((ROWS, STEPS), np.uint16),
     "audio": ((ROWS, STEPS), np.float32),
     "logp": ((ROWS, STEPS), np.float32),
@@ -26,19 +29,25 @@ def stream() -> _engine.Stream:
     return _engine.Stream(model_of(SPEC)._network, "scalar", ROWS, 1)
 
 
+def run(stream: _engine.Stream, name: str, array: np.ndarray) -> None:
+    """With one array, and the conditioning that the network needs."""
+    needed = {name: np.zeros(*ARRAYS[name]) for name in ("frames", "speakers")}
+    stream.run(STEPS, **needed | {name: array})
+
+
 def wrong_shapes(name: str) -> list[tuple[int, ...]]:
-    """Each side one less, one more and 0, but for the frames of cond, which may be any but 0."""
+    """Each side one less, one more and 0, but for the number of frames, which may be any but 0."""
     shape, _ = ARRAYS[name]
     changed = [shape[:i] + (n,) + shape[i + 1 :]
                for i, side in enumerate(shape) for n in (0, side - 1, side + 1)]  # fmt: skip
-    return [s for s in changed if name != "cond" or s[0] == 0 or s[1:] != shape[1:]]
+    return [s for s in changed if name != "frames" or s[0] == 0 or s[1:] != shape[1:]]
 
 
 @every_array
 def test_an_array_of_another_shape_is_refused_by_name(stream, name):
     for shape in wrong_shapes(name):
         with pytest.raises(ValueError, match=rf"^{name} must have shape \(.*\), not \(.*\)$"):
-            stream.run(STEPS, **{name: np.zeros(shape, ARRAYS[name][1])})
+            run(stream, name, np.zeros(shape, ARRAYS[name][1]))
     assert stream.info(0)["step"] == 0
 
 
@@ -46,20 +55,20 @@ def test_an_array_of_another_shape_is_refused_by_name(stream, name):
 def test_an_array_of_another_dtype_or_that_is_not_contiguous_is_refused(stream, name):
     shape, dtype = ARRAYS[name]
     with pytest.raises(ValueError, match="dtype"):
-        stream.run(STEPS, **{name: np.zeros(shape, np.float64)})
+        run(stream, name, np.zeros(shape, np.float64))
     with pytest.raises(ValueError, match="contiguous"):
-        stream.run(STEPS, **{name: np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]})
+        run(stream, name, np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2])
 
 
 @every_array
 def test_what_is_written_must_be_writable_and_what_is_read_need_not_be(stream, name):
     array = np.zeros(*ARRAYS[name])
     array.flags.writeable = False
-    if name in ("forced", "cond"):
-        stream.run(STEPS, **{name: array})
+    if name in ("forced", "frames", "speakers"):
+        run(stream, name, array)
     else:
         with pytest.raises(ValueError, match="read-only"):
-            stream.run(STEPS, **{name: array})
+            run(stream, name, array)
 
 
 def test_no_steps_is_no_call(stream):

@@ -10,11 +10,11 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
-from engines import cond_of, generator, model_of, run
+from engines import frames_of, generator, model_of, run
 from networks import every_network, small_spec
 
 import fastwavenet as fw
-from fastwavenet.ends import RawRows
+from fastwavenet.ends import FrameConditioning
 
 SPEC = small_spec(levels=32)
 
@@ -166,7 +166,7 @@ def test_a_generator_describes_model_seed_and_position():
 
 
 def test_conditioned_blocks_need_their_frames():
-    spec = small_spec(conditioning=RawRows())
-    with pytest.raises(ValueError, match="needs cond"):
+    spec = small_spec(conditioning=FrameConditioning(channels=3))
+    with pytest.raises(ValueError, match="needs frames"):
         next(generator(spec))
-    assert generator(spec).generate(5, cond=cond_of(spec, 5)).shape == (5,)
+    assert generator(spec).generate(5, frames=frames_of(spec, 5)).shape == (5,)

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from engines import run
-from networks import random_codes, random_cond, random_weights, small_spec
+from networks import random_codes, random_frames, random_weights, small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile, reference
-from fastwavenet.ends import MuLawCodec, RawRows, Sampling, Start
+from fastwavenet.ends import FrameConditioning, MuLawCodec, Sampling, Start
 
 SPEC = small_spec(levels=32)
 
@@ -46,16 +46,18 @@ def test_a_fed_start_code_is_fed_once():
 
 
 def test_conditioning_has_a_frame_for_each_step_of_a_fed_start():
-    spec = small_spec(levels=32, start=Start(7, fed=True), conditioning=RawRows())
+    spec = small_spec(
+        levels=32, start=Start(7, fed=True), conditioning=FrameConditioning(channels=3)
+    )
     fed, codes = fw.Model(spec, random_weights(spec, 3)), random_codes(spec, 9, 5)
-    frames = random_cond(spec, 10, 1)
-    assert fw.score(fed, codes, cond=frames[:9]).shape == (9,)
-    assert fw.outputs(fed, codes, cond=frames).shape == (10, 32)
-    with pytest.raises(ValueError, match="9 steps with hop 1 need 9 frames"):
-        fw.score(fed, codes, cond=frames[:8])
-    fw.Generator(fed, seed=1).prime(codes, cond=frames[:9])
-    with pytest.raises(ValueError, match="9 steps with hop 1 need 9 frames"):
-        fw.Generator(fed, seed=1).prime(codes, cond=frames[:8])
+    frames = random_frames(spec, 10, 1)
+    assert fw.score(fed, codes, frames=frames[:9]).shape == (9,)
+    assert fw.outputs(fed, codes, frames=frames).shape == (10, 32)
+    with pytest.raises(ValueError, match="9 samples with hop 1 need at least 9 frames"):
+        fw.score(fed, codes, frames=frames[:8])
+    fw.Generator(fed, seed=1).prime(codes, frames=frames[:9])
+    with pytest.raises(ValueError, match="9 samples with hop 1 need at least 9 frames"):
+        fw.Generator(fed, seed=1).prime(codes, frames=frames[:8])
 
 
 # ---- sampling ----------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ import functools
 import numpy as np
 import pytest
 import torch
-from engines import changed_model, cond_of, model_of, run, weights_of
-from networks import NETWORKS, every_network, random_codes, random_cond, small_spec, widths
+from engines import changed_model, frames_of, model_of, projected, run, weights_of
+from networks import every_network, random_codes, random_frames, small_spec, widths
 
 import fastwavenet as fw
 from fastwavenet import reference
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.reference import Int8Steps, bfloat16_weights
 from fastwavenet.training.model import WaveNet
 
@@ -22,9 +23,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @functools.cache
 def expected_logits(spec, n: int) -> np.ndarray:
-    return reference.teacher_forced(
-        spec, weights_of(spec), random_codes(spec, n, 2), cond_of(spec, n)
-    )
+    rows = projected(spec, weights_of(spec), frames_of(spec, n), n)
+    return reference.teacher_forced(spec, weights_of(spec), random_codes(spec, n, 2), rows)
 
 
 def error(found: np.ndarray, expected: np.ndarray) -> float:
@@ -44,7 +44,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 @every_network
 def test_outputs_are_the_references(spec, isa):
     n = spec.receptive_field + 40
-    found = fw.outputs(model_of(spec), random_codes(spec, n, 2), cond=cond_of(spec, n), isa=isa)
+    found = fw.outputs(model_of(spec), random_codes(spec, n, 2), frames=frames_of(spec, n), isa=isa)
     assert found.dtype == np.float32
     assert expected_logits(spec, n).std() > 0.1
     assert error(found, expected_logits(spec, n)) <= REACHED < PROMISED
@@ -60,10 +60,10 @@ def test_a_deep_network_keeps_the_promise_too(isa):
 @every_network
 def test_score_is_the_references_log_softmax(spec, isa):
     n = spec.receptive_field + 40
-    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
+    codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
     logits = expected_logits(spec, n)
     expected = -log_softmax(logits)[np.arange(n - 1), codes[1:]]
-    found = fw.score(model_of(spec), codes, cond=None if cond is None else cond[:-1], isa=isa)
+    found = fw.score(model_of(spec), codes, frames=frames, isa=isa)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() <= 4 * REACHED * max(1, np.abs(logits).max())
 
@@ -81,69 +81,126 @@ def test_audio_counts_as_its_codes(isa):
 @every_network
 @pytest.mark.parametrize("n", [1, 2])
 def test_the_first_outputs_are_the_references(spec, n, isa):
-    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
-    found = fw.outputs(model_of(spec), codes, cond=cond, isa=isa)
-    expected = reference.teacher_forced(spec, weights_of(spec), codes, cond)
+    codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
+    found = fw.outputs(model_of(spec), codes, frames=frames, isa=isa)
+    rows = projected(spec, weights_of(spec), frames, n)
+    expected = reference.teacher_forced(spec, weights_of(spec), codes, rows)
     assert error(found, expected) <= REACHED
 
 
 @every_network
 def test_of_no_sample_or_one_there_is_nothing_to_score(spec, isa):
-    model, nothing = model_of(spec), cond_of(spec, 0)
-    assert fw.outputs(model, [], cond=nothing, isa=isa).shape == (0, spec.levels)
-    assert fw.score(model, [], cond=nothing, isa=isa).shape == (0,)
-    assert fw.score(model, [1], cond=nothing, isa=isa).shape == (0,)
+    model, nothing = model_of(spec), frames_of(spec, 0)
+    assert fw.outputs(model, [], frames=nothing, isa=isa).shape == (0, spec.levels)
+    assert fw.score(model, [], frames=nothing, isa=isa).shape == (0,)
+    assert fw.score(model, [1], frames=nothing, isa=isa).shape == (0,)
 
 
 # ---- conditioning ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hop", [1, 2, 3, 7, 64, 1000])
-@pytest.mark.parametrize("name", ["conditioned", "conditioned_kernel_3_no_bias"])
-def test_a_frame_of_cond_holds_for_hop_steps(name, hop, isa):
-    spec, n = NETWORKS[name], 150
-    codes, frames = random_codes(spec, n, 2), random_cond(spec, -(-n // hop) + 1, 4)
-    per_step = frames[np.arange(n) // hop]
-    expected = reference.teacher_forced(spec, weights_of(spec), codes, per_step)
-    found = fw.outputs(model_of(spec), codes, cond=frames, hop=hop, isa=isa)
-    assert error(found, expected) <= REACHED
-    assert np.array_equal(found, fw.outputs(model_of(spec), codes, cond=per_step, isa=isa))
+ENDS = [
+    FrameConditioning(channels=1, hop=1),
+    FrameConditioning(channels=3, hop=2, interpolation="linear"),
+    FrameConditioning(channels=80, hop=5),
+    FrameConditioning(channels=80, hop=5, interpolation="linear"),
+    FrameConditioning(channels=3, hop=200, interpolation="linear"),
+    FrameConditioning(channels=80, hop=256),
+    FrameConditioning(speakers=("ann", "bob", "cid"), speaker_channels=4),
+    FrameConditioning(channels=17, hop=7, speakers=("ann", "bob"), speaker_channels=16),
+    FrameConditioning(3, 4, "linear", ("ann",), 1),
+]
+every_end = pytest.mark.parametrize("end", ENDS, ids=str)
 
 
-@pytest.mark.parametrize("hop", [1, 3, 1000])
-def test_a_single_frame_holds_for_all_steps(hop, isa):
-    spec, n = NETWORKS["conditioned"], 50
-    codes, frame = random_codes(spec, n, 2), random_cond(spec, 1, 4)
-    expected = reference.teacher_forced(spec, weights_of(spec), codes, frame.repeat(n, axis=0))
-    assert (
-        error(fw.outputs(model_of(spec), codes, cond=frame, hop=hop, isa=isa), expected) <= REACHED
-    )
+def speaker_of(end: FrameConditioning) -> int | None:
+    return len(end.speakers) - 1 if end.speakers else None
 
 
-@pytest.mark.parametrize("hop", [1, 3, 1000, 4095, 4096, 4097, 5000, 10**6])
-def test_frames_are_found_in_every_chunk_of_a_long_call(hop):
-    spec, n = NETWORKS["conditioned"], 13_000
-    codes, frames = random_codes(spec, n, 2), random_cond(spec, -(-n // hop), 4)
-    per_step = frames[np.arange(n) // hop]
-    for listen, steps in ((fw.outputs, n), (fw.score, n - 1)):
-        found = listen(model_of(spec), codes, cond=frames, hop=hop)
-        assert np.array_equal(found, listen(model_of(spec), codes, cond=per_step[:steps]))
-    by_frames, by_steps = (fw.Generator(model_of(spec), seed=1) for _ in range(2))
-    by_frames.prime(codes[:9001], cond=frames, hop=hop)
-    by_steps.prime(codes[:9001], cond=per_step)
-    assert by_frames.get_state() == by_steps.get_state()
+def given(spec, n: int, seed: int = 3) -> dict:
+    """frames and speaker for n samples."""
+    end = spec.conditioning
+    frames = random_frames(spec, n, seed) if end.channels else None
+    return {"frames": frames, "speaker": speaker_of(end)}
 
 
-def test_rows_of_a_batch_have_cond_of_their_own(isa):
-    spec, n, rows = NETWORKS["conditioned"], 40, 3
-    codes = np.stack([random_codes(spec, n, seed) for seed in range(rows)])
-    cond = np.stack([random_cond(spec, n, seed + 10) for seed in range(rows)], axis=1)
-    gen = fw.Generator(model_of(spec), seed=0, batch=rows, isa=isa)
-    gen.prime(codes[:, :1], cond=cond[:1])
-    logits = run(gen, n, forced=np.roll(codes, -1, axis=1), cond=cond).logits
+@every_end
+@pytest.mark.parametrize("n", [1, 2, 150])
+def test_outputs_with_frames_and_speakers_are_the_references(end, n, isa):
+    spec = small_spec(conditioning=end, kernel=3)
+    codes, frames = random_codes(spec, n, 2), given(spec, n)["frames"]
+    rows = projected(spec, weights_of(spec), frames, n, speaker_of(end))
+    expected = reference.teacher_forced(spec, weights_of(spec), codes, rows)
+    found = fw.outputs(model_of(spec), codes, **given(spec, n), isa=isa)
+    assert error(found, expected) <= 5 * REACHED < PROMISED
+    scores = fw.score(model_of(spec), codes, **given(spec, n), isa=isa, threads=2)
+    expected = -log_softmax(expected)[np.arange(n - 1), codes[1:]]
+    assert np.abs(scores - expected).max(initial=0) <= 20 * REACHED * max(1, np.abs(found).max())
+
+
+@every_end
+def test_int8_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
+    spec, n = small_spec(conditioning=end), 60
+    codes, frames = random_codes(spec, n, 2), given(spec, n)["frames"]
+    samples = range(1, n + 1)
+    rows = reference.project_frames_int8(spec, weights_of(spec), frames, speaker_of(end), samples)
+    network = reference.Int8Steps
+    expected = reference.teacher_forced(spec, weights_of(spec), codes, rows, network)
+    model = model_of(spec, precision="int8")
+    assert fw.outputs(model, codes, **given(spec, n), isa=isa).tobytes() == expected.tobytes()
+
+
+@every_end
+def test_an_output_depends_on_no_frame_before_it_begins(end, isa):
+    """With interpolation a frame begins to count one frame earlier."""
+    if not end.channels:
+        pytest.skip("there are no frames")
+    spec, n = small_spec(conditioning=end), 3 * end.hop + 2
+    codes, frames = random_codes(spec, n, 2), random_frames(spec, n, 3)
+    before = fw.outputs(model_of(spec), codes, frames=frames, speaker=speaker_of(end), isa=isa)
+    for frame in range(len(frames)):
+        changed = frames.copy()
+        changed[frame] += 1
+        after = fw.outputs(model_of(spec), codes, frames=changed, speaker=speaker_of(end), isa=isa)
+        first = (frame - (end.interpolation == "linear")) * end.hop  # sample
+        first += end.interpolation == "linear"  # at its begin the frame before counts alone
+        same = np.all(after == before, axis=1)  # row t predicts sample t + 1
+        assert same[: max(first - 1, 0)].all()
+        if 1 <= first <= n:
+            assert not same[first - 1]
+
+
+@every_end
+def test_rows_of_a_batch_have_frames_and_speakers_of_their_own(end, precision, isa):
+    spec, n, rows = small_spec(conditioning=end), 40, 3
+    model = model_of(spec, precision=precision)
+    frames, speakers = None, None
+    if end.channels:
+        frames = np.stack([random_frames(spec, n, seed) for seed in range(rows)])
+    if end.speakers:
+        speakers = [row % len(end.speakers) for row in range(rows)]
+    together = fw.Generator(model, seed=1, batch=rows, speaker=speakers, isa=isa)
+    audio = together.generate(n, frames=frames)
     for row in range(rows):
-        expected = reference.teacher_forced(spec, weights_of(spec), codes[row], cond[:, row])
-        assert error(logits[row], expected) <= REACHED
+        one = None if speakers is None else end.speakers[speakers[row]]
+        alone = fw.Generator(model, seed=1, stream=row, speaker=one)
+        own = None if frames is None else frames[row]
+        assert alone.generate(n, frames=own).tobytes() == audio[row].tobytes()
+
+
+@every_end
+@pytest.mark.parametrize("chunk", [1, 2, 7, 100])
+def test_frames_in_chunks_give_the_samples_of_all_at_once(end, chunk, precision):
+    if not end.channels:
+        pytest.skip("there are no frames")
+    spec = small_spec(conditioning=end)
+    model, frames = model_of(spec, precision=precision), random_frames(spec, 9 * end.hop, 3)
+    whole = fw.generate(model, seed=1, frames=frames, speaker=speaker_of(end))
+    assert len(whole) == 9 * end.hop
+    chunks = [frames[i : i + chunk] for i in range(0, 9, chunk)] + [frames[:0]]
+    gen = fw.Generator(model, seed=1, speaker=speaker_of(end))
+    blocks = [*gen.vocode(iter(chunks))]
+    assert np.concatenate(blocks).tobytes() == whole.tobytes()
 
 
 # ---- greedy and causal -------------------------------------------------------------------------
@@ -154,15 +211,14 @@ def naive_logits(spec, codes: tuple[int, ...]) -> np.ndarray:
     """(n, levels) by PyTorch in float64, the whole receptive field again for each sample."""
     net = WaveNet(spec).double()
     net.load_state_dict({name: torch.from_numpy(a) for name, a in weights_of(spec).items()})
-    cond = cond_of(spec, len(codes))
-    rows = []
+    frames, rows = frames_of(spec, len(codes)), []
     for end in range(1, len(codes) + 1):
         window = slice(max(0, end - spec.receptive_field), end)
         given = None
-        if cond is not None:
-            given = torch.from_numpy(cond[window]).double().permute(1, 2, 0)[None]
+        if frames is not None:  # column t predicts the sample that frame t belongs to
+            given = torch.from_numpy(frames[window].T).double()[None]
         with torch.no_grad():
-            rows.append(net(torch.tensor([codes[window]]), given)[0, :, -1].numpy())
+            rows.append(net(torch.tensor([codes[window]]), given, at=0)[0, :, -1].numpy())
     return np.array(rows)
 
 
@@ -170,7 +226,7 @@ def naive_logits(spec, codes: tuple[int, ...]) -> np.ndarray:
 def test_greedy_codes_are_those_of_naive_recomputation(spec, isa):
     n = spec.receptive_field + 10
     gen = fw.Generator(model_of(spec), seed=1, temperature=0, isa=isa)
-    drawn = run(gen, n, cond=cond_of(spec, n)).codes[0]
+    drawn = run(gen, n, frames=frames_of(spec, n)).codes[0]
     logits = naive_logits(spec, (spec.start.code, *drawn[:-1].tolist()))
     runner_up, best = np.sort(logits, axis=1)[:, -2:].T
     clear = best - runner_up > 2 * PROMISED * np.maximum(1, np.abs(logits).max(axis=1))
@@ -181,13 +237,13 @@ def test_greedy_codes_are_those_of_naive_recomputation(spec, isa):
 @every_network
 def test_no_output_depends_on_a_later_sample(spec, isa):
     n = 70  # more than a block
-    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
-    before = fw.outputs(model_of(spec), codes, cond=cond, isa=isa)
+    codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
+    before = fw.outputs(model_of(spec), codes, frames=frames, isa=isa)
     changed_somewhere = False
     for t in (0, 1, 15, 16, 17, 63, 64, 69):
         changed = codes.copy()
         changed[t] = (codes[t] + 1) % spec.levels
-        after = fw.outputs(model_of(spec), changed, cond=cond, isa=isa)
+        after = fw.outputs(model_of(spec), changed, frames=frames, isa=isa)
         assert np.array_equal(after[:t], before[:t])
         changed_somewhere |= not np.array_equal(after[t], before[t])
     assert changed_somewhere

@@ -8,15 +8,16 @@ from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
-from engines import cond_of, generator
-from networks import NETWORKS, random_codes
+from engines import frames_of, generator
+from networks import random_codes, small_spec
 
 import fastwavenet as fw
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.session import Session
 
-SPEC = NETWORKS["conditioned"]
+SPEC = small_spec(conditioning=FrameConditioning(channels=3, hop=65536))
 N = 3000
-CODES, COND = random_codes(SPEC, N + 1, 2), cond_of(SPEC, N)
+CODES, FRAMES = random_codes(SPEC, N + 1, 2), frames_of(SPEC, 10**7)
 STATE = generator(SPEC, seed=3, batch=2).get_state()
 
 
@@ -25,14 +26,14 @@ def voices(**arguments) -> fw.Generator:
 
 
 CALLS = {
-    "generate": lambda gen: gen.generate(N, cond=COND),
-    "prime": lambda gen: gen.prime(CODES, cond=COND),
+    "generate": lambda gen: gen.generate(N, frames=FRAMES),
+    "prime": lambda gen: gen.prime(CODES, frames=FRAMES),
 }
 OTHERS = {
-    "generate": lambda gen: gen.generate(1, cond=COND[:1]),
-    "generate_none": lambda gen: gen.generate(0, cond=COND[:1]),
-    "prime": lambda gen: gen.prime([1, 2], cond=COND[:1]),
-    "prime_none": lambda gen: gen.prime([], cond=COND[:1]),
+    "generate": lambda gen: gen.generate(1, frames=FRAMES),
+    "generate_none": lambda gen: gen.generate(0, frames=FRAMES),
+    "prime": lambda gen: gen.prime([1, 2], frames=FRAMES),
+    "prime_none": lambda gen: gen.prime([], frames=FRAMES),
     "reset": lambda gen: gen.reset(1),
     "get_state": lambda gen: gen.get_state(),
     "set_state": lambda gen: gen.set_state(STATE),
@@ -99,18 +100,18 @@ def test_a_call_from_its_own_progress_is_refused():
 
     def progress(done, total):
         with pytest.raises(fw.BusyError):
-            gen.generate(1, cond=COND[:1])
+            gen.generate(1, frames=FRAMES)
 
-    found = gen.generate(N, cond=COND, progress=progress)
-    assert np.array_equal(found, voices().generate(N, cond=COND))
+    found = gen.generate(N, frames=FRAMES, progress=progress)
+    assert np.array_equal(found, voices().generate(N, frames=FRAMES))
 
 
-@pytest.mark.parametrize("bad", [{"n": -1}, {"n": 1.5}, {"n": 5, "cond": None}])
+@pytest.mark.parametrize("bad", [{"n": -1}, {"n": 1.5}, {"n": 5, "frames": None}])
 def test_a_refused_call_leaves_the_generator_free(bad):
     gen = voices()
     with pytest.raises((ValueError, TypeError)):
-        gen.generate(**{"n": 5, "cond": COND[:5]} | bad)
-    assert gen.generate(5, cond=COND[:5]).shape == (2, 5)
+        gen.generate(**{"n": 5, "frames": FRAMES} | bad)
+    assert gen.generate(5, frames=FRAMES).shape == (2, 5)
 
 
 # ---- cancelling --------------------------------------------------------------------------------
@@ -128,24 +129,24 @@ def test_cancel_ends_a_call_of_another_thread_and_leaves_a_usable_generator(call
     assert isinstance(outcome[0], CancelledError)
     expected = voices()
     if call is CALLS["prime"]:
-        expected.prime(CODES[:101], cond=COND[:100])
+        expected.prime(CODES[:101], frames=FRAMES)
     else:
-        expected.generate(100, cond=COND[:100])
+        expected.generate(100, frames=FRAMES)
     assert gen.get_state() == expected.get_state()
-    assert gen.generate(1, cond=COND[:1]).shape == (2, 1)
+    assert gen.generate(1, frames=FRAMES).shape == (2, 1)
 
 
 def test_cancel_from_progress_ends_the_call_after_this_piece():
     gen = voices()
     with pytest.raises(CancelledError):
-        gen.generate(10**7, cond=COND[:1], progress=lambda done, total: gen.cancel())
+        gen.generate(10**7, frames=FRAMES, progress=lambda done, total: gen.cancel())
     assert 0 < gen.position < 10**7
 
 
 def test_closing_from_progress_cancels_the_call():
     gen = generator(SPEC)
     with pytest.raises(CancelledError):
-        gen.generate(10**7, cond=COND[:1], progress=lambda done, total: gen.close())
+        gen.generate(10**7, frames=FRAMES, progress=lambda done, total: gen.close())
 
 
 def test_a_thread_that_progress_waits_for_may_cancel_without_waiting():
@@ -157,18 +158,18 @@ def test_a_thread_that_progress_waits_for_may_cancel_without_waiting():
         canceller.join()
 
     with pytest.raises(CancelledError):
-        gen.generate(10**7, cond=COND[:1], progress=progress)
+        gen.generate(10**7, frames=FRAMES, progress=progress)
 
 
 def test_cancel_without_a_call_changes_nothing():
     gen = voices()
     assert gen.cancel() is False
-    assert np.array_equal(gen.generate(N, cond=COND), voices().generate(N, cond=COND))
+    assert np.array_equal(gen.generate(N, frames=FRAMES), voices().generate(N, frames=FRAMES))
 
 
 def test_a_cancelled_asyncio_task_leaves_a_usable_generator():
     async def work(gen: fw.Generator) -> None:
-        task = asyncio.create_task(asyncio.to_thread(gen.generate, 10**7, cond=COND[:1]))
+        task = asyncio.create_task(asyncio.to_thread(gen.generate, 10**7, frames=FRAMES))
         while not gen.position:
             await asyncio.sleep(0.001)
         task.cancel()
@@ -179,7 +180,9 @@ def test_a_cancelled_asyncio_task_leaves_a_usable_generator():
     gen = generator(SPEC)
     asyncio.run(work(gen))
     gen.reset(5)
-    assert np.array_equal(gen.generate(50, cond=COND), generator(SPEC).generate(50, cond=COND))
+    assert np.array_equal(
+        gen.generate(50, frames=FRAMES), generator(SPEC).generate(50, frames=FRAMES)
+    )
 
 
 # ---- forks -------------------------------------------------------------------------------------
@@ -205,8 +208,8 @@ def test_after_a_fork_during_a_call_the_child_goes_on_after_reset_or_set_state(
     call, threads, monkeypatch
 ):
     gen, outcome = voices(threads=threads), []
-    first = voices().generate(50, cond=COND)
-    later = voices(seed=3).generate(50, cond=COND)
+    first = voices().generate(50, frames=FRAMES)
+    later = voices(seed=3).generate(50, frames=FRAMES)
 
     def child() -> None:
         for other in ("generate", "prime", "get_state"):
@@ -214,13 +217,13 @@ def test_after_a_fork_during_a_call_the_child_goes_on_after_reset_or_set_state(
                 OTHERS[other](gen)
         copy = gen
         copy.reset(5)
-        assert np.array_equal(copy.generate(50, cond=COND), first)
+        assert np.array_equal(copy.generate(50, frames=FRAMES), first)
         copy.set_state(STATE)
-        assert np.array_equal(copy.generate(50, cond=COND), later)
+        assert np.array_equal(copy.generate(50, frames=FRAMES), later)
 
     def restored() -> None:
         gen.set_state(STATE)
-        assert np.array_equal(gen.generate(50, cond=COND), later)
+        assert np.array_equal(gen.generate(50, frames=FRAMES), later)
 
     with in_a_call(gen, call, outcome, monkeypatch):
         in_a_child(child)
@@ -254,15 +257,15 @@ def test_a_fork_in_the_middle_of_a_step_leaves_a_copy_that_can_be_reset():
     """The fork comes while the engine runs, wherever it is."""
     gen = generator(SPEC, batch=2)
     done = threading.Event()
-    expected = voices().generate(50, cond=COND)
+    expected = voices().generate(50, frames=FRAMES)
 
     def work() -> None:
         while not done.is_set():
-            gen.generate(500, cond=COND[:1])
+            gen.generate(500, frames=FRAMES)
 
     def child() -> None:
         gen.reset(5)
-        assert np.array_equal(gen.generate(50, cond=COND), expected)
+        assert np.array_equal(gen.generate(50, frames=FRAMES), expected)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -279,7 +282,7 @@ def test_a_fork_in_the_middle_of_a_step_leaves_a_copy_that_can_be_reset():
 def test_a_call_whose_own_progress_forks_goes_on_in_parent_and_child(threads, monkeypatch):
     pieces = lambda gen, n: ((t, min(100, n - t)) for t in range(0, n, 100))  # noqa: E731
     monkeypatch.setattr(Session, "chunks", pieces)
-    gen, expected, children = voices(threads=threads), voices().generate(N, cond=COND), []
+    gen, expected, children = voices(threads=threads), voices().generate(N, frames=FRAMES), []
     alike = False
 
     def progress(done, total):
@@ -287,8 +290,8 @@ def test_a_call_whose_own_progress_forks_goes_on_in_parent_and_child(threads, mo
             children.append(os.fork())
 
     try:
-        alike = np.array_equal(gen.generate(N, cond=COND, progress=progress), expected)
-        alike &= gen.generate(1, cond=COND[:1]).shape == (2, 1)
+        alike = np.array_equal(gen.generate(N, frames=FRAMES, progress=progress), expected)
+        alike &= gen.generate(1, frames=FRAMES).shape == (2, 1)
     finally:
         if children == [0]:
             os._exit(0 if alike else 1)

@@ -10,7 +10,7 @@ from networks import random_codes, small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile
-from fastwavenet.ends import RawRows
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.precision import AFFORDABLE, describe_precision_cost
 from fastwavenet.precision_cost import Comparison
 from fastwavenet.spec import PRECISIONS
@@ -190,9 +190,9 @@ def test_nothing_is_measured_where_nothing_is_predicted(path, recordings):
 
 
 def test_a_model_that_needs_cond_is_not_measured(tmp_path):
-    spec = small_spec(conditioning=RawRows())
+    spec = small_spec(conditioning=FrameConditioning(channels=3))
     modelfile.save(tmp_path / "m.safetensors", spec, weights_of(spec))
-    with pytest.raises(ValueError, match="conditioning='rows' needs cond"):
+    with pytest.raises(ValueError, match="the model needs frames of 3 channels"):
         fw.measure_precision(tmp_path / "m.safetensors", [1, 2, 3])
 
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from c_build import ROOT
-from engines import cond_of, model_of, weights_of
+from engines import frames_of, model_of, weights_of
 from networks import every_network, random_codes, small_spec, widths
 
 import fastwavenet as fw
@@ -22,14 +22,18 @@ DISTANCE = 0.05  # of the largest logit: what rounding costs these networks, and
 def expected_logits(spec) -> np.ndarray:
     """float32 (n, levels) of int8's twin."""
     n = spec.receptive_field + 40
-    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
-    return reference.teacher_forced(spec, weights_of(spec), codes, cond, Int8Steps)
+    codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
+    rows = None
+    if frames is not None:
+        samples = range(1, n + 1)
+        rows = reference.project_frames_int8(spec, weights_of(spec), frames, None, samples)
+    return reference.teacher_forced(spec, weights_of(spec), codes, rows, Int8Steps)
 
 
 def outputs(spec, precision: str, isa: str | None = None) -> np.ndarray:
     n = spec.receptive_field + 40
-    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
-    return fw.outputs(model_of(spec, precision=precision), codes, cond=cond, isa=isa)
+    codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
+    return fw.outputs(model_of(spec, precision=precision), codes, frames=frames, isa=isa)
 
 
 # ---- networks ----------------------------------------------------------------------------------
@@ -49,9 +53,9 @@ def test_a_deep_network_in_int8_is_its_twin_to_the_last_bit(isa):
 @every_network
 def test_bfloat16_outputs_are_those_of_float32_with_rounded_weights(spec, isa):
     n = spec.receptive_field + 40
-    codes, cond = random_codes(spec, n, 2), cond_of(spec, n)
+    codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
     rounded = fw.Model(spec, bfloat16_weights(weights_of(spec)))
-    expected = fw.outputs(rounded, codes, cond=cond, isa=isa)
+    expected = fw.outputs(rounded, codes, frames=frames, isa=isa)
     assert outputs(spec, "bfloat16", isa).tobytes() == expected.tobytes()
 
 

@@ -6,10 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from engines import cond_of, joined, model_of, one_shot, run, run_in_chunks, weights_of
-from networks import NETWORKS, every_network, random_codes, random_cond, small_spec
+from engines import frames_of, joined, model_of, one_shot, run, run_in_chunks, weights_of
+from networks import NETWORKS, every_network, random_codes, random_frames, small_spec
 
 import fastwavenet as fw
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.session import Session
 
 # FWN_BLOCK_ROWS rows (time x stream) go through the network at once, and past taps are computed
@@ -61,7 +62,7 @@ def test_chunks_join_to_one_shot(spec, isa, chunk, precision):
     n = spec.receptive_field + 70
     if isinstance(chunk, str):
         chunk = eval(chunk, {"field": spec.receptive_field})
-    found = run_in_chunks(generator(spec, isa, precision), n, chunk, cond=cond_of(spec, n))
+    found = run_in_chunks(generator(spec, isa, precision), n, chunk, frames=frames_of(spec, n))
     assert found.bits() == one_shot(spec, n, precision).bits()
 
 
@@ -84,12 +85,19 @@ def test_generate_and_stream_and_chunks_give_the_same_audio(isa, temperature, pr
 BATCHED = ("kernel_2", "first_kernel_3", "dilations_around_16", "conditioned", "levels_300")
 
 
+def frames_of_rows(spec, rows: int, n: int) -> np.ndarray | None:
+    """(rows, frames, channels), other ones for each row."""
+    if spec.conditioning is None:
+        return None
+    return np.stack([random_frames(spec, n, seed) for seed in range(rows)])
+
+
 @functools.cache
 def single_rows(spec, rows: int, n: int, precision: str) -> list[list[bytes]]:
-    cond = random_cond(spec, n * rows, 4).reshape(n, rows, spec.layers, -1)
+    frames = frames_of_rows(spec, rows, n)
     singles = [generator(spec, "scalar", precision, stream=100 + row) for row in range(rows)]
-    given = [cond[:, row] if spec.conditioning else None for row in range(rows)]
-    return [run(gen, n, cond=c).bits() for gen, c in zip(singles, given, strict=True)]
+    given = [None] * rows if frames is None else frames
+    return [run(gen, n, frames=f).bits() for gen, f in zip(singles, given, strict=True)]
 
 
 @pytest.mark.parametrize("name", BATCHED)
@@ -97,9 +105,8 @@ def single_rows(spec, rows: int, n: int, precision: str) -> list[list[bytes]]:
 @each_pair
 def test_row_i_of_a_batch_is_a_single_generator_with_stream_plus_i(name, rows, isa, precision):
     spec, n = NETWORKS[name], 40
-    cond = random_cond(spec, n * 65, 4).reshape(n, 65, spec.layers, -1)[:, :rows]
     gen = generator(spec, isa, precision, batch=rows, stream=100)
-    found = run(gen, n, cond=np.ascontiguousarray(cond) if spec.conditioning else None)
+    found = run(gen, n, frames=frames_of_rows(spec, rows, n))
     assert [found.row(i).bits() for i in range(rows)] == single_rows(spec, 65, n, precision)[:rows]
 
 
@@ -153,11 +160,11 @@ def test_int8_reads_nothing_that_stands_beside_its_rows(spec, batch):
 @pytest.mark.parametrize("n", [1, 2, 64, 65, 66, 200])
 @each_pair
 def test_priming_in_a_block_is_priming_step_by_step(spec, isa, n, precision):
-    samples, cond = random_codes(spec, n, 6), cond_of(spec, n)
+    samples, frames = random_codes(spec, n, 6), frames_of(spec, n)
     block, steps = generator(spec, isa, precision), generator(spec, "scalar", precision)
-    block.prime(samples, cond=cond)
-    for t in range(n):  # the very first sample is no step: it has no cond
-        steps.prime(samples[t : t + 1], cond=None if cond is None else cond[max(t - 1, 0) :])
+    block.prime(samples, frames=frames)
+    for t in range(n):
+        steps.prime(samples[t : t + 1], frames=None if frames is None else frames[t:])
     assert block.get_state() == steps.get_state()
     assert run(block, 40).bits() == run(steps, 40).bits()
 
@@ -166,33 +173,33 @@ def test_priming_in_a_block_is_priming_step_by_step(spec, isa, n, precision):
 @each_pair
 def test_prime_a_then_b_is_prime_a_plus_b_also_after_generating(spec, isa, precision):
     a, b = random_codes(spec, 30, 6), random_codes(spec, 45, 7)
-    cond = cond_of(spec, 75)
-    cond_b = None if cond is None else cond[30:]
+    frames = frames_of(spec, 75)
+    of_b = None if frames is None else frames[30:]
     for before in (0, 1, 20):
         twice, once = generator(spec, isa, precision), generator(spec, isa, precision)
         for gen in (twice, once):
-            run(gen, before, cond=cond)
+            run(gen, before, frames=frames)
         begin = before == 0  # a fresh generator is given its first sample without a step
-        twice.prime(a, cond=cond)
-        twice.prime(b, cond=None if cond is None else cond[len(a) - begin :])
-        once.prime(np.append(a, b), cond=cond)
+        twice.prime(a, frames=frames)
+        twice.prime(b, frames=of_b)
+        once.prime(np.append(a, b), frames=frames)
         assert twice.position == once.position == before + 75 - begin
         assert twice.get_state() == once.get_state()
-        assert run(twice, 20, cond=cond_b).bits() == run(once, 20, cond=cond_b).bits()
+        assert run(twice, 20, frames=of_b).bits() == run(once, 20, frames=of_b).bits()
 
 
 @every_network
 @each_pair
 def test_scoring_in_a_block_is_scoring_step_by_step(spec, isa, precision):
     n = spec.receptive_field + 70
-    codes, cond = random_codes(spec, n, 6), cond_of(spec, n)
+    codes, frames = random_codes(spec, n, 6), frames_of(spec, n)
     gen = generator(spec, "scalar", precision)
     gen._session.begin(codes[:1])
-    steps = run_in_chunks(gen, n - 1, 1, forced=codes[1:], cond=cond)
-    given = None if cond is None else cond[:-1]
+    of_steps = None if frames is None else frames[1:]
+    steps = run_in_chunks(gen, n - 1, 1, forced=codes[1:], frames=of_steps)
     model = model_of(spec, precision=precision)
-    assert np.array_equal(fw.score(model, codes, cond=given, isa=isa), -steps.logp[0])
-    logits = fw.outputs(model, codes, cond=cond, isa=isa)
+    assert np.array_equal(fw.score(model, codes, frames=frames, isa=isa), -steps.logp[0])
+    logits = fw.outputs(model, codes, frames=frames, isa=isa)
     assert np.array_equal(logits[:-1], steps.logits[0])
 
 
@@ -227,11 +234,11 @@ def mixture(spec, rows: int, seed: int, precision: str) -> tuple[list[bytes], by
     """`plan` step by step in portable code, and the state it ends in."""
     gen = generator(spec, "scalar", precision, batch=rows)
     samples = random_codes(spec, rows * MIXED, seed).reshape(rows, MIXED)
-    cond, parts, t = cond_of(spec, MIXED), [], 0
+    frames, parts, t = frames_of(spec, MIXED), [], 0
     for n, forced in plan(seed):
         for _ in range(n):
-            given = None if cond is None else cond[t : t + 1]
-            parts.append(run(gen, 1, forced=samples[:, t : t + 1] if forced else None, cond=given))
+            now = samples[:, t : t + 1] if forced else None
+            parts.append(run(gen, 1, forced=now, frames=frames, at=t))
             t += 1
     return joined(parts).bits(), gen.get_state()
 
@@ -246,11 +253,11 @@ def test_any_mixture_of_calls_and_states_gives_the_bits_of_single_steps(
     spec = NETWORKS[name]
     samples = random_codes(spec, rows * MIXED, seed).reshape(rows, MIXED)
     gen, spare = (generator(spec, isa, precision, batch=rows) for _ in range(2))
-    cond, parts, t = cond_of(spec, MIXED), [], 0
+    frames, parts, t = frames_of(spec, MIXED), [], 0
     for call, (n, forced) in enumerate(plan(seed)):
         now = slice(t, t + n)
-        given = None if cond is None else cond[now]
-        parts.append(run(gen, n, forced=samples[:, now] if forced else None, cond=given))
+        known = samples[:, now] if forced else None
+        parts.append(run(gen, n, forced=known, frames=frames, at=t))
         t += n
         if call % 3 == 2:  # the spare one is somewhere else in its own rings
             spare.set_state(gen.get_state())
@@ -289,25 +296,31 @@ def random_pieces(request, monkeypatch):
     monkeypatch.setattr(Session, "chunks", pieces)
 
 
-@pytest.mark.parametrize("hop", [1, 2, 7, 80, 200, 2**40])
-def test_a_call_may_be_cut_into_any_pieces_also_within_a_frame(hop, precision, random_pieces):
-    spec, n = NETWORKS["conditioned_kernel_3_no_bias"], 184
-    codes, frames = random_codes(spec, n, 2), random_cond(spec, -(-n // hop), 4)
-    steps = frames[np.arange(n) // hop]
+@pytest.mark.parametrize("interpolation", ["held", "linear"])
+@pytest.mark.parametrize("hop", [1, 2, 7, 80, 200, 65536])
+def test_a_call_may_be_cut_into_any_pieces_also_within_a_frame(
+    hop, interpolation, precision, random_pieces
+):
+    end = FrameConditioning(channels=3, hop=hop, interpolation=interpolation)
+    spec, n = small_spec(conditioning=end, kernel=3), 184
+    codes, frames = random_codes(spec, n, 2), random_frames(spec, n, 4)
     model = model_of(spec, precision=precision)
     gen, expected = fw.Generator(model, seed=5), fw.Generator(model, seed=5)
-    for g in (gen, expected):
-        g.prime(codes[:1], cond=frames[:1])
-    gen.prime(codes, cond=frames, hop=hop)
-    audio = gen.generate(n, cond=frames, hop=hop)
-    for t in range(n):
-        expected.prime(codes[t : t + 1], cond=steps[t : t + 1])
-    assert [*audio] == [expected.generate(1, cond=steps[t : t + 1])[0] for t in range(n)]
+    gen.prime(codes, frames=frames)
+    audio = gen.generate(n, frames=frames)
+    expected._session.begin(codes[:1])
+    for t in range(1, n):
+        run(expected, 1, forced=codes[t : t + 1], frames=frames, at=t)
+    alone = [run(expected, 1, frames=frames, at=t).audio[0, 0] for t in range(n)]
+    assert [*audio] == alone
     assert gen.get_state() == expected.get_state()
-    for listen in (fw.score, fw.outputs):
-        known = np.append(codes, 0) if listen is fw.score else codes
-        found = listen(model, known, cond=frames, hop=hop)
-        assert found.tobytes() == listen(model, known, cond=steps, hop=1).tobytes()
+    logits = fw.outputs(model, codes, frames=frames)
+    again = fw.Generator(model, seed=5)
+    again._session.begin(codes[:1])
+    steps = [
+        run(again, 1, forced=codes[t : t + 1], frames=frames, at=t).logits[0] for t in range(1, n)
+    ]
+    assert logits[:-1].tobytes() == np.concatenate(steps).tobytes()
 
 
 # ---- states ------------------------------------------------------------------------------------
@@ -317,16 +330,15 @@ def test_a_call_may_be_cut_into_any_pieces_also_within_a_frame(hop, precision, r
 @each_pair
 def test_a_state_continues_exactly_on_another_instruction_set(spec, isa, another_isa, precision):
     n = spec.receptive_field + 70
-    cond = cond_of(spec, n)
-    first, then = (None, None) if cond is None else (cond[:37], cond[37:])
+    frames = frames_of(spec, n)
     here = generator(spec, isa, precision)
-    start = run(here, 37, cond=first)
+    start = run(here, 37, frames=frames)
     elsewhere = generator(spec, another_isa, precision, seed=77, stream=3)
-    run(elsewhere, 11, cond=cond)
+    run(elsewhere, 11, frames=frames)
     state = here.get_state()
     elsewhere.set_state(state)
     assert elsewhere.get_state() == state
-    found = joined([start, run(elsewhere, n - 37, cond=then)])
+    found = joined([start, run(elsewhere, n - 37, frames=frames, at=37)])
     assert found.bits() == one_shot(spec, n, precision).bits()
 
 

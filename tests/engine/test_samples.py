@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines import generator, model_of, weights_of
-from networks import random_codes, random_cond, small_spec
+from networks import random_codes, random_frames, small_spec
 
 import fastwavenet as fw
-from fastwavenet.ends import RawRows
+from fastwavenet.ends import FrameConditioning
 
 SPEC = small_spec(levels=32)
 AUDIO = np.sin(np.arange(50, dtype=np.float32))
@@ -78,12 +78,12 @@ def test_mu_law_takes_and_gives_unaligned_arrays(levels, dtype):
     assert np.array_equal(out, decoded)
 
 
-def test_cond_and_weights_may_be_unaligned():
-    spec = small_spec(conditioning=RawRows())
-    cond = random_cond(spec, 20, 1)
+def test_frames_and_weights_may_be_unaligned():
+    spec = small_spec(conditioning=FrameConditioning(channels=3))
+    frames = random_frames(spec, 20, 1)
     weights = {name: unaligned(array) for name, array in weights_of(spec).items()}
-    found = fw.generate(fw.Model(spec, weights), n_samples=20, seed=5, cond=unaligned(cond))
-    assert np.array_equal(found, fw.generate(model_of(spec), n_samples=20, seed=5, cond=cond))
+    found = fw.generate(fw.Model(spec, weights), n_samples=20, seed=5, frames=unaligned(frames))
+    assert np.array_equal(found, fw.generate(model_of(spec), n_samples=20, seed=5, frames=frames))
 
 
 # ---- types -------------------------------------------------------------------------------------
@@ -154,16 +154,14 @@ def test_samples_are_written_to_any_array_of_the_right_shape(batch, n):
     assert not wide[..., 1::2].any()
 
 
-@pytest.mark.parametrize("frames", [1, 60])
-def test_samples_may_be_written_over_the_frames_that_condition_them(frames):
-    spec = small_spec(conditioning=RawRows())
-    cond = random_cond(spec, frames, 1)
-    expected = generator(spec).generate(15, cond=cond, hop=4)
-    whole = np.ascontiguousarray(cond).reshape(-1)
+def test_samples_may_be_written_over_the_frames_that_condition_them():
+    spec = small_spec(conditioning=FrameConditioning(channels=3, hop=4))
+    frames = random_frames(spec, 60, 1)
+    expected = generator(spec).generate(15, frames=frames)
+    whole = frames.reshape(-1).copy()
     for out in (whole[:15], whole[-15:]):
-        cond = random_cond(spec, frames, 1)
-        whole[:] = cond.reshape(-1)
-        found = generator(spec).generate(15, cond=whole.reshape(cond.shape), hop=4, out=out)
+        whole[:] = frames.reshape(-1)
+        found = generator(spec).generate(15, frames=whole.reshape(frames.shape), out=out)
         assert np.array_equal(found, expected)
 
 
@@ -198,13 +196,13 @@ def test_an_array_keeps_the_samples_made_before_a_call_was_ended():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int64])
 def test_small_numpy_integers_count_like_any(dtype):
-    spec = small_spec(conditioning=RawRows())
-    cond, model = random_cond(spec, 40, 1), model_of(spec)
-    found = fw.generate(model, n_samples=800, seed=5, cond=cond, hop=dtype(20))
-    assert np.array_equal(found, fw.generate(model, n_samples=800, seed=5, cond=cond, hop=20))
-    codes = random_codes(spec, 401, 1)
-    nats_found = fw.score(model, codes, cond=cond, hop=dtype(20))
-    assert np.array_equal(nats_found, fw.score(model, codes, cond=cond, hop=20))
+    end = FrameConditioning(
+        channels=3, hop=dtype(20), speakers=("a", "b"), speaker_channels=dtype(2)
+    )
+    spec = small_spec(conditioning=end)
+    frames, model = random_frames(spec, 800, 1), model_of(spec)
+    found = fw.generate(model, seed=5, frames=frames, speaker=dtype(1))
+    assert np.array_equal(found, fw.generate(model, seed=5, frames=frames, speaker="b"))
     blocks = list(generator().stream(chunk=dtype(100), n_samples=300))
     assert [len(block) for block in blocks] == [100] * 3
     assert len(fw.generate(model_of(SPEC), seconds=dtype(1))) == SPEC.sample_rate
@@ -217,26 +215,26 @@ def test_int16_is_refused_in_either_byte_order(order):
 
 
 def test_masked_and_complex_arrays_are_refused():
-    spec = small_spec(conditioning=RawRows())
+    spec = small_spec(conditioning=FrameConditioning(channels=3))
     masked = np.ma.masked_array(AUDIO, AUDIO > 0.5)
     for call in (lambda: nats(masked), lambda: generator().prime(masked)):
         with pytest.raises(TypeError, match="without a mask"):
             call()
     with pytest.raises(ValueError, match="out must be"):
         generator().generate(5, out=np.ma.zeros(5, np.float32))
-    cond = random_cond(spec, 5, 1)
-    for wrong in (np.ma.masked_array(cond), cond.astype(complex)):
-        with pytest.raises(TypeError, match="cond must be"):
-            generator(spec).generate(5, cond=wrong)
+    frames = random_frames(spec, 5, 1)
+    for wrong in (np.ma.masked_array(frames), frames.astype(complex)):
+        with pytest.raises(TypeError, match="frames must be"):
+            generator(spec).generate(5, frames=wrong)
 
 
 def test_the_hosts_errors_of_numpy_do_not_matter():
-    spec = small_spec(conditioning=RawRows())
-    cond = np.full((1, spec.layers, 2 * spec.dilation_channels), 1e-42)
+    spec = small_spec(conditioning=FrameConditioning(channels=3))
+    frames = np.full((5, 3), 1e-42)
     with np.errstate(all="raise"):
-        assert generator(spec).generate(5, cond=cond).shape == (5,)
+        assert generator(spec).generate(5, frames=frames).shape == (5,)
         with pytest.raises(ValueError, match="finite"):
-            generator(spec).generate(5, cond=cond * 1e300 * 1e42)
+            generator(spec).generate(5, frames=frames * 1e300 * 1e42)
 
 
 @pytest.mark.parametrize(

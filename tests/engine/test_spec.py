@@ -8,7 +8,15 @@ import pytest
 from networks import every_network, random_codes, random_weights, small_spec
 
 from fastwavenet import _engine
-from fastwavenet.ends import ENDS, CodeInput, MuLawCodec, RawRows, Sampling, SoftmaxOutput, Start
+from fastwavenet.ends import (
+    ENDS,
+    CodeInput,
+    FrameConditioning,
+    MuLawCodec,
+    Sampling,
+    SoftmaxOutput,
+    Start,
+)
 from fastwavenet.older_specs import upgraded_spec
 from fastwavenet.reference import teacher_forced
 from fastwavenet.spec import PRECISIONS, WaveNetSpec
@@ -227,7 +235,7 @@ def test_a_codec_whose_outermost_codes_lie_far_outside_is_refused(codec):
 
 ENDLESS = [
     {"input": CodeInput(5)},
-    {"conditioning": RawRows()},
+    {"conditioning": FrameConditioning(3, 5, "linear", ["a", "b"], 4, "mel")},
     {"codec": MuLawCodec(mu=16, steps=15.5, decode_divisor=16, encode_offset=0, pre_emphasis=0.85)},
     {"start": Start(3, fed=True)},
     {"sampling": Sampling(temperature=0.9, top_k=5, min_p=0.01)},
@@ -259,8 +267,6 @@ def test_a_spec_of_version_1_or_2_is_read_for_ever():
     )
     least = {name: OLD[name] for name in SMALLEST}
     assert WaveNetSpec.from_dict(upgraded_spec(least)).input == CodeInput(2)
-    conditioned = WaveNetSpec.from_dict(upgraded_spec(OLD | {"conditioning": "rows"}))
-    assert conditioned.conditioning == RawRows()
     codec = OLD["codec"] | {"mu": 256, "encode_offset": 0.0}
     found = WaveNetSpec.from_dict(upgraded_spec(OLD | {"codec": codec})).codec
     assert found == MuLawCodec(mu=256, steps=256, decode_divisor=255, encode_offset=0)
@@ -272,6 +278,7 @@ def test_a_spec_of_version_1_or_2_is_read_for_ever():
         ({"input": "scalar"}, "input 'scalar' is not supported by this version, only 'codes'"),
         ({"output": None}, "output None is not supported by this version, only 'softmax'"),
         ({"start_state": "silence"}, "start_state 'silence' is not supported by this version"),
+        ({"conditioning": "rows"}, "conditioning 'rows' is not supported by this version"),
         ({"conditioning": "mel"}, "conditioning 'mel' is not supported by this version"),
         ({"conditioning": False}, "conditioning False is not supported by this version"),
         ({"codec": "mu-law"}, "codec must be a JSON object, not 'mu-law'"),

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_build import HELPERS
-from engines import SPEC, changed_model, cond_of, joined, model_of, run_in_chunks
+from engines import SPEC, changed_model, frames_of, joined, model_of, run_in_chunks
 from engines import run as steps
 from networks import random_codes, small_spec
 from two_threads import NAMES, SPECS, generator, two
 
 import fastwavenet as fw
 from fastwavenet import scoring
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.scoring import part_ends
 
 STEPS = 90
@@ -55,19 +56,19 @@ def test_two_threads_score_the_bits_of_one(name, n, precision):
 @pytest.mark.parametrize("chunk", [1, 7])
 @pytest.mark.each_pair
 def test_chunks_of_two_threads_join_to_the_bits_of_one(name, chunk, precision):
-    cond = cond_of(SPECS[name], STEPS)
+    frames = frames_of(SPECS[name], STEPS)
     both = two(generator(name, precision, threads=2))
-    found = run_in_chunks(both, STEPS, chunk, cond=cond)
+    found = run_in_chunks(both, STEPS, chunk, frames=frames)
     assert found.bits() == steps(generator(name, precision), STEPS).bits()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_thread_and_two_in_turns_change_nothing(name, precision):
-    cond, gen = cond_of(SPECS[name], STEPS), generator(name, precision, threads=2)
+    frames, gen = frames_of(SPECS[name], STEPS), generator(name, precision, threads=2)
     parts = []
     for t in range(0, STEPS, 9):
         gen._session.stream.set_threads(1 + t // 9 % 2)
-        parts.append(steps(gen, 9, cond=None if cond is None else cond[t : t + 9]))
+        parts.append(steps(gen, 9, frames=frames, at=t))
     assert joined(parts).bits() == steps(generator(name, precision), STEPS).bits()
 
 
@@ -109,18 +110,19 @@ def test_a_recording_scored_in_parts_gets_the_same_bits(name, threads, precision
     spec = SPECS[name]
     model = model_of(spec, precision=precision)
     for n in (0, 1, 2, spec.receptive_field + 2, 2 * spec.receptive_field + 3, 1000):
-        codes, cond = random_codes(spec, n, 6), cond_of(spec, max(n - 1, 0))
-        found = fw.score(model, codes, cond=cond, threads=threads)
-        assert found.tobytes() == fw.score(model, codes, cond=cond).tobytes()
+        codes, frames = random_codes(spec, n, 6), frames_of(spec, n)
+        found = fw.score(model, codes, frames=frames, threads=threads)
+        assert found.tobytes() == fw.score(model, codes, frames=frames).tobytes()
 
 
+@pytest.mark.parametrize("interpolation", ["held", "linear"])
 @pytest.mark.parametrize("hop", [1, 7, 100, 1000])
-@pytest.mark.parametrize("frames", [1, 1000])
-def test_parts_of_a_conditioned_recording_may_begin_anywhere_in_a_frame(hop, frames):
-    spec = SPECS["conditioned"]
-    codes, cond = random_codes(spec, 1000, 6), cond_of(spec, frames)
-    alone = fw.score(model_of(spec), codes, cond=cond, hop=hop)
-    found = fw.score(model_of(spec), codes, cond=cond, hop=hop, threads=4)
+def test_parts_of_a_conditioned_recording_may_begin_anywhere_in_a_frame(hop, interpolation):
+    end = FrameConditioning(channels=3, hop=hop, interpolation=interpolation)
+    spec = small_spec(conditioning=end)
+    codes, frames = random_codes(spec, 1000, 6), frames_of(spec, 1000)
+    alone = fw.score(model_of(spec), codes, frames=frames)
+    found = fw.score(model_of(spec), codes, frames=frames, threads=4)
     assert found.tobytes() == alone.tobytes()
 
 

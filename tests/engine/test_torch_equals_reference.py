@@ -1,10 +1,19 @@
 import numpy as np
 import pytest
 import torch
-from networks import NETWORKS, every_network, random_codes, random_cond, random_weights, small_spec
+from engines import projected
+from networks import (
+    NETWORKS,
+    every_network,
+    random_codes,
+    random_frames,
+    random_weights,
+    small_spec,
+)
 from torch.autograd.functional import jacobian
 
 from fastwavenet import reference
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.modelfile import ModelFormatError, load
 from fastwavenet.spec import WaveNetSpec
 from fastwavenet.training.export import export_model
@@ -20,17 +29,20 @@ def torch_net(spec: WaveNetSpec, weights: dict[str, np.ndarray], dtype=torch.flo
 
 
 @torch.no_grad()
-def torch_logits(net: WaveNet, codes: np.ndarray, cond: np.ndarray | None = None) -> np.ndarray:
-    """codes (n,), cond (n, layers, 2D) -> logits (n, levels), as the reference has them."""
-    if cond is not None:
-        cond = torch.from_numpy(cond).permute(1, 2, 0)[None].to(net.head.output.weight.dtype)
-    return net(torch.from_numpy(codes)[None], cond)[0].T.numpy()
+def torch_logits(net: WaveNet, codes: np.ndarray, frames: np.ndarray | None = None) -> np.ndarray:
+    """codes (n,), frames (frames, channels) -> logits (n, levels), as the reference has them."""
+    if frames is not None:
+        frames = torch.from_numpy(frames.T)[None].to(net.head.output.weight.dtype)
+    speakers = None
+    if net.spec.conditioning is not None and net.spec.conditioning.speakers:
+        speakers = torch.tensor([0])
+    return net(torch.from_numpy(codes)[None], frames, speakers)[0].T.numpy()
 
 
 def example(spec: WaveNetSpec, n: int, seed: int) -> tuple:
     """Weights, codes and, for a network that wants it, conditioning."""
-    cond = random_cond(spec, n, seed + 2) if spec.conditioning else None
-    return random_weights(spec, seed), random_codes(spec, n, seed + 1), cond
+    frames = random_frames(spec, n, seed + 2) if spec.conditioning else None
+    return random_weights(spec, seed), random_codes(spec, n, seed + 1), frames
 
 
 TOLERANCE = [(torch.float64, 1e-12), (torch.float32, 2e-5)]
@@ -39,9 +51,10 @@ TOLERANCE = [(torch.float64, 1e-12), (torch.float32, 2e-5)]
 @every_network
 @pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCE, ids=["float64", "float32"])
 def test_torch_computes_the_logits_of_the_reference(spec, dtype, tolerance):
-    weights, codes, cond = example(spec, n=spec.receptive_field + 20, seed=1)
-    expected = reference.teacher_forced(spec, weights, codes, cond)
-    found = torch_logits(torch_net(spec, weights, dtype), codes, cond)
+    weights, codes, frames = example(spec, n=spec.receptive_field + 20, seed=1)
+    rows = projected(spec, weights, frames, len(codes))
+    expected = reference.teacher_forced(spec, weights, codes, rows)
+    found = torch_logits(torch_net(spec, weights, dtype), codes, frames)
     assert expected.std() > 0.1
     assert np.abs(found - expected).max() <= tolerance * max(1, np.abs(expected).max())
 
@@ -49,9 +62,10 @@ def test_torch_computes_the_logits_of_the_reference(spec, dtype, tolerance):
 @every_network
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_the_first_samples_are_computed_as_the_reference_computes_them(spec, n):
-    weights, codes, cond = example(spec, n, seed=4)
-    expected = reference.teacher_forced(spec, weights, codes, cond)
-    found = torch_logits(torch_net(spec, weights), codes, cond)
+    weights, codes, frames = example(spec, n, seed=4)
+    rows = projected(spec, weights, frames, len(codes))
+    expected = reference.teacher_forced(spec, weights, codes, rows)
+    found = torch_logits(torch_net(spec, weights), codes, frames)
     assert found.shape == expected.shape == (n, spec.levels)
     assert np.abs(found - expected).max() <= 1e-12 * max(1, np.abs(expected).max())
 
@@ -93,14 +107,14 @@ def test_tap_0_of_a_dilated_convolution_is_the_oldest_sample(x, taps, dilation, 
 @every_network
 def test_no_output_depends_on_a_later_sample(spec):
     n = 12
-    weights, codes, cond = example(spec, n, seed=1)
+    weights, codes, frames = example(spec, n, seed=1)
     net = torch_net(spec, weights)
-    before = torch_logits(net, codes, cond)
+    before = torch_logits(net, codes, frames)
     changed_somewhere = False
     for t in range(n):
         changed = codes.copy()
         changed[t] = (codes[t] + 1) % spec.levels
-        after = torch_logits(net, changed, cond)
+        after = torch_logits(net, changed, frames)
         assert np.array_equal(after[:t], before[:t])
         changed_somewhere |= not np.array_equal(after[t], before[t])
     assert changed_somewhere
@@ -108,15 +122,15 @@ def test_no_output_depends_on_a_later_sample(spec):
 
 def test_no_output_depends_on_later_conditioning():
     spec = NETWORKS["conditioned"]
-    weights, codes, cond = example(spec, n=12, seed=1)
+    weights, codes, frames = example(spec, n=12, seed=1)
     net = torch_net(spec, weights)
-    before = torch_logits(net, codes, cond)
+    before = torch_logits(net, codes, frames)
     for t in range(12):
-        changed = cond.copy()
+        changed = frames.copy()
         changed[t] += 1
         differs = (torch_logits(net, codes, changed) != before).any(axis=1)
-        assert not differs[:t].any()
-        assert differs[t]
+        assert not differs[: max(t - 1, 0)].any()
+        assert differs[max(t - 1, 0)] or t == 0  # row t predicts the sample of frame t + 1
 
 
 @pytest.mark.parametrize("name", ["kernel_2", "kernel_3", "kernels_mixed"])
@@ -169,3 +183,13 @@ def test_a_module_that_diverged_is_not_exported(tmp_path):
     with pytest.raises(ModelFormatError, match=r"'head.output.bias' must be finite"):
         export_model(net, tmp_path / "m.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", ["frames", "speakers"])
+def test_the_network_refuses_a_call_without_its_frames_or_speakers(missing):
+    end = FrameConditioning(channels=2, speakers=("ann", "bob"), speaker_channels=3)
+    given = {"frames": torch.zeros(1, 2, 4), "speakers": torch.zeros(1, dtype=torch.int64)}
+    net, codes = WaveNet(small_spec(conditioning=end)), torch.zeros(1, 4, dtype=torch.int64)
+    assert net(codes, **given).shape[2] == 4
+    with pytest.raises(ValueError, match="exactly where the network has them"):
+        net(codes, **{**given, missing: None})

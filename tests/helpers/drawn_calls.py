@@ -5,11 +5,11 @@ import itertools
 
 import numpy as np
 from hypothesis import strategies as st
-from networks import random_codes, random_cond
+from networks import random_codes, random_frames
 from slow_twin import SlowTwin
 
 import fastwavenet as fw
-from fastwavenet.ends import CodeInput, MuLawCodec, RawRows, Sampling, Start
+from fastwavenet.ends import CodeInput, FrameConditioning, MuLawCodec, Sampling, Start
 from fastwavenet.spec import WaveNetSpec
 
 STEPS = 80  # of all rows together in one call, at most: the twin takes them one by one
@@ -50,6 +50,21 @@ def codecs(draw, levels: int) -> MuLawCodec:
     )
 
 
+CONDITIONING = st.sampled_from(
+    [
+        *[None] * 12,
+        *(
+            FrameConditioning(channels, hop, interpolation)
+            for channels, hop, interpolation in itertools.product(
+                (1, 3, 17), (1, 2, 5, 16, 200, 65536), ("held", "linear")
+            )
+        ),
+        *[FrameConditioning(speakers=("ann", "bob", "cid"), speaker_channels=5)] * 4,
+        *[FrameConditioning(4, 3, "linear", ("ann", "bob"), 2)] * 8,
+    ]
+)
+
+
 @st.composite
 def specs(draw) -> WaveNetSpec:
     layers = draw(st.integers(1, 4))
@@ -69,40 +84,38 @@ def specs(draw) -> WaveNetSpec:
         input=CodeInput(draw(st.sampled_from([1, 2, 3, 5, 32]))),
         bias=draw(st.booleans()),
         start=Start(draw(st.sampled_from([levels // 2, 0, levels - 1])), draw(FED)),
-        conditioning=draw(st.sampled_from([None, RawRows()])),
+        conditioning=draw(CONDITIONING),
         codec=draw(codecs(levels)),
         sampling=draw(SAMPLINGS),
     )
 
 
 @dataclasses.dataclass
-class Conditioning:
-    """How a call is conditioned, if its network is."""
+class Given:
+    """The frames that a call is given, if its network needs some."""
 
-    hop: int
     spare: int  # frames more than are needed
-    single: bool  # one frame for all steps
     shared: bool  # by all rows
     seed: int
 
-    def frames(self, spec: WaveNetSpec, steps: int, rows: int) -> np.ndarray | None:
-        """float32 (frames, layers, 2D) or (frames, rows, layers, 2D)"""
-        if spec.conditioning is None:
+    def frames(self, spec: WaveNetSpec, samples: int, rows: int) -> np.ndarray | None:
+        """float32 (frames, channels) or (rows, frames, channels)"""
+        if not has_frames(spec):
             return None
-        n = 1 if self.single else -(-steps // self.hop) + self.spare
+        more = samples + self.spare * spec.conditioning.hop
         if self.shared:
-            return random_cond(spec, n, self.seed)
-        one_row = (spec.layers, 2 * spec.dilation_channels)
-        return random_cond(spec, n * rows, self.seed).reshape(n, rows, *one_row)
+            return random_frames(spec, more, self.seed)
+        return np.stack([random_frames(spec, more, self.seed + row) for row in range(rows)])
 
 
-HOPS = [1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 40, 80, 2**32 - 1, 2**32, 2**40]
-CONDITIONINGS = st.sampled_from(
+def has_frames(spec: WaveNetSpec) -> bool:
+    return spec.conditioning is not None and spec.conditioning.channels > 0
+
+
+GIVEN = st.sampled_from(
     [
-        Conditioning(hop, spare, single, shared, seed=hop % 7)
-        for single, shared, spare, hop in itertools.product(
-            (False, True), (True, False), (0, 1), HOPS
-        )
+        Given(spare, shared, seed)
+        for shared, spare, seed in itertools.product((True, False), (0, 1, 3), range(5))
     ]
 )
 
@@ -146,14 +159,26 @@ class Arguments:
     min_p: float | None
     isa: str
     threads: int
+    speaker: int
 
-    def within(self, levels: int) -> dict:
-        """As keywords, for a model of so many levels."""
-        return vars(self) | {"top_k": self.top_k and min(self.top_k, levels)}
+    def within(self, spec: WaveNetSpec) -> dict:
+        """As keywords, for a model of this spec."""
+        top_k, speakers = self.top_k and min(self.top_k, spec.levels), self.speakers(spec)
+        if speakers is not None and (self.batch is None or self.speaker % 2):
+            speakers = speakers[0]
+        return vars(self) | {"top_k": top_k, "speaker": speakers}
+
+    def speakers(self, spec: WaveNetSpec) -> list[int] | None:
+        """Of each row: all alike, or other ones."""
+        if spec.conditioning is None or not spec.conditioning.speakers:
+            return None
+        count, alike = len(spec.conditioning.speakers), self.speaker % 2
+        return [(self.speaker + row * (not alike)) % count for row in range(self.batch or 1)]
 
     def twin(self, model: fw.Model) -> SlowTwin:
-        twin = SlowTwin(model, self.batch or 1, self.seed, self.stream)
-        within = self.within(model.spec.levels)
+        speakers = self.speakers(model.spec)
+        twin = SlowTwin(model, self.batch or 1, self.seed, self.stream, speakers)
+        within = self.within(model.spec)
         twin.set_sampling(self.temperature, within["top_k"], self.min_p)
         return twin
 
@@ -168,6 +193,7 @@ ARGUMENTS = st.builds(
     MIN_P,
     ISAS,
     THREADS,
+    SMALL,
 )
 
 
@@ -189,52 +215,62 @@ OUTS = st.sampled_from([no_out, dense, strided])
 # ---- what is refused ---------------------------------------------------------------------------
 
 NAN = float("nan")
+
+
+def first(speaker: int | list[int] | None) -> int | None:
+    return speaker[0] if isinstance(speaker, list) else speaker
+
+
 REFUSED = {
-    "a negative length": lambda gen, cond: gen.generate(-1, cond=cond),
-    "a length that is not whole": lambda gen, cond: gen.generate(1.0, cond=cond),
-    "no hop": lambda gen, cond: gen.generate(1, cond=cond, hop=0),
-    "cond or none": lambda gen, cond: gen.generate(1, cond=[] if cond is None else None),
-    "no frames": lambda gen, cond: gen.generate(1, cond=cond[:0] if cond is not None else []),
-    "cond of other layers": lambda gen, cond: gen.generate(1, cond=np.zeros((1, 9, 2))),
-    "cond that is not finite": lambda gen, cond: gen.generate(
-        1, cond=NAN if cond is None else cond * NAN
+    "a negative length": lambda gen, frames: gen.generate(-1, frames=frames),
+    "a length that is not whole": lambda gen, frames: gen.generate(1.0, frames=frames),
+    "frames or none": lambda gen, frames: gen.generate(1, frames=[] if frames is None else None),
+    "no frames": lambda gen, frames: gen.generate(
+        1, frames=frames[:0] if frames is not None else []
     ),
-    "too few frames": lambda gen, cond: gen.generate(
-        9, cond=[] if cond is None else cond.repeat(2, axis=0), hop=4
+    "frames of other channels": lambda gen, frames: gen.generate(1, frames=np.zeros((1, 99))),
+    "frames that are not finite": lambda gen, frames: gen.generate(
+        1, frames=NAN if frames is None else frames * NAN
     ),
-    "too large a code": lambda gen, cond: gen.prime([0, gen.model.spec.levels], cond=cond),
-    "a negative code": lambda gen, cond: gen.prime([0, -1], cond=cond),
-    "audio that is not finite": lambda gen, cond: gen.prime([0.5, NAN], cond=cond),
-    "int16": lambda gen, cond: gen.prime(np.zeros(2, np.int16), cond=cond),
-    "a row too many": lambda gen, cond: gen.prime(
-        np.zeros(((gen.batch or 1) + 1, 2), int), cond=cond
+    "too few frames": lambda gen, frames: gen.generate(
+        10**6, frames=[] if frames is None else frames
     ),
-    "samples for too few frames": lambda gen, cond: gen.prime(
-        [0] * 10, cond=[] if cond is None else cond.repeat(2, axis=0), hop=4
+    "too large a code": lambda gen, frames: gen.prime([0, gen.model.spec.levels], frames=frames),
+    "a negative code": lambda gen, frames: gen.prime([0, -1], frames=frames),
+    "audio that is not finite": lambda gen, frames: gen.prime([0.5, NAN], frames=frames),
+    "int16": lambda gen, frames: gen.prime(np.zeros(2, np.int16), frames=frames),
+    "a row too many": lambda gen, frames: gen.prime(
+        np.zeros(((gen.batch or 1) + 1, 2), int), frames=frames
     ),
-    "a negative seed": lambda gen, cond: gen.reset(-1),
-    "too large a seed": lambda gen, cond: gen.reset(2**64),
-    "a negative temperature": lambda gen, cond: setattr(gen, "temperature", -1),
-    "too low a temperature": lambda gen, cond: setattr(gen, "temperature", 1e-4),
-    "no top_k": lambda gen, cond: setattr(gen, "top_k", 0),
-    "too large a top_k": lambda gen, cond: setattr(gen, "top_k", gen.model.spec.levels + 1),
-    "too large a min_p": lambda gen, cond: setattr(gen, "min_p", 1.5),
-    "no number as min_p": lambda gen, cond: setattr(gen, "min_p", "0.1"),
-    "no chunk": lambda gen, cond: gen.stream(0),
-    "a negative stream": lambda gen, cond: gen.stream(1, -1),
-    "no state": lambda gen, cond: gen.set_state(b""),
-    "a short state": lambda gen, cond: gen.set_state(gen.get_state()[:-1]),
-    "a state of more rows": lambda gen, cond: gen.set_state(gen.get_state() * 2),
-    "a state whose last row is damaged": lambda gen, cond: gen.set_state(
+    "samples for too few frames": lambda gen, frames: gen.prime(
+        np.zeros(10**5, int), frames=[] if frames is None else frames
+    ),
+    "an unknown speaker": lambda gen, frames: fw.Generator(gen.model, speaker="nobody"),
+    "a negative seed": lambda gen, frames: gen.reset(-1),
+    "too large a seed": lambda gen, frames: gen.reset(2**64),
+    "a negative temperature": lambda gen, frames: setattr(gen, "temperature", -1),
+    "too low a temperature": lambda gen, frames: setattr(gen, "temperature", 1e-4),
+    "no top_k": lambda gen, frames: setattr(gen, "top_k", 0),
+    "too large a top_k": lambda gen, frames: setattr(gen, "top_k", gen.model.spec.levels + 1),
+    "too large a min_p": lambda gen, frames: setattr(gen, "min_p", 1.5),
+    "no number as min_p": lambda gen, frames: setattr(gen, "min_p", "0.1"),
+    "no chunk": lambda gen, frames: gen.stream(0),
+    "a negative stream": lambda gen, frames: gen.stream(1, -1),
+    "no state": lambda gen, frames: gen.set_state(b""),
+    "a short state": lambda gen, frames: gen.set_state(gen.get_state()[:-1]),
+    "a state of more rows": lambda gen, frames: gen.set_state(gen.get_state() * 2),
+    "a state whose last row is damaged": lambda gen, frames: gen.set_state(
         gen.get_state()[:-1] + bytes([gen.get_state()[-1] ^ 1])
     ),
-    "a score of too large a code": lambda gen, cond: fw.score(
-        gen.model, [0, gen.model.spec.levels], cond=cond
+    "a score of too large a code": lambda gen, frames: fw.score(
+        gen.model, [0, gen.model.spec.levels], frames=frames, speaker=first(gen.speaker)
     ),
-    "outputs for rows": lambda gen, cond: fw.outputs(gen.model, np.zeros((2, 2), int), cond=cond),
-    "audio of another rate": lambda gen, cond: gen.prime([0.5], sample_rate=8001, cond=cond),
-    "out of another length": lambda gen, cond: gen.generate(
-        1, cond=cond, out=np.empty((gen.batch or 1, 2), np.float32)
+    "outputs for rows": lambda gen, frames: fw.outputs(
+        gen.model, np.zeros((2, 2), int), frames=frames, speaker=first(gen.speaker)
     ),
-    "no length": lambda gen, cond: fw.generate(gen.model, cond=cond),
+    "audio of another rate": lambda gen, frames: gen.prime([0.5], sample_rate=8001, frames=frames),
+    "out of another length": lambda gen, frames: gen.generate(
+        1, frames=frames, out=np.empty((gen.batch or 1, 2), np.float32)
+    ),
+    "no length": lambda gen, frames: fw.generate(gen.model),
 }

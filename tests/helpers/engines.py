@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from networks import random_cond, random_weights, small_spec
+from networks import random_frames, random_weights, small_spec
 
 import fastwavenet as fw
+from fastwavenet import reference
 from fastwavenet.ends import Sampling
 from fastwavenet.session import check_frames
 from fastwavenet.spec import WaveNetSpec
@@ -38,9 +39,10 @@ def changed_model(spec: WaveNetSpec, precision: str = "float32", **tensors) -> f
     return fw.Model(spec, weights, precision)
 
 
-def cond_of(spec: WaveNetSpec, n: int, seed: int = 3) -> np.ndarray | None:
-    """float32 (n, layers, 2D) for a network that wants it."""
-    return random_cond(spec, n, seed) if spec.conditioning else None
+def frames_of(spec: WaveNetSpec, n: int, seed: int = 3) -> np.ndarray | None:
+    """float32 (frames, channels) for n samples of a network that needs them."""
+    has_frames = spec.conditioning is not None and spec.conditioning.channels
+    return random_frames(spec, n, seed) if has_frames else None
 
 
 class Steps(NamedTuple):
@@ -56,13 +58,14 @@ class Steps(NamedTuple):
         return [array.tobytes() for array in self]
 
 
-def run(gen: fw.Generator, n: int, *, forced=None, cond=None, hop: int = 1) -> Steps:
-    """n steps of a generator; a network that wants cond and is given none gets `cond_of`'s.
+def run(gen: fw.Generator, n: int, *, forced=None, frames=None, at: int = 0) -> Steps:
+    """n steps of a generator; a network that needs frames and is given none gets `frames_of`'s.
 
-    forced: (n,) or (rows, n); cond: (frames, layers, 2D) or (frames, rows, layers, 2D).
+    forced: (n,) or (rows, n); frames: (frames, channels) or (rows, frames, channels), of which the
+    first one begins `at` samples before the first step's.
     """
-    if cond is None:
-        cond = cond_of(gen.model.spec, n)
+    if frames is None:
+        frames = frames_of(gen.model.spec, n)
     session, spec = gen._session, gen.model.spec
     shapes = ((np.uint16, ()), (np.float32, ()), (np.float32, ()), (np.float32, (spec.levels,)))
     steps = Steps(*(np.empty((session.rows, n, *shape), dtype) for dtype, shape in shapes))
@@ -71,7 +74,7 @@ def run(gen: fw.Generator, n: int, *, forced=None, cond=None, hop: int = 1) -> S
     session.run(
         0,
         n,
-        check_frames(spec, cond, hop, steps=n, rows=session.rows),
+        check_frames(spec, frames, gen._speakers, samples=n, at=at, rows=session.rows),
         sampling=Sampling(gen.temperature, gen.top_k, gen.min_p),
         forced=forced,
         **steps._asdict(),
@@ -83,12 +86,22 @@ def joined(parts: list[Steps]) -> Steps:
     return Steps(*(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True)))
 
 
-def run_in_chunks(gen: fw.Generator, n: int, chunk: int, *, forced=None, cond=None) -> Steps:
-    """`run`, `chunk` steps at a time; the arrays' first axis is time."""
-    starts = range(0, n, chunk)
-    cut = [[None if a is None else a[t : t + chunk] for t in starts] for a in (forced, cond)]
-    sizes = [min(chunk, n - t) for t in starts]
-    return joined([run(gen, m, forced=f, cond=c) for m, f, c in zip(sizes, *cut, strict=True)])
+def run_in_chunks(gen: fw.Generator, n: int, chunk: int, *, forced=None, frames=None) -> Steps:
+    """`run`, `chunk` steps at a time.  forced: (n,); frames: of all n samples."""
+    if frames is None:
+        frames = frames_of(gen.model.spec, n)
+    parts = []
+    for t in range(0, n, chunk):
+        now = None if forced is None else forced[t : t + chunk]
+        parts.append(run(gen, min(chunk, n - t), forced=now, frames=frames, at=t))
+    return joined(parts)
+
+
+def projected(spec: WaveNetSpec, weights: dict, frames, n: int, speaker=None, at: int = 1):
+    """What conditions the prediction of samples at .. at + n - 1, for the reference; or None."""
+    if spec.conditioning is None:
+        return None
+    return reference.project_frames(spec, weights, frames, speaker, range(at, at + n))
 
 
 # ---- the host's floating-point mode ----------------------------------------------------------

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastwavenet.ends import CodeInput, RawRows
+from fastwavenet.ends import CodeInput, FrameConditioning
 from fastwavenet.spec import WaveNetSpec
 
 PRECISIONS = ["float32", "bfloat16", "int8"]
@@ -44,8 +44,12 @@ NETWORKS = {
     "levels_2": small_spec(levels=2),
     "levels_300": small_spec(levels=300),
     "dilations_around_16": small_spec(dilations=(15, 16, 17, 40), kernel=(2, 3, 2, 2)),
-    "conditioned": small_spec(conditioning=RawRows()),
-    "conditioned_kernel_3_no_bias": small_spec(conditioning=RawRows(), kernel=3, bias=False),
+    "conditioned": small_spec(conditioning=FrameConditioning(channels=3)),
+    "conditioned_kernel_3_no_bias": small_spec(
+        conditioning=FrameConditioning(channels=2),
+        kernel=3,
+        bias=False,
+    ),
 }
 
 every_network = pytest.mark.parametrize("spec", NETWORKS.values(), ids=NETWORKS)
@@ -61,6 +65,8 @@ def random_weights(spec: WaveNetSpec, seed: int) -> dict[str, np.ndarray]:
             values = 0.3 * abs(values)  # positive, or the relus of a narrow network never open
         elif name == "first.weight":
             values *= shape[0] ** -0.5  # one row of each tap's table is added
+        elif name == "conditioning.speakers.weight":
+            pass  # of the size of features
         else:
             values *= 1.5 * (shape[1] * shape[2]) ** -0.5
         weights[name] = values
@@ -72,7 +78,8 @@ def random_codes(spec: WaveNetSpec, n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, spec.levels, n)
 
 
-def random_cond(spec: WaveNetSpec, n: int, seed: int) -> np.ndarray:
-    """float32 (n, layers, 2D): what conditioning adds before each layer's gate."""
-    shape = (n, spec.layers, 2 * spec.dilation_channels)
+def random_frames(spec: WaveNetSpec, samples: int, seed: int) -> np.ndarray:
+    """float32 (frames, channels), which cover so many samples; at least one frame."""
+    frames = max(1, spec.conditioning.frames(samples))
+    shape = (frames, spec.conditioning.channels)
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

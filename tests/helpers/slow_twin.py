@@ -6,6 +6,7 @@ from engines import run
 import fastwavenet as fw
 from fastwavenet import reference
 from fastwavenet.reference import Int8Steps, bfloat16_weights
+from fastwavenet.samples import to_codes as samples_to_codes
 from fastwavenet.spec import WaveNetSpec
 
 PORTABLE_MACS = 5_000  # of a step in portable code, whose multiply-adds are slow, at most
@@ -23,15 +24,23 @@ class SlowTwin:
     State is (rows,) bytes and whether the rows have begun.
     """
 
-    def __init__(self, model: fw.Model, rows: int, seed: int, stream: int):
-        self.model, self.stream, self.begun = model, stream, False
-        isa = isa_for(model)
+    def __init__(
+        self,
+        model: fw.Model,
+        rows: int,
+        seed: int,
+        stream: int,
+        speakers: list[int] | None = None,
+    ):
+        self.model, self.stream, self.begun, self.speakers = model, stream, False, speakers
+        isa, each = isa_for(model), [None] * rows if speakers is None else speakers
         self.voices = [
-            fw.Generator(model, seed=seed, stream=stream + row, isa=isa) for row in range(rows)
+            fw.Generator(model, seed=seed, stream=stream + row, isa=isa, speaker=each[row])
+            for row in range(rows)
         ]
 
     def copy(self) -> "SlowTwin":
-        twin = SlowTwin(self.model, len(self.voices), self.seed, self.stream)
+        twin = SlowTwin(self.model, len(self.voices), self.seed, self.stream, self.speakers)
         twin.set_state(self.get_state())
         voice = self.voices[0]
         twin.set_sampling(voice.temperature, voice.top_k, voice.min_p)
@@ -70,55 +79,61 @@ class SlowTwin:
         fed = self.model.spec.start.fed
         return samples - (samples > 0 and not self.begun and not fed)
 
-    def generate(self, n: int, cond: np.ndarray | None = None) -> np.ndarray:
-        """float32 (rows, n); cond (n, rows, layers, 2D)"""
+    def generate(self, n: int, frames: np.ndarray | None = None) -> np.ndarray:
+        """float32 (rows, n); frames (frames, channels) or (rows, frames, channels)"""
         audio = np.empty((len(self.voices), n), np.float32)
         for row, voice in enumerate(self.voices):
+            own = frames_of_row(frames, row)
             for t in range(n):
-                audio[row, t] = voice.generate(1, cond=frame(cond, t, row))[0]
+                audio[row, t] = run(voice, 1, frames=own, at=t).audio[0, 0]
         self.begun |= n > 0
         return audio
 
-    def prime(self, samples: np.ndarray, cond: np.ndarray | None = None) -> None:
-        """samples (rows, n); cond (steps, rows, layers, 2D)"""
-        n = samples.shape[1]
-        first = n - self.steps_of(n)
+    def prime(self, samples: np.ndarray, frames: np.ndarray | None = None) -> None:
+        """samples (rows, n); frames as in `generate`"""
         for row, voice in enumerate(self.voices):
-            for t in range(n):
-                voice.prime(samples[row, t : t + 1], cond=frame(cond, max(t - first, 0), row))
-        self.begun |= n > 0
+            own, begun = frames_of_row(frames, row), self.begun or self.model.spec.start.fed
+            for t, sample in enumerate(samples[row]):
+                prime_one(voice, sample, own, t, begun)
+                begun = True
+        self.begun |= samples.shape[1] > 0
 
 
-def frame(cond: np.ndarray | None, t: int, row: int) -> np.ndarray | None:
-    """One frame (1, layers, 2D) of cond (steps, rows, layers, 2D); zeros after the last step."""
-    if cond is None:
-        return None
-    return cond[t : t + 1, row] if t < len(cond) else np.zeros((1, *cond.shape[2:]), np.float32)
+def prime_one(
+    voice: fw.Generator, sample: np.number, frames: np.ndarray | None, t: int, begun: bool
+) -> None:
+    """Sample t of the frames becomes the newest of the voice's past."""
+    session, spec = voice._session, voice.model.spec
+    known = samples_to_codes(np.array([sample]), spec, voice.isa, before=session.last())
+    if begun:
+        run(voice, 1, forced=known.codes, frames=frames, at=t)
+    else:
+        session.begin(known.codes[:, 0])
+    if known.last is not None:
+        session.set_last(known.last)
 
 
-def every_step(cond: np.ndarray | None, hop: int, steps: int, rows: int) -> np.ndarray | None:
-    """cond as a call takes it, to one frame for each step: (steps, rows, layers, 2D)."""
-    if cond is None:
-        return None
-    cond = cond[:, None] if cond.ndim == 3 else cond
-    at = np.minimum(np.arange(steps) // hop, len(cond) - 1)
-    return np.broadcast_to(cond[at], (steps, rows, *cond.shape[2:]))
+def frames_of_row(frames: np.ndarray | None, row: int) -> np.ndarray | None:
+    return frames if frames is None or frames.ndim == 2 else frames[row]
 
 
 def listen(
-    model: fw.Model, samples: np.ndarray, cond: np.ndarray | None
+    model: fw.Model, samples: np.ndarray, frames: np.ndarray | None, speaker: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """float32 logits (n, levels), and log-probabilities (n - 1,) of all inputs but the first.
 
-    samples codes or audio; cond (n or n - 1, 1, layers, 2D).  n: the samples, and the start code if
-    that is fed as one.
+    samples codes or audio; frames (frames, channels).  n: the samples, and the start code if that
+    is fed as one.
     """
-    codes = to_codes(samples, model.spec)
-    n, voice = len(codes), fw.Generator(model, seed=0, isa=isa_for(model))
-    if not model.spec.start.fed:
-        voice.prime(codes[:1], cond=frame(cond, 0, 0))
+    codes, fed = to_codes(samples, model.spec), model.spec.start.fed
+    n, voice = len(codes), fw.Generator(model, seed=0, isa=isa_for(model), speaker=speaker)
+    frames = frames_of_row(frames, 0)
+    if frames is not None:  # the last output is of a sample after them, where the end is held
+        frames = np.concatenate([frames, frames[-1:]])
+    if not fed and n:
+        voice._session.begin(codes[:1])
     taken = [
-        run(voice, 1, forced=codes[(t + 1) % n : (t + 1) % n + 1], cond=frame(cond, t, 0))
+        run(voice, 1, forced=codes[(t + 1) % n : (t + 1) % n + 1], frames=frames, at=t + (not fed))
         for t in range(n)
     ]
     logits = np.array([step.logits[0, 0] for step in taken], np.float32)
@@ -140,19 +155,28 @@ def check_against_numpy(
     weights: dict[str, np.ndarray],
     precision: str,
     codes: np.ndarray,
-    cond: np.ndarray | None,
+    frames: np.ndarray | None,
+    speaker: int | None,
     found: np.ndarray,
 ) -> None:
     """Logits (n, levels) of n codes: in int8 to the bit, else near those of the float64 network."""
-    frames = None if cond is None else cond[:, 0]
+    at = int(not spec.start.fed)
+    frames = frames_of_row(frames, 0)
+    given, samples = (frames, speaker), range(at, at + len(codes))
     if precision == "int8":
-        expected = reference.teacher_forced(spec, weights, codes, frames, Int8Steps)
+        rows = None
+        if spec.conditioning is not None:
+            rows = reference.project_frames_int8(spec, weights, *given, samples)
+        expected = reference.teacher_forced(spec, weights, codes, rows, Int8Steps)
         assert found.tobytes() == expected.tobytes()
         return
     if precision == "bfloat16":
         weights = bfloat16_weights(weights)
-        samples = codes[spec.start.fed :]
-        rounded = fw.outputs(fw.Model(spec, weights), samples, cond=frames, isa="scalar")
+        known, model = codes[spec.start.fed :], fw.Model(spec, weights)
+        rounded = fw.outputs(model, known, frames=frames, speaker=speaker, isa="scalar")
         assert found.tobytes() == rounded.tobytes()
-    expected = reference.teacher_forced(spec, weights, codes, frames)
+    rows = None
+    if spec.conditioning is not None:
+        rows = reference.project_frames(spec, weights, *given, samples)
+    expected = reference.teacher_forced(spec, weights, codes, rows)
     assert np.abs(found - expected).max() <= PROMISED * max(1, np.abs(expected).max())

@@ -15,7 +15,7 @@ from recordings import two_tones
 from runs import SPEC, interrupt, log, quick, weights
 
 import fastwavenet as fw
-from fastwavenet.ends import RawRows
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner, TrainingError
 from fastwavenet.training.settings import WARM_UP, Budget, Settings, schedule
@@ -219,7 +219,10 @@ def test_training_runs_in_another_thread(source, tmp_path):
             {"spec": None, "preset": "huge"},
             "preset must be one of tiny, small, base, ibab, not 'huge'",
         ),
-        ({"spec": small_spec(conditioning=RawRows())}, "conditioning 'rows' cannot be trained"),
+        (
+            {"spec": small_spec(conditioning=FrameConditioning(channels=3))},
+            "conditioning 'frames' cannot be trained",
+        ),
         ({"preset": "tiny"}, "give either spec, or preset and sample_rate, not both"),
         ({"sample_rate": 16000}, "give either spec, or preset and sample_rate, not both"),
         ({"spec": None, "sample_rate": 0}, "sample_rate must be a whole number from 1 to"),
