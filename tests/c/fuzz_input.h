@@ -67,9 +67,12 @@ static inline uint32_t *largest(uint32_t *numbers, uint32_t count)
 
 static inline void shrink(shape *of, size_t weights, size_t past)
 {
+    conditioning *cond = &of->cond;
+    uint32_t *inputs[] = {&cond->channels, &cond->speakers, &cond->speaker_channels};
     while (numbers_of(of) > weights) {
         *largest(of->sizes, 5) = *largest(of->sizes, 5) * 3 / 4;
-        if (of->cond.channels > 1) of->cond.channels = of->cond.channels * 3 / 4;
+        for (size_t i = 0; i < COUNT(inputs); i++)
+            if (*inputs[i] > 1) *inputs[i] = *inputs[i] * 3 / 4;
     }
     while (past_of(of) > past && *largest(of->dilations, of->sizes[6]) > 1)
         *largest(of->dilations, of->sizes[6]) = *largest(of->dilations, of->sizes[6]) * 3 / 4;
