@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .checks import integer, whole, within
+from .mel_conventions import Mel
 from .shown import shown
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class FrameConditioning(End):
                       frame's first sample to the next one's, where the last is held
     speakers          their names, in the order of their embeddings; (): none
     speaker_channels  E: of a speaker's embedding
-    features          a name for the channels, for instance that of a mel preset; None: unnamed
+    features          their convention: a Mel, which the model file holds with all its constants,
+                      or a name; None: unnamed
     """
 
     channels: int = 0
@@ -93,7 +95,7 @@ class FrameConditioning(End):
     interpolation: str = "held"
     speakers: tuple[str, ...] = ()
     speaker_channels: int = 0
-    features: str | None = None
+    features: Mel | str | None = None
     kind: ClassVar[str] = "frames"
 
     def __post_init__(self) -> None:
@@ -105,8 +107,7 @@ class FrameConditioning(End):
             _set(self, name, whole(f"conditioning {name}", getattr(self, name), low, high))
         _one_of("conditioning interpolation", self.interpolation, ("held", "linear"))
         _set(self, "speakers", _names(self.speakers))
-        if self.features is not None and not isinstance(self.features, str):
-            raise ValueError(f"conditioning features must be a name, not {shown(self.features)}")
+        _set(self, "features", _features(self.features))
         if bool(self.speakers) != bool(self.speaker_channels):
             raise ValueError(
                 f"conditioning needs speaker_channels where there are speakers, and only there: "
@@ -114,6 +115,22 @@ class FrameConditioning(End):
             )
         if not self.inputs:
             raise ValueError("conditioning must have channels or speakers, or be None")
+
+    @property
+    def mel(self) -> Mel | None:
+        """The convention of the frames, if they are mel frames."""
+        return self.features if isinstance(self.features, Mel) else None
+
+    def check(self, spec: WaveNetSpec) -> None:
+        if self.mel is None:
+            return
+        found = (self.channels, self.hop, spec.sample_rate)
+        expected = (self.mel.mels, self.mel.hop, self.mel.sample_rate)
+        if found != expected:
+            raise ValueError(
+                f"conditioning channels, hop and sample_rate {found} are not the mels, hop and "
+                f"sample_rate of its features, {expected}"
+            )
 
     @property
     def inputs(self) -> int:
@@ -341,6 +358,14 @@ def _names(given: object) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("conditioning speakers must have different names")
     return names
+
+
+def _features(given: object) -> Mel | str | None:
+    if isinstance(given, dict):
+        return Mel.from_dict(given)
+    if given is None or isinstance(given, (Mel, str)):
+        return given
+    raise ValueError(f"conditioning features must be a Mel, a name or None, not {shown(given)}")
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

@@ -17,9 +17,12 @@ from fastwavenet.ends import (
     SoftmaxOutput,
     Start,
 )
+from fastwavenet.mel_conventions import mel_presets
 from fastwavenet.older_specs import upgraded_spec
 from fastwavenet.reference import teacher_forced
 from fastwavenet.spec import PRECISIONS, WaveNetSpec
+
+HIFIGAN = mel_presets()["hifigan-16k"]
 
 SMALLEST = {
     "sample_rate": 8000,
@@ -236,6 +239,7 @@ def test_a_codec_whose_outermost_codes_lie_far_outside_is_refused(codec):
 ENDLESS = [
     {"input": CodeInput(5)},
     {"conditioning": FrameConditioning(3, 5, "linear", ["a", "b"], 4, "mel")},
+    {"conditioning": FrameConditioning(80, 256, "linear", features=HIFIGAN), "sample_rate": 16000},
     {"codec": MuLawCodec(mu=16, steps=15.5, decode_divisor=16, encode_offset=0, pre_emphasis=0.85)},
     {"start": Start(3, fed=True)},
     {"sampling": Sampling(temperature=0.9, top_k=5, min_p=0.01)},
@@ -248,6 +252,27 @@ def test_every_end_survives_json(changes):
     spec = small_spec(**changes)
     assert spec != small_spec()
     assert WaveNetSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+@pytest.mark.parametrize(
+    ("channels", "hop", "rate"), [(79, 256, 16000), (80, 200, 16000), (80, 256, 8000)]
+)
+def test_frames_that_are_not_of_the_size_of_their_mel_are_refused(channels, hop, rate):
+    end = FrameConditioning(channels, hop, features=HIFIGAN)
+    with pytest.raises(ValueError, match=r"features, \(80, 256, 16000\)$"):
+        small_spec(conditioning=end, sample_rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (3, "must be a Mel, a name or None, not 3"),
+        ({"hop": 256}, "mel field 'sample_rate' is missing"),
+    ],
+)
+def test_features_that_are_no_convention_are_refused(features, message):
+    with pytest.raises(ValueError, match=message):
+        FrameConditioning(80, 256, features=features)
 
 
 # ---- older versions --------------------------------------------------------------------------
