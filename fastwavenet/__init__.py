@@ -38,6 +38,7 @@ __all__ = [
     "read_audio",
     "record_precision_cost",
     "score",
+    "vocode",
     "write_audio",
 ]
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .precision_cost import measure_precision
     from .scoring import outputs, score
     from .spec import WaveNetSpec
+    from .vocoding import vocode
 else:
     _MODULES = {
         "_engine": "BusyError NotFiniteError StateError",
@@ -72,6 +74,7 @@ else:
         "precision_cost": "measure_precision",
         "scoring": "outputs score",
         "spec": "WaveNetSpec",
+        "vocoding": "vocode",
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -94,9 +94,10 @@ def frames_of(spec: WaveNetSpec, frames: npt.ArrayLike, rows: int) -> Audio:
         values = values[None]
     channels = spec.conditioning.channels if spec.conditioning else 0
     if values.ndim != 3 or values.shape[0] not in (1, rows) or values.shape[2] != channels:
+        hint = ": transposed?" if values.ndim > 1 and values.shape[-2] == channels else ""
         raise ValueError(
             f"frames must have shape (frames, {channels}) or ({rows}, frames, {channels}), "
-            f"not {np.shape(frames)}"
+            f"not {np.shape(frames)}{hint}"
         )
     if not np.isfinite(values).all():
         raise ValueError("frames must be finite, but hold NaN or infinity")

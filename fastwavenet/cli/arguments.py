@@ -94,3 +94,37 @@ def add_precision(option: AddOption) -> None:
         help="float32, bfloat16, int8, or auto: the smallest that is known to cost nothing "
         "worth mentioning (%(default)s)",
     )
+
+
+def add_sampling(option: AddOption) -> None:
+    """How codes are drawn; left out, as the model file has it."""
+    option(
+        "--temperature",
+        type=float,
+        help="1: as trained; below: more predictable, down to silence (the model's own, usually 1)",
+    )
+    option(
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="draw among the K most probable codes only (the model's own, usually all)",
+    )
+    option(
+        "--min-p",
+        type=float,
+        metavar="P",
+        help="drop codes below P times the largest probability (the model's own, usually 0)",
+    )
+
+
+def add_speed(option: AddOption) -> None:
+    """Precision, instruction set and threads."""
+    add_precision(option)
+    option("--isa", help="instruction set to use; changes the speed only")
+    option(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="2: with a second thread, if that is faster; changes the speed only (%(default)s)",
+    )

@@ -21,7 +21,7 @@ from ..instruction_sets import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds
 from ..shown import shown
-from .arguments import AddOption, add_command, add_precision, path
+from .arguments import AddOption, add_command, add_sampling, add_speed, path
 from .models import load_model, model_file
 from .recordings import read_prime
 from .report import Report, put
@@ -47,9 +47,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("model", type=path, help="model file, or run folder: its best model")
     _add_length(option)
     _add_voices(option)
-    _add_sampling(option)
+    add_sampling(option)
     _add_files(option)
-    _add_speed(option)
+    add_speed(option)
 
 
 def _add_length(option: AddOption) -> None:
@@ -78,26 +78,6 @@ def _add_voices(option: AddOption) -> None:
     )
 
 
-def _add_sampling(option: AddOption) -> None:
-    option(
-        "--temperature",
-        type=float,
-        help="1: as trained; below: more predictable, down to silence (the model's own, usually 1)",
-    )
-    option(
-        "--top-k",
-        type=int,
-        metavar="K",
-        help="draw among the K most probable codes only (the model's own, usually all)",
-    )
-    option(
-        "--min-p",
-        type=float,
-        metavar="P",
-        help="drop codes below P times the largest probability (the model's own, usually 0)",
-    )
-
-
 def _add_files(option: AddOption) -> None:
     """The recording to continue, the format of the output, and a picture."""
     option("--prime", type=path, metavar="FILE", help="recording to continue; not in the output")
@@ -105,19 +85,6 @@ def _add_files(option: AddOption) -> None:
     option("--subtype", default="PCM_16", help="sample format of the file (%(default)s)")
     option("--raw", action="store_true", help="16-bit samples, little-endian, without a header")
     option("--plot", type=path, metavar="PNG", help="picture of waveform and spectrogram")
-
-
-def _add_speed(option: AddOption) -> None:
-    """Precision, instruction set and threads."""
-    add_precision(option)
-    option("--isa", help="instruction set to use; changes the speed only")
-    option(
-        "--threads",
-        type=int,
-        default=1,
-        metavar="N",
-        help="2: with a second thread, if that is faster; changes the speed only (%(default)s)",
-    )
 
 
 class Made(NamedTuple):
@@ -131,6 +98,8 @@ class Made(NamedTuple):
 
 def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model, arguments.precision)
+    if model.spec.conditioning is not None:
+        raise ValueError("the model makes the sound of given frames: use fastwavenet vocode")
     n = _length(arguments, model.sample_rate)
     outputs = _outputs(arguments)
     check_sound(outputs, n, arguments.subtype, arguments.raw)

@@ -73,10 +73,16 @@ class Files(Recording):
         for path, voice in zip(self.paths, self.kept(), strict=True):
             if self.raw:
                 replace_atomically(path, wav_block(voice, RAW))
-            elif path.suffix.lower() == ".wav":  # like a stream, so that both have the same bytes
-                replace_atomically(path, encode_wav(voice, self.sample_rate, self.subtype))
             else:
-                write_audio(path, voice, self.sample_rate, self.subtype)
+                save_voice(path, voice, self.sample_rate, self.subtype)
+
+
+def save_voice(path: Path, voice: np.ndarray, sample_rate: int, subtype: str) -> None:
+    """Writes a .wav, with the bytes that a stream has, or a .flac, whole or not at all."""
+    if path.suffix.lower() == ".wav":
+        replace_atomically(path, encode_wav(voice, sample_rate, subtype))
+    else:
+        write_audio(path, voice, sample_rate, subtype)
 
 
 class SoundStream:

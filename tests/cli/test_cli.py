@@ -13,7 +13,7 @@ from recordings import record, tone
 import fastwavenet as fw
 from fastwavenet import cli
 
-COMMANDS = ["train", "export", "generate", "score", "info", "bench", "demo"]
+COMMANDS = ["train", "export", "generate", "vocode", "score", "info", "bench", "demo"]
 
 
 def python(*argv, **how):

@@ -74,6 +74,12 @@ def voiced_share(audio: Floats) -> float:
     return float(frames[:, 1].mean())
 
 
+def again(model: fw.Model, spoken: list[Floats]) -> Floats:
+    several: list[Floats] = fw.vocode(model, spoken, seed=7, batch=2)
+    one: Floats = fw.vocode(model, spoken[0], seed=7, threads=2)
+    return several[0] - one
+
+
 def judge(model: fw.Model, samples: Floats) -> float:
     nats: Floats = fw.score(model, samples, threads=2)
     logits: Floats = fw.outputs(model, samples)

@@ -1,0 +1,199 @@
+"""Vocoding: the audio of frames, or of recordings by way of their mel frames.
+
+Of a list, up to `batch` utterances run in step, each in a row of a session.  A row whose utterance
+ends takes the next one, at a frame's border, where all rows are.  A row's samples depend on no
+other row, so each utterance has the samples that it has alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict, Unpack, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from .checks import integer
+from .ends import FrameConditioning, Sampling
+from .features import mel
+from .instruction_sets import isa as resolve_isa
+from .model import Model, check_model
+from .session import Frames, Progress, Session, frames_of, speaker_rows
+from .types import Audio, Isa, Speaker
+
+SEGMENT = 64  # frames of a run, at most
+MAX_BATCH = 65536
+
+Sound = npt.NDArray[Any]  # frames (frames, channels), or audio (n,)
+
+
+class Options(TypedDict, total=False):
+    """The keywords of `vocode`, for type checkers."""
+
+    seed: int | None
+    stream: int
+    sample_rate: int | None
+    speaker: Speaker | Sequence[Speaker] | None
+    temperature: float | None
+    top_k: int | None
+    min_p: float | None
+    batch: int
+    isa: Isa | None
+    threads: int
+    progress: Progress | None
+
+
+@overload
+def vocode(
+    model: Model, sounds: list[Sound] | tuple[Sound, ...], **options: Unpack[Options]
+) -> list[Audio]: ...
+@overload
+def vocode(model: Model, sounds: Sound, **options: Unpack[Options]) -> Audio: ...
+def vocode(
+    model: Model,
+    sounds: Sound | list[Sound] | tuple[Sound, ...],
+    *,
+    seed: int | None = None,
+    stream: int = 0,
+    sample_rate: int | None = None,
+    speaker: Speaker | Sequence[Speaker] | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    min_p: float | None = None,
+    batch: int = 16,
+    isa: Isa | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Audio | list[Audio]:
+    """The audio of frames: float32 (frames x hop,) in [-1, 1]; of a list, a list.
+
+    sounds: frames (frames, channels), or audio (n,), float32 or float64, of which the mel frames
+    of the model's convention are taken; a list or tuple of these runs in `batch` rows, which is
+    faster.  Each result is that of `vocode` of the one sound with the same seed and stream.
+    seed: as in `Generator`, the same for all sounds.  sample_rate: Hz of audio, to be compared
+    with the model's.  speaker: one, or one for each sound of a list.
+    progress(done, total) is called after each chunk, in samples of all sounds together.  The rest
+    as in `Generator`.  The same arguments give the same samples on every CPU.
+    Raises ValueError for frames as `Generator.generate`, and for audio if the model's frames are
+    no mel frames.
+    """
+    check_model(model)
+    several = isinstance(sounds, (list, tuple))
+    each = sounds if isinstance(sounds, (list, tuple)) else [sounds]
+    frames = [_frames(model, sound, sample_rate) for sound in each]
+    speakers = speaker_rows(model.spec, speaker, len(frames) if several else None)
+    seed = secrets.randbits(32) if seed is None else integer("seed", seed, 0, 2**64 - 1)
+    utterances = _Utterances(
+        model,
+        frames,
+        speakers,
+        sampling=model.spec.own_sampling(temperature, top_k, min_p),
+        reset=(seed, integer("stream", stream, 0, 2**32 - 1)),
+    )
+    rows = min(integer("batch", batch, 1, MAX_BATCH), max(len(frames), 1))
+    threads = integer("threads", threads, 1, 2)
+    audio = utterances.run(resolve_isa(isa), rows, threads, progress)
+    return audio if several else audio[0]
+
+
+def _frames(model: Model, sound: Sound, sample_rate: int | None) -> Audio:
+    """float32 (frames, channels)."""
+    end = _conditioning(model)
+    if np.ndim(sound) == 1:
+        if end.mel is None:
+            raise ValueError("the model's frames are no mel frames of audio: give frames")
+        return mel(sound, end.mel, sample_rate=sample_rate)
+    return frames_of(model.spec, sound, 1)[0]
+
+
+def _conditioning(model: Model) -> FrameConditioning:
+    end = model.spec.conditioning
+    if end is None or not end.channels:
+        raise ValueError("the model takes no frames")
+    return end
+
+
+class _Utterances:
+    """Frames of utterances, their audio, and the rows in which they run.
+
+    held  for each row: the utterance in it and the number of its frames that are done, or None
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        frames: list[Audio],
+        speakers: npt.NDArray[np.uint32] | None,
+        *,
+        sampling: Sampling,
+        reset: tuple[int, int],
+    ):
+        self.model, self.hop = model, _conditioning(model).hop
+        self.frames, self.speakers = frames, speakers
+        self.sampling, self.start = sampling, reset
+        self.audio = [np.empty(len(each) * self.hop, np.float32) for each in frames]
+        longest_first = sorted(range(len(frames)), key=lambda i: -len(frames[i]))
+        self.waiting = deque(i for i in longest_first if len(frames[i]))
+        self.held: list[tuple[int, int] | None] = []
+
+    def run(self, isa: Isa, rows: int, threads: int, progress: Progress | None) -> list[Audio]:
+        session, self.held = Session(self.model, isa, rows, threads), [None] * rows
+        made, total = 0, sum(map(len, self.audio))
+        while True:
+            self._fill(session)
+            if None in self.held:  # nothing waits: go on without the rows that have ended
+                session = self._moved(session, isa, threads)
+            if not self.held:
+                return self.audio
+            for samples in self._run_segment(session):
+                made += samples
+                if progress is not None:
+                    progress(made, total)
+
+    def _fill(self, session: Session) -> None:
+        """Gives each free row the next utterance."""
+        for row, held in enumerate(self.held):
+            if held is None and self.waiting:
+                session.stream.reset(row, *self.start)
+                self.held[row] = (self.waiting.popleft(), 0)
+
+    def _moved(self, session: Session, isa: Isa, threads: int) -> Session:
+        """The rows that hold an utterance, in a session of their own."""
+        kept = [row for row, held in enumerate(self.held) if held is not None]
+        self.held = [self.held[row] for row in kept]
+        if not kept:
+            return session
+        smaller = Session(self.model, isa, len(kept), threads)
+        for to, row in enumerate(kept):
+            smaller.stream.load(to, session.stream.save(row))
+        return smaller
+
+    def _run_segment(self, session: Session) -> Iterator[int]:
+        """Runs all rows until one of them ends.  Yields samples made, after each chunk."""
+        rows = [held for held in self.held if held is not None]
+        count = min(SEGMENT, *(len(self.frames[i]) - done for i, done in rows))
+        given = Frames(self._values(rows, count), 0, self._speakers_of(rows))
+        with session.stream:
+            for start, n in session.chunks(count * self.hop):
+                audio = np.empty((len(rows), n), np.float32)
+                session.run(start, n, given, sampling=self.sampling, audio=audio)
+                for (i, done), samples in zip(rows, audio, strict=True):
+                    at = done * self.hop + start
+                    self.audio[i][at : at + n] = samples
+                yield audio.size
+        for row, (i, done) in enumerate(rows):
+            ended = done + count == len(self.frames[i])
+            self.held[row] = None if ended else (i, done + count)
+
+    def _values(self, rows: list[tuple[int, int]], count: int) -> Audio:
+        """float32 (count + 1, rows, channels): with the next frame, for linear interpolation."""
+        numbers = np.arange(count + 1)
+        each = [
+            self.frames[i][np.minimum(done + numbers, len(self.frames[i]) - 1)] for i, done in rows
+        ]
+        return np.ascontiguousarray(np.stack(each, axis=1))
+
+    def _speakers_of(self, rows: list[tuple[int, int]]) -> npt.NDArray[np.uint32] | None:
+        return None if self.speakers is None else self.speakers[[i for i, _ in rows]]

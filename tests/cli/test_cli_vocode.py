@@ -1,0 +1,161 @@
+"""`fastwavenet vocode`: files of frames and recordings, one or many, and what it refuses."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from networks import random_frames, random_weights, small_spec
+
+import fastwavenet as fw
+from fastwavenet import modelfile
+from fastwavenet.cli import main
+from fastwavenet.ends import FrameConditioning
+
+MEL = fw.mel_presets()["hifigan-16k"]
+
+
+@pytest.fixture(scope="module")
+def spec():
+    end = FrameConditioning(80, 256, "linear", ("ann", "bob"), 3, MEL)
+    return small_spec(conditioning=end, sample_rate=16000)
+
+
+@pytest.fixture
+def voice(spec, tmp_path):
+    path = tmp_path / "voice.safetensors"
+    modelfile.save(path, spec, random_weights(spec, 3))
+    return path
+
+
+@pytest.fixture
+def mels(spec, tmp_path):
+    folder = tmp_path / "mels"
+    folder.mkdir()
+    for name, frames in (("a", 5), ("b", 2), ("c", 9)):
+        np.save(folder / f"{name}.npy", random_frames(spec, 256 * frames, frames))
+    return folder
+
+
+def vocode(voice, source, output, *options) -> int:
+    line = ["vocode", source, "-m", voice, "-o", output, "--seed", 7, "--speaker", "ann", *options]
+    return main([str(word) for word in line])
+
+
+def test_a_folder_of_frames_becomes_a_folder_of_the_sounds_that_each_file_has_alone(
+    voice, mels, tmp_path, capsys
+):
+    assert vocode(voice, mels, tmp_path / "out", "--batch", 2) == 0
+    assert "seed 7" in capsys.readouterr().out
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.wav", "b.wav", "c.wav"]
+    for name in "abc":
+        alone = tmp_path / f"{name}.wav"
+        assert vocode(voice, mels / f"{name}.npy", alone, "--threads", 2) == 0
+        assert alone.read_bytes() == (tmp_path / "out" / f"{name}.wav").read_bytes()
+        frames = np.load(mels / f"{name}.npy")
+        audio = fw.vocode(fw.load(voice), frames, seed=7, speaker="ann")
+        written, rate = fw.read_audio(alone)
+        assert rate == 16000 and np.abs(written - audio).max() <= 1.01 / 32768
+
+
+def test_a_recording_is_vocoded_by_way_of_its_mel_frames(voice, tmp_path, capsys):
+    audio = np.float32(0.5 * np.sin(np.arange(16000) / 20))
+    fw.write_audio(tmp_path / "in.wav", audio, 16000)
+    np.save(tmp_path / "in.npy", fw.mel(fw.read_audio(tmp_path / "in.wav")[0], MEL))
+    assert vocode(voice, tmp_path / "in.wav", tmp_path / "a.wav", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 16000 // 256 * 256
+    assert vocode(voice, tmp_path / "in.npy", tmp_path / "b.wav", "--mel", "hifigan-16k") == 0
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+
+
+def test_a_speaker_is_given_by_name_or_number(voice, mels, tmp_path):
+    source = mels / "a.npy"
+    for name, options in {"x": ["--speaker", "bob"], "y": ["--speaker", 1], "z": []}.items():
+        assert vocode(voice, source, tmp_path / f"{name}.wav", *options) == 0
+    x, y, z = ((tmp_path / f"{name}.wav").read_bytes() for name in "xyz")
+    assert x == y != z
+
+
+ARRAYS = {
+    "transposed": (np.zeros((80, 7)), r"80 channels, found shape \(80, 7\): transposed\?"),
+    "channels": (np.zeros((7, 79)), r"80 channels, found shape \(7, 79\)"),
+    "rank": (np.zeros((1, 7, 80)), r"real numbers \(frames, channels\)"),
+    "complex": (np.zeros((7, 80), complex), r"real numbers \(frames, channels\)"),
+    "structured": (np.zeros(7, [("x", float)]), r"real numbers \(frames, channels\)"),
+    "text": (np.full((7, 80), "a"), r"real numbers \(frames, channels\)"),
+    "pickled": (np.array([[None]]), "allow_pickle"),
+    "nan": (np.full((7, 80), np.nan), "frames must be finite"),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_an_array_that_is_no_frames_is_an_error_in_one_line(name, voice, tmp_path, capsys):
+    array, message = ARRAYS[name]
+    np.save(tmp_path / "bad.npy", array, allow_pickle=True)
+    assert vocode(voice, tmp_path / "bad.npy", tmp_path / "out.wav") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(message, error)
+    assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("array", [np.zeros((7, 80), np.float16), np.zeros((7, 80), order="F")])
+def test_frames_of_any_real_type_and_order_are_taken(array, voice, tmp_path):
+    np.save(tmp_path / "in.npy", array)
+    assert vocode(voice, tmp_path / "in.npy", tmp_path / "out.wav") == 0
+
+
+def test_a_file_that_is_no_array_is_an_error_naming_it(voice, tmp_path, capsys):
+    for content in (b"", b"nothing", b"\x93NUMPY\x01\x00"):
+        (tmp_path / "bad.npy").write_bytes(content)
+        assert vocode(voice, tmp_path / "bad.npy", tmp_path / "out.wav") == 2
+        assert "bad.npy: " in (error := capsys.readouterr().err) and error.count("\n") == 1
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(voice, mels, tmp_path, capsys):
+    cases = {
+        (mels, tmp_path / "one.wav"): "holds one sound, but there are 3 sources",
+        (mels, tmp_path / "none" / "out"): "expected a .wav, a .flac or a folder",
+        (mels / "none.npy", tmp_path / "out.wav"): "no such file or folder",
+        (tmp_path / "empty", tmp_path / "out"): "expected .npy or audio files in the folder",
+    }
+    (tmp_path / "empty").mkdir()
+    for (source, output), message in cases.items():
+        assert vocode(voice, source, output) == 2
+        assert message in capsys.readouterr().err
+    line = ["vocode", str(mels / "a.npy"), str(mels / "a.npy"), "-m", str(voice)]
+    assert main([*line, "-o", str(tmp_path / "out")]) == 2
+    assert "names are those of several sources, as 'a.wav'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recording_is_not_replaced_by_its_sound(voice, tmp_path, capsys):
+    fw.write_audio(tmp_path / "a.wav", np.zeros(4000, np.float32), 16000)
+    assert vocode(voice, tmp_path / "a.wav", tmp_path / "a.wav") == 2
+    assert "is read and would be replaced" in capsys.readouterr().err
+
+
+def test_frames_of_another_convention_than_the_models_are_refused(voice, mels, tmp_path, capsys):
+    assert vocode(voice, mels / "a.npy", tmp_path / "a.wav", "--mel", "vocos-24k") == 2
+    assert "the model takes hifigan-16k, but --mel is vocos-24k" in capsys.readouterr().err
+    assert vocode(voice, mels / "a.npy", tmp_path / "a.wav", "--speaker", "cid") == 2
+    assert "speaker 'cid' is unknown, expected one of ann, bob" in capsys.readouterr().err
+
+
+def test_a_model_without_frames_names_its_command_and_the_other_way_round(
+    voice, mels, tmp_path, capsys
+):
+    spec = small_spec(sample_rate=16000)
+    modelfile.save(tmp_path / "free.safetensors", spec, random_weights(spec, 3))
+    line = [
+        "vocode",
+        str(mels),
+        "-m",
+        str(tmp_path / "free.safetensors"),
+        "-o",
+        str(tmp_path / "o"),
+    ]
+    assert main(line) == 2
+    assert "the model takes no frames" in capsys.readouterr().err
+    assert main(["generate", str(voice), "-o", str(tmp_path / "o.wav")]) == 2
+    assert "use fastwavenet vocode" in capsys.readouterr().err
