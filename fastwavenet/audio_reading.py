@@ -82,10 +82,16 @@ class Codes(NamedTuple):
     remarks: list[str]
 
 
-def read_codes(file: AudioFile, spec: WaveNetSpec, convert: bool = False) -> Codes:
+def read_codes(
+    file: AudioFile,
+    spec: WaveNetSpec,
+    convert: bool = False,
+    watch: Callable[[npt.NDArray[np.float32]], None] | None = None,
+) -> Codes:
     """Reads a file as the codes that `mu_law_encode` gives of `read_audio`, by the spec's codec.
 
-    The floats are never in memory as a whole.  Arguments and errors as those of `read_audio`.
+    The floats are never in memory as a whole: `watch` is called with each block of them, float32
+    (n,), in order.  Other arguments and errors as those of `read_audio`.
     """
     peak, before = 0.0, np.zeros(1, np.float32)
     plain = replace(spec.codec, pre_emphasis=0.0)
@@ -94,6 +100,8 @@ def read_codes(file: AudioFile, spec: WaveNetSpec, convert: bool = False) -> Cod
         nonlocal peak
         for block in blocks:
             peak = max(peak, float(np.abs(block).max()))
+            if watch is not None:
+                watch(block)
             if spec.codec.pre_emphasis:
                 block = pre_emphasised(block, spec.codec, before)
             yield mu_law_encode(block, spec.levels, codec=plain)

@@ -42,10 +42,19 @@ class Comparison:
         self.nats = dict.fromkeys(PRECISIONS, 0.0)
         self.samples = 0
 
-    def add(self, samples: npt.ArrayLike, progress: Progress | None = None) -> None:
-        """Scores samples (n,), audio or codes; `progress` counts the steps of all precisions."""
+    def add(
+        self,
+        samples: npt.ArrayLike,
+        progress: Progress | None = None,
+        frames: npt.ArrayLike | None = None,
+    ) -> None:
+        """Scores samples (n,), audio or codes; `progress` counts the steps of all precisions.
+
+        frames: of all samples, as in `score`.
+        """
         for turn, (name, model) in enumerate(self.models.items()):
-            nats = score(model, samples, progress=progress and _of_all(progress, turn))
+            report = progress and _of_all(progress, turn)
+            nats = score(model, samples, frames=frames, progress=report)
             self.nats[name] += float(nats.sum(dtype=np.float64))
         self.samples += len(nats)
 

@@ -85,6 +85,11 @@ def _measure(
     contents: modelfile.Contents, arguments: argparse.Namespace, report: Report
 ) -> dict[str, float]:
     """Measures the cost of each precision on the recordings, and reports it."""
+    if contents.spec.conditioning is not None:
+        raise ValueError(
+            f"{shown(arguments.source)}: --measure needs a model without conditioning: the cost on "
+            f"held-out audio with its frames is recorded by `train`"
+        )
     rate, comparison = contents.spec.sample_rate, Comparison(contents.spec, contents.weights)
     for file, codes in read_recordings(arguments.measure, contents.spec, arguments.convert, report):
         with report.progress(rate, f"{shown(Path(file.name))} ") as progress:

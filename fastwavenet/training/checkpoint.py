@@ -37,6 +37,7 @@ METADATA_KEY = "fastwavenet.training"
 LATEST, BEST = "model", "best"
 MOMENTS = ("optimizer.exp_avg", "optimizer.exp_avg_sq")
 RECORD = ("step", "seconds", "train_loss", "validation_loss", "learning_rate")
+WRONG_FRAMES = "wrong_frames"  # a key more, of a network with frames
 LARGEST = 2**63  # above every number in a checkpoint
 MAX_METADATA = 2**24  # characters; a report takes about 150
 
@@ -52,7 +53,7 @@ class Progress:
     samples               predicted samples in these steps
     seconds               of training, over all processes
     loss_sum, loss_count  sum of the losses, in nats per sample, of the steps since the last report
-    history               the reports: dicts with the keys of RECORD
+    history               the reports: dicts with the keys of RECORD, and WRONG_FRAMES with frames
     """
 
     steps: int = 0
@@ -149,7 +150,7 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
         settings=settings,
         budget=_make(Budget, "budget", about["budget"]),
         corpus=about["corpus"],
-        progress=_parse_progress(about["progress"]),
+        progress=_parse_progress(about["progress"], settings.spec),
         tensors={},
         recordings=_parse_recordings(about.get("recordings")),
     )
@@ -182,15 +183,16 @@ def _parse_recordings(fields: object) -> Recordings | None:
     return recordings
 
 
-def _parse_progress(fields: object) -> Progress:
+def _parse_progress(fields: object, spec: WaveNetSpec) -> Progress:
     progress = _make(Progress, "progress", fields)
     _check_numbers(dataclasses.asdict(progress), ("steps", "samples", "loss_count"), "history")
     if not isinstance(progress.history, list):
         raise ValueError("history must be a list")
+    keys = RECORD if spec.conditioning is None else (*RECORD, WRONG_FRAMES)
     before = 0
     for record in progress.history:
-        if not isinstance(record, dict) or set(record) != set(RECORD):
-            raise ValueError(f"each report must have {', '.join(RECORD)}")
+        if not isinstance(record, dict) or set(record) != set(keys):
+            raise ValueError(f"each report must have {', '.join(keys)}")
         _check_numbers(record, ("step",))
         if not before < record["step"] <= progress.steps:
             raise ValueError(f"a report of step {record['step']} is out of order")

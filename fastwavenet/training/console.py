@@ -12,6 +12,7 @@ from contextvars import ContextVar
 
 from tqdm import tqdm
 
+from .conditioning import mel_of
 from .data import Corpus
 from .settings import Budget, Settings
 
@@ -100,6 +101,8 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
         f"training {parameters:,} parameters, which hear the last {spec.receptive_field} samples "
         f"({1000 * past:.0f} ms), for {budget}"
     )
+    if mel := mel_of(spec):
+        yield f"conditioned on mel frames of {mel}: {mel.mels} numbers every {mel.hop} samples"
 
 
 def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:

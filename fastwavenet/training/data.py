@@ -1,6 +1,8 @@
 """From recordings to training batches.
 
-All audio is kept in memory as mu-law codes: an hour at 16 kHz is 58 MB.
+All audio is kept in memory as mu-law codes: an hour at 16 kHz is 58 MB.  A vocoder's mel frames
+are computed once, from the audio before mu-law, and kept as float16: 36 MB more with hop 256 and
+80 mels.
 """
 
 from __future__ import annotations
@@ -10,20 +12,25 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..audio_finding import READ_SUFFIXES, Found, search_audio
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
+from ..features import MelStream
+from ..mel_conventions import Mel
 from ..shown import shown
 from ..spec import WaveNetSpec
+from .conditioning import mel_of
 
 HELD_OUT_EVERY = 20  # every 20th file is for validation ...
 FAIR_SHARE = (0.02, 0.2)  # ... if those files hold such a part of the audio
 SHORTEST = 20  # samples, so that the last tenth of a clip holds an input and its target
+SHORTEST_FRAMES = 2  # of a clip with frames, one for each part
 SILENT = 1e-3  # -60 dB of full scale
 IGNORED = -100  # the target that cross_entropy ignores
 
@@ -32,13 +39,24 @@ IGNORED = -100  # the target that cross_entropy ignores
 class Clip:
     """One recording, or a part of one.
 
-    codes  uint8 (n,), or uint16 above 256 levels
-    peak   the recording's largest amplitude; 1 is full scale
+    codes   uint8 (n,), or uint16 above 256 levels
+    peak    the recording's largest amplitude; 1 is full scale
+    frames  float16 (n / hop, channels), of whole frames; None: the network has none
+    hop     samples of a frame; 1 without frames
     """
 
     name: str
     codes: np.ndarray
     peak: float = 1.0
+    frames: np.ndarray | None = None
+    hop: int = 1
+
+    def part(self, start: int, stop: int) -> Clip:
+        """Samples start to stop - 1 with their frames; both are multiples of hop."""
+        frames = self.frames
+        if frames is not None:
+            frames = frames[start // self.hop : stop // self.hop]
+        return replace(self, codes=self.codes[start:stop], frames=frames)
 
 
 @dataclass(frozen=True)
@@ -126,11 +144,37 @@ def _read_all(
 
 
 def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> tuple[Clip, list[str]]:
-    """The clip, and remarks about its file."""
-    codes, peak, odd = read_codes(file, spec, convert)
-    if len(codes) < SHORTEST:
-        raise AudioError(f"{shown(file)}: has {len(codes)} samples, expected at least {SHORTEST}")
-    return Clip(str(file), codes, peak), odd
+    """The clip, and remarks about its file; samples behind the last whole frame are left out."""
+    mel = mel_of(spec)
+    if mel is None:
+        codes, peak, odd = read_codes(file, spec, convert)
+        _check_length(file, codes, SHORTEST)
+        return Clip(str(file), codes, peak), odd
+    frames = _FrameReader(mel)
+    codes, peak, odd = read_codes(file, spec, convert, frames.feed)
+    _check_length(file, codes, max(SHORTEST, SHORTEST_FRAMES * mel.hop))
+    whole = len(codes) - len(codes) % mel.hop
+    return Clip(str(file), codes[:whole], peak, frames.finish(), mel.hop), odd
+
+
+def _check_length(file: Path, codes: np.ndarray, shortest: int) -> None:
+    if len(codes) < shortest:
+        raise AudioError(f"{shown(file)}: has {len(codes)} samples, expected at least {shortest}")
+
+
+class _FrameReader:
+    """The frames float16 (n // hop, mels) of audio that is read block by block."""
+
+    def __init__(self, mel: Mel):
+        self.stream, self.parts = MelStream(mel), list[np.ndarray]()
+
+    def feed(self, block: np.ndarray) -> None:
+        """Computes the frames that the next samples complete."""
+        self.parts.append(self.stream.feed(block).astype(np.float16))
+
+    def finish(self) -> np.ndarray:
+        """All frames."""
+        return np.concatenate([*self.parts, self.stream.finish().astype(np.float16)])
 
 
 def _remarks(clips: list[Clip], spec: WaveNetSpec) -> list[str]:
@@ -165,29 +209,37 @@ def _split(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
 def _cut(clips: list[Clip], at: int) -> tuple[list[Clip], list[Clip]]:
     """The first `at` samples of all clips, and the rest; a part can predict a sample, or is none.
 
-    Both have clips if each clip has SHORTEST samples and a tenth of all is left on either side.
+    Both have clips if each clip has SHORTEST samples and SHORTEST_FRAMES frames, and a tenth of all
+    is left on either side.  A clip with frames is cut between two of them.
     """
     before: list[Clip] = []
     behind: list[Clip] = []
     for clip in clips:
         here = min(max(at, 0), len(clip.codes))
-        for part, side in ((clip.codes[:here], before), (clip.codes[here:], behind)):
-            if len(part) > 1:
-                side.append(Clip(clip.name, part, clip.peak))
+        here -= here % clip.hop
+        for start, stop, side in ((0, here, before), (here, len(clip.codes), behind)):
+            if stop - start > 1:
+                side.append(clip.part(start, stop))
         at -= len(clip.codes)
     return before, behind
 
 
-def excerpts(clips: list[Clip], least: int, most: int) -> list[np.ndarray]:
-    """Codes (n,) from the middles of evenly spaced clips, at most `most` samples in all.
+def excerpts(clips: list[Clip], least: int, most: int) -> list[Clip]:
+    """Parts from the middles of evenly spaced clips, at most `most` samples in all.
 
     Beginnings and ends are often silent.  Each excerpt has at least `least` samples, or all of its
-    clip.
+    clip; with frames, a whole number of them, rounded down to at least one.
     """
     chosen = clips[:: -(-len(clips) * least // most)]
     share = most // len(chosen)
-    starts = [max(len(clip.codes) - share, 0) // 2 for clip in chosen]
-    return [c.codes[at : at + share] for c, at in zip(chosen, starts, strict=True)]
+    return [_middle(clip, max(share - share % clip.hop, clip.hop)) for clip in chosen]
+
+
+def _middle(clip: Clip, samples: int) -> Clip:
+    """The part of so many samples, a multiple of hop, in the middle of a clip."""
+    start = max(len(clip.codes) - samples, 0) // 2
+    start -= start % clip.hop
+    return clip.part(start, min(start + samples, len(clip.codes)))
 
 
 def _files(files: list[Path]) -> str:
@@ -206,6 +258,20 @@ def _fingerprint(clips: list[Clip]) -> dict:
     return {"files": len(clips), "samples": _samples(clips), "sha256": digest.hexdigest()}
 
 
+class Batch(NamedTuple):
+    """Windows of one length T, and their frames if the network has frames.
+
+    inputs, targets  int64 (B, T); targets that do not count are IGNORED
+    frames           float16 (B, C, F), from the frame of input 0 on; None: the network has none
+    at               the number, from the first frame's begin, of the sample that target 0 is
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    frames: np.ndarray | None = None
+    at: int = 1
+
+
 class Windows:
     """Cuts clips into network inputs (T,) int64 and targets (T,) int64, T = context + fresh.
 
@@ -213,6 +279,9 @@ class Windows:
     sample is the model's own padding, so that all targets of a window at a beginning count.  Inside
     a clip the first `context` inputs serve as context only: their targets are IGNORED, as are
     targets beyond the clip's end.  T is shorter if no clip is that long.
+
+    The frames of a window last to one behind its last target, towards which the features are
+    interpolated; after a clip's last frame that frame is repeated, which holds its features.
     """
 
     def __init__(self, clips: list[Clip], context: int, fresh: int):
@@ -222,6 +291,8 @@ class Windows:
         lengths = [len(clip.codes) for clip in clips]
         self.length = min(context + fresh, max(lengths) - 1)
         self.ends = np.cumsum(lengths)
+        self.hop = clips[0].hop
+        self.frame_count = (self.hop + self.length - 1) // self.hop + 2  # for any start
 
     def cut(self, clip: int, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The window whose first input is sample `start` of a clip."""
@@ -234,29 +305,58 @@ class Windows:
         targets[known:n] = codes[known + 1 :]
         return inputs, targets
 
-    def batch(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """`size` random windows: inputs (size, T), targets (size, T).
+    def cut_frames(self, clip: int, start: int) -> np.ndarray | None:
+        """float16 (C, F): the frames of the window whose first input is sample `start`."""
+        frames = self.clips[clip].frames
+        if frames is None:
+            return None
+        first = start // self.hop
+        return frames[np.arange(first, first + self.frame_count).clip(max=len(frames) - 1)].T
+
+    def batch(self, rng: np.random.Generator, size: int) -> Batch:
+        """`size` random windows.
 
         A clip is chosen in proportion to its length.  `fresh` of its starts stand for the first
-        sample, so that beginnings are drawn about as often as any other part.
+        sample, so that beginnings are drawn about as often as any other part.  A window with frames
+        begins with a frame, so that all have the same `at`.
         """
         clips = np.searchsorted(self.ends, rng.integers(self.ends[-1], size=size), side="right")
-        rows = []
+        places = []
         for clip in clips:
             last = max(len(self.clips[clip].codes) - 1 - self.length, 0)
-            rows.append(self.cut(clip, max(int(rng.integers(1 - self.fresh, last + 1)), 0)))
-        return _stack(rows)
+            start = max(int(rng.integers(1 - self.fresh, last + 1)), 0)
+            places.append((int(clip), start - start % self.hop))
+        return self._stack(places)
 
-    def tiles(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def tiles(self, most: int) -> Iterator[Batch]:
         """Batches of one that together count every target once; at most `most`, evenly spaced."""
         places = []
         for number, clip in enumerate(self.clips):
             end = max(len(clip.codes) - 1 - self.context, 1)
             places += [(number, start) for start in range(0, end, self.fresh)]
         for place in places[:: -(-len(places) // most)]:
-            yield _stack([self.cut(*place)])
+            yield self._stack([place])
+
+    def _stack(self, places: list[tuple[int, int]]) -> Batch:
+        """The windows at these clips and starts, which are as far behind a frame's begin."""
+        inputs, targets = zip(*(self.cut(*place) for place in places), strict=True)
+        batch = Batch(np.stack(inputs), np.stack(targets))
+        frames = [f for place in places if (f := self.cut_frames(*place)) is not None]
+        if not frames:
+            return batch
+        return batch._replace(frames=np.stack(frames), at=places[0][1] % self.hop + 1)
 
 
-def _stack(rows: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    inputs, targets = zip(*rows, strict=True)
-    return np.stack(inputs), np.stack(targets)
+def with_wrong_frames(batches: list[Batch]) -> list[Batch]:
+    """Batches with frames, each with those of the batch half of all batches away.
+
+    A single batch has its own, shifted by half of their number.
+    """
+    half = len(batches) // 2
+    if not half:
+        return [batch._replace(frames=_shifted(batch.frames)) for batch in batches]
+    return [batch._replace(frames=batches[i - half].frames) for i, batch in enumerate(batches)]
+
+
+def _shifted(frames: np.ndarray | None) -> np.ndarray | None:
+    return None if frames is None else np.roll(frames, frames.shape[2] // 2, axis=2)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..shown import shown
 from .checkpoint import LATEST, MOMENTS, Weights
-from .data import IGNORED, Corpus, Windows
+from .data import IGNORED, Batch, Corpus, Windows, with_wrong_frames
 from .model import WaveNet
 from .settings import Settings
 
@@ -71,34 +71,41 @@ class Learner:
     def _gradient(self) -> tuple[float, int]:
         """Loss in nats per sample and number of targets of the next batch; sets the gradients."""
         rng = np.random.default_rng([self.settings.seed, self.steps])
-        loss, count = self._loss(*self.training.batch(rng, self.settings.batch))
+        loss, count = self._loss(self.training.batch(rng, self.settings.batch))
         self.optimizer.zero_grad()
         (loss / count).backward()
         return loss.item() / count, count
 
     @torch.no_grad()
-    def validate(self) -> float:
-        """Nats per sample on the same held-out windows each time."""
+    def validate(self, wrong_frames: bool = False) -> float:
+        """Nats per sample on the same held-out windows each time.
+
+        wrong_frames: each window is conditioned on the frames of another one.
+        """
         total, count = 0.0, 0
-        for tile in self.validation.tiles(VALIDATION_WINDOWS):
-            loss, n = self._loss(*tile)
+        tiles = list(self.validation.tiles(VALIDATION_WINDOWS))
+        for tile in with_wrong_frames(tiles) if wrong_frames else tiles:
+            loss, n = self._loss(tile)
             total, count = total + loss.item(), count + n
         if not math.isfinite(total):
             raise self._diverged(total / count)
         return total / count
 
-    def _loss(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, int]:
+    def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Sum of the losses of all targets (B, T) that count, in nats, and their number."""
-        device, autocast = self.device, bool(self.settings.autocast)
+        device, autocast, frames = self.device, bool(self.settings.autocast), None
+        if batch.frames is not None:
+            frames = torch.from_numpy(batch.frames).to(device).float()  # (B, C, F)
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            logits = self.model(torch.from_numpy(inputs).to(device))  # (B, Q, T)
+            codes = torch.from_numpy(batch.inputs).to(device)
+            logits = self.model(codes, frames, at=batch.at)  # (B, Q, T)
         loss = F.cross_entropy(
             logits.float(),
-            torch.from_numpy(targets).to(device),
+            torch.from_numpy(batch.targets).to(device),
             ignore_index=IGNORED,
             reduction="sum",
         )
-        return loss, int((targets != IGNORED).sum())
+        return loss, int((batch.targets != IGNORED).sum())
 
     def _diverged(self, loss: float) -> TrainingError:
         return TrainingError(

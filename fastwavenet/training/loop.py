@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from ..modelfile import record_precision_cost
+from ..modelfile import load, record_precision_cost
 from ..precision import describe_precision_cost
-from ..precision_cost import measure_precision
+from ..precision_cost import Comparison
 from ..spec import WaveNetSpec
-from .checkpoint import BEST, Checkpoint, Progress
+from .checkpoint import BEST, WRONG_FRAMES, Checkpoint, Progress
 from .console import Console, describe, describe_cost, oddities, stop_on_signals
 from .data import Corpus, excerpts, load_corpus
 from .host import ONE_THREAD, own_settings, threads_are_lost
@@ -66,6 +66,7 @@ def train(
     *,
     preset: str | None = None,
     sample_rate: int | None = None,
+    mel: str | None = None,
     spec: WaveNetSpec | None = None,
     validation: str | os.PathLike[str] | None = None,
     seed: int | None = None,
@@ -245,7 +246,11 @@ class Run:
         """Writes the cost of smaller precisions on held-out audio into the best model."""
         rate = self.learner.settings.spec.sample_rate
         pieces = excerpts(self.corpus.validation, rate, MEASURED_SECONDS * rate)
-        cost = measure_precision(self.folder.model, *pieces)
+        contents = load(self.folder.model)
+        comparison = Comparison(contents.spec, contents.weights)
+        for piece in pieces:
+            comparison.add(piece.codes, frames=piece.frames)
+        cost = comparison.cost()
         record_precision_cost(self.folder.model, cost)
         self.console.say(f"against float32: {describe_precision_cost(cost)}")
 
@@ -253,9 +258,13 @@ class Run:
         """Validates and prints a line; returns the record for the log."""
         progress, validation_loss = self.progress, self.learner.validate()
         train_loss = progress.loss_sum / progress.loss_count
+        wrong = {}
+        if self.learner.settings.spec.conditioning is not None:
+            wrong[WRONG_FRAMES] = self.learner.validate(wrong_frames=True)
+        beside = "".join(f" ({loss:.3f} with wrong frames)" for loss in wrong.values())
         self.console.say(
             f"step {self.learner.steps}, {progress.seconds:.0f} s: "
-            f"{train_loss:.3f} nats per sample, held out {validation_loss:.3f}"
+            f"{train_loss:.3f} nats per sample, held out {validation_loss:.3f}{beside}"
         )
         (group,) = self.learner.optimizer.param_groups
         return {
@@ -264,6 +273,7 @@ class Run:
             "train_loss": train_loss,
             "validation_loss": validation_loss,
             "learning_rate": group["lr"],
+            **wrong,
         }
 
     def save(self) -> None:

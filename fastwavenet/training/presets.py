@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..shown import shown
 from ..spec import WaveNetSpec
 
@@ -47,5 +49,5 @@ def preset_spec(preset: str, sample_rate: int) -> WaveNetSpec:
 
 def preset_name(spec: WaveNetSpec) -> str | None:
     """The name of the preset with this network's sizes; None if there is none."""
-    rate = spec.sample_rate
-    return next((name for name in PRESETS if preset_spec(name, rate) == spec), None)
+    rate, sizes = spec.sample_rate, dataclasses.replace(spec, conditioning=None)
+    return next((name for name in PRESETS if preset_spec(name, rate) == sizes), None)

@@ -10,8 +10,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..mel_conventions import as_mel
 from ..shown import shown
+from ..spec import WaveNetSpec
 from .checkpoint import Checkpoint
+from .conditioning import mel_of
 from .presets import preset_name
 from .settings import LEAVE_OUT, Budget, Network, Recordings, Settings
 
@@ -27,6 +30,7 @@ def choose_settings(
     if started is None:
         return Settings(spec=network.choose(None), **given)
     settings = started.settings
+    _confirm_mel(settings.spec, network)
     wanted = dataclasses.replace(settings, spec=network.choose(settings.spec), **given)
     preset, run_preset = network.preset, preset_name(settings.spec)
     if preset is not None and run_preset is not None and preset != run_preset:
@@ -35,6 +39,13 @@ def choose_settings(
         )
     settings.confirm(wanted, {"spec", *given})
     return settings
+
+
+def _confirm_mel(spec: WaveNetSpec, network: Network) -> None:
+    """Raises ValueError if another mel is given than that of a run's network."""
+    if network.mel is not None and as_mel(network.mel) != mel_of(spec):
+        old = "not given" if spec.conditioning is None else shown(str(mel_of(spec)))
+        raise ValueError(f"mel is {old} in this run, not {shown(network.mel)}: {LEAVE_OUT}")
 
 
 def choose_budget(started: Checkpoint | None, given: dict[str, Any], finished: bool) -> Budget:

@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 
 from .. import checks
+from ..mel_conventions import as_mel, mel_presets
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import table
+from .conditioning import conditioned, mel_conditioning, mel_of
 from .presets import PRESETS, preset_spec
 from .table import one_of, setting
 
@@ -47,8 +49,14 @@ class Network:
     sample_rate: int | None = setting(
         None,
         "sample rate of the recordings, in Hz",
-        otherwise=str(DEFAULT_SAMPLE_RATE),
+        otherwise=f"{DEFAULT_SAMPLE_RATE}, or that of mel",
         metavar="HZ",
+    )
+    mel: str | None = setting(
+        None,
+        f"condition the network on frames of a mel preset: {', '.join(mel_presets())}",
+        otherwise="no conditioning",
+        metavar="NAME",
     )
     spec: WaveNetSpec | None = setting(
         None,
@@ -60,17 +68,30 @@ class Network:
     def choose(self, started: WaveNetSpec | None) -> WaveNetSpec:
         """The spec for a new run (None), or the spec to compare with that of a started run.
 
-        Raises ValueError for an unknown preset, or for a spec beside preset or sample_rate.
+        Raises ValueError for an unknown preset or mel, or for a spec beside preset or sample_rate.
         """
         if self.spec is not None:
             if self.preset is not None or self.sample_rate is not None:
                 raise ValueError("give either spec, or preset and sample_rate, not both")
-            return self.spec
-        known = DEFAULT_SAMPLE_RATE if started is None else started.sample_rate
-        rate = known if self.sample_rate is None else self.sample_rate
+            chosen = self.spec
+        else:
+            chosen = self._choose_preset(started)
+        return chosen if self.mel is None else conditioned(chosen, mel_conditioning(self.mel))
+
+    def _choose_preset(self, started: WaveNetSpec | None) -> WaveNetSpec:
+        """`choose` without a spec; conditioned as the started run is."""
+        rate = self._known_rate(started) if self.sample_rate is None else self.sample_rate
         if started is not None and self.preset is None:
-            return dataclasses.replace(started, sample_rate=rate)
-        return preset_spec(DEFAULT_PRESET if self.preset is None else self.preset, rate)
+            sizes = dataclasses.replace(started, conditioning=None, sample_rate=rate)
+        else:
+            sizes = preset_spec(DEFAULT_PRESET if self.preset is None else self.preset, rate)
+        return conditioned(sizes, None if started is None else started.conditioning)
+
+    def _known_rate(self, started: WaveNetSpec | None) -> int:
+        """Hz, where sample_rate was not given."""
+        if started is not None:
+            return started.sample_rate
+        return DEFAULT_SAMPLE_RATE if self.mel is None else as_mel(self.mel).sample_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +133,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if self.spec.conditioning is not None:
-            raise ValueError(f"conditioning {shown(self.spec.conditioning.kind)} cannot be trained")
+        mel_of(self.spec)
         if self.spec.start.fed:
             raise ValueError("a start code that is fed as a sample of its own cannot be trained")
         table.check(self)

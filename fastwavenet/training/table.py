@@ -155,6 +155,7 @@ def describe(settings: Iterable[Setting]) -> str:
             WIDTH,
             initial_indent=entry.name.ljust(column),
             subsequent_indent=" " * column,
+            break_on_hyphens=False,
         )
         for entry in settings
     )

@@ -42,7 +42,7 @@ def test_the_loss_and_the_gradients_are_float32(learner, autocast):
     learner.settings = dataclasses.replace(learner.settings, autocast=autocast)
     losses = []
     forward = learner.model.head.register_forward_hook(lambda *call: losses.append(call[2].dtype))
-    loss, _ = learner._loss(*learner.training.batch(np.random.default_rng(0), 2))
+    loss, _ = learner._loss(learner.training.batch(np.random.default_rng(0), 2))
     forward.remove()
     loss.backward()
     assert losses == [torch.bfloat16 if autocast else torch.float32]
@@ -127,7 +127,7 @@ def test_all_that_is_computed_with_is_on_the_device(source, monkeypatch, device)
     settings = Settings(spec=SPEC, window=200)
     learner = Learner(settings, load_corpus(source, SPEC), torch.device(device))
     with Devices() as devices:
-        loss, count = learner._loss(*learner.training.batch(np.random.default_rng(0), 1))
+        loss, count = learner._loss(learner.training.batch(np.random.default_rng(0), 1))
         (loss / count).backward()
         learner.optimizer.step()
     assert devices.found == {device}
