@@ -11,6 +11,7 @@ import soundfile
 
 from .. import _engine
 from .._version import __version__
+from ..ends import FrameConditioning
 from ..instruction_sets import available_isas, isa
 from ..model import Model
 from ..precision import describe_precision_cost
@@ -91,6 +92,17 @@ def _model(model: Model, path: Path) -> dict[str, object]:
     }
 
 
+def _conditioning(end: FrameConditioning | None) -> str:
+    if end is None:
+        return "none"
+    parts = [f"{len(end.speakers)} speakers"] if end.speakers else []
+    if end.channels:
+        features = f" ({end.features})" if end.features else ""
+        every = f"{end.channels} numbers every {end.hop} samples, {end.interpolation}"
+        parts.append(f"frames{features}: {every}")
+    return "; ".join(parts)
+
+
 def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
     """For people: name -> text."""
     kernels = sorted(set(spec.kernel))
@@ -100,7 +112,7 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
         "layers": f"{spec.layers}, kernel {_text(kernels)}, dilations {_runs(spec.dilations)}",
         "channels": f"residual {spec.residual}, dilation {spec.dilation_channels}, "
         f"skip {spec.skip}, head {spec.head}",
-        "conditioning": spec.conditioning.kind if spec.conditioning else "none",
+        "conditioning": _conditioning(spec.conditioning),
         "receptive field": f"{spec.receptive_field} samples, {facts['receptive_field_ms']:.1f} ms",
         "weights": f"{facts['weights']:,} in {facts['weight_bytes']:,} bytes",
         "precision": f"{facts['precision']} ({_cost(facts['precision_cost'])})",

@@ -52,6 +52,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     model, report = load_model(arguments.model, arguments.precision), Report(arguments)
+    if model.spec.conditioning is not None:
+        raise ValueError(
+            "recordings have no frames or speakers for this model: use fastwavenet.score"
+        )
     scored = []
     for source in arguments.sources:
         scored += _score_source(model, source, arguments, report)

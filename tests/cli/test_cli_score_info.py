@@ -133,7 +133,7 @@ def test_info_describes_a_model_to_people(run, tmp_path):
     assert lines["file"] == str(voice)
     assert lines["sample rate"] == "8000 Hz, 16 mu-law levels"
     assert lines["layers"] == "6, kernel 2, dilations 2 x (1 2 4)"
-    assert lines["conditioning"] == "frames"
+    assert lines["conditioning"] == "frames: 3 numbers every 1 samples, held"
     assert lines["receptive field"] == f"{spec.receptive_field} samples, 2.0 ms"
     assert lines["per sample"].startswith(f"{spec.macs_per_sample:,} multiply-adds, ")
 

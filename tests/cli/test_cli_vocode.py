@@ -83,7 +83,7 @@ ARRAYS = {
     "complex": (np.zeros((7, 80), complex), r"real numbers \(frames, channels\)"),
     "structured": (np.zeros(7, [("x", float)]), r"real numbers \(frames, channels\)"),
     "text": (np.full((7, 80), "a"), r"real numbers \(frames, channels\)"),
-    "pickled": (np.array([[None]]), "allow_pickle"),
+    "pickled": (np.array([[None]]), "Object arrays cannot be loaded"),
     "nan": (np.full((7, 80), np.nan), "frames must be finite"),
 }
 
@@ -159,3 +159,5 @@ def test_a_model_without_frames_names_its_command_and_the_other_way_round(
     assert "the model takes no frames" in capsys.readouterr().err
     assert main(["generate", str(voice), "-o", str(tmp_path / "o.wav")]) == 2
     assert "use fastwavenet vocode" in capsys.readouterr().err
+    assert main(["score", str(voice), str(mels)]) == 2
+    assert "use fastwavenet.score" in capsys.readouterr().err
