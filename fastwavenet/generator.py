@@ -197,13 +197,7 @@ class Generator:
             for start, length in session.chunks(n):
                 part = audio if length == n else audio[:, start : start + length]
                 made = part if part.flags.carray else np.empty(part.shape, np.float32)
-                session.run(
-                    start,
-                    length,
-                    given,
-                    sampling=self._sampling,
-                    audio=made,
-                )
+                session.run(start, length, given, sampling=self._sampling, audio=made)
                 if made is not part:
                     part[...] = made
                 if progress is not None:
@@ -392,10 +386,7 @@ def generate(
 
 
 def _length(
-    model: Model,
-    seconds: float | None,
-    n_samples: int | None,
-    frames: npt.ArrayLike | None,
+    model: Model, seconds: float | None, n_samples: int | None, frames: npt.ArrayLike | None
 ) -> int:
     conditioning, shape = model.spec.conditioning, np.shape(frames) if frames is not None else ()
     if seconds is None and n_samples is None and conditioning is not None and len(shape) > 1:
@@ -405,6 +396,5 @@ def _length(
     if n_samples is not None:
         return integer("n_samples", n_samples, 0, MAX_SAMPLES)
     most = MAX_SAMPLES / model.sample_rate
-    expected = "a number from 0"
-    checked = within("seconds", seconds, 0, most, expected=expected, wrong_type=TypeError)
+    checked = within("seconds", seconds, 0, most, expected="a number from 0", wrong_type=TypeError)
     return round(checked * model.sample_rate)

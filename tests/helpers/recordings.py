@@ -75,3 +75,8 @@ def public_folder():
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)
         yield Path(name)
+
+
+def noise(n: int, seed: int = 0, amplitude: float = 0.1) -> np.ndarray:
+    """float32 (n,), normally distributed."""
+    return (amplitude * np.random.default_rng(seed).standard_normal(n)).astype(np.float32)
