@@ -287,10 +287,9 @@ class Calls(RuleBasedStateMachine):
     def score(self, n, samples, given, cut, isa, parts):
         self.cut = cut
         known = samples.array(self.spec, n, 1, None)
-        frames, speaker = given.frames(self.spec, n, 1), self.any_speaker(cut)
-        arguments = {"frames": frames, "speaker": speaker}
-        found = fw.score(self.model, known, **arguments, isa=isa, threads=parts)
-        same(found, -listen(self.model, known, **arguments)[1])
+        conditioned = self.conditioned(given, n, cut)
+        found = fw.score(self.model, known, **conditioned, isa=isa, threads=parts)
+        same(found, -listen(self.model, known, **conditioned)[1])
 
     @rule(
         n=draw.LENGTHS,
@@ -302,14 +301,18 @@ class Calls(RuleBasedStateMachine):
     def outputs(self, n, samples, given, cut, isa):
         self.cut = cut
         known = samples.array(self.spec, n, 1, None)
-        frames, speaker = given.frames(self.spec, n, 1), self.any_speaker(cut)
-        arguments = {"frames": frames, "speaker": speaker}
-        found = fw.outputs(self.model, known, **arguments, isa=isa)
-        same(found, listen(self.model, known, **arguments)[0])
+        conditioned = self.conditioned(given, n, cut)
+        found = fw.outputs(self.model, known, **conditioned, isa=isa)
+        same(found, listen(self.model, known, **conditioned)[0])
         codes = to_codes(known, self.spec)[:6]
         if len(codes):
             numpy_given = (self.spec, self.weights, self.precision, codes)
-            check_against_numpy(*numpy_given, **arguments, found=found[: len(codes)])
+            check_against_numpy(*numpy_given, **conditioned, found=found[: len(codes)])
+
+    def conditioned(self, given, n: int, number: int) -> dict:
+        """Frames and a speaker for n known samples."""
+        frames = given.frames(self.spec, n, 1)
+        return {"frames": frames, "speaker": self.any_speaker(number)}
 
     def any_speaker(self, number: int) -> int | None:
         end = self.spec.conditioning

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import CLAIMS, SANITIZE, WRAP, compiles, link, run
+from c_build import CLAIMS, SANITIZE, WRAP, compiles, link, run, run_under_thread_sanitizer
 
 from fastwavenet import _engine
 
@@ -48,13 +48,7 @@ def test_in_c(program, claim):
 @pytest.mark.parametrize("samples", [40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_threads_share_models_and_codecs_and_meet_on_a_stream(compile_engine, tmp_path, samples):
     """What the extension claims with freethreading_compatible, under the thread sanitizer."""
-    options = ["-O0", "-g1", "-fsanitize=thread"]
-    if not compiles("gcc", tmp_path, *options):
-        pytest.skip("this machine has no gcc with the thread sanitizer")
-    if subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
-        pytest.skip("this kernel's address space is too random for the thread sanitizer")
-    objects = compile_engine("gcc", *options)
-    run(link("gcc", "threads", objects, tmp_path, *options, f"-DSAMPLES={samples}"))
+    run_under_thread_sanitizer(compile_engine, tmp_path, "threads", f"-DSAMPLES={samples}")
 
 
 # ---- the objects -------------------------------------------------------------------------------

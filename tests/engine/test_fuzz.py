@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import compiles, link, run
+from c_build import compiles, link, run_under_thread_sanitizer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld and libFuzzer")
 
@@ -69,10 +69,4 @@ def test_a_wrong_second_thread_is_found(fuzzed_engine, tmp_path):
 
 @pytest.mark.parametrize("forks", [8, pytest.param(100, marks=pytest.mark.slow)])
 def test_forks_at_any_moment_leave_children_whole_copies(compile_engine, tmp_path, forks):
-    options = ["-O0", "-g1", "-fsanitize=thread"]
-    if not compiles("gcc", tmp_path, *options):
-        pytest.skip("this machine has no gcc with the thread sanitizer")
-    if subprocess.run([tmp_path / "empty"], capture_output=True).returncode:
-        pytest.skip("this kernel's address space is too random for the thread sanitizer")
-    objects = compile_engine("gcc", *options)
-    run(link("gcc", "forks", objects, tmp_path, *options, f"-DFORKS={forks}"))
+    run_under_thread_sanitizer(compile_engine, tmp_path, "forks", f"-DFORKS={forks}")

@@ -6,9 +6,12 @@ import platform
 import re
 import runpy
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 HELPERS = Path(__file__).parent  # on the path of tests, and of their programs
@@ -96,3 +99,16 @@ def compiles(compiler: str, folder: Path, *flags: str) -> bool:
         return subprocess.run(command, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
+
+
+def run_under_thread_sanitizer(
+    compile_engine: Callable[..., dict[str, Path]], folder: Path, name: str, define: str
+) -> None:
+    """Runs tests/c/<name>.c with this option, or skips the test where that is impossible."""
+    options = ["-O0", "-g1", "-fsanitize=thread"]
+    if not compiles("gcc", folder, *options):
+        pytest.skip("this machine has no gcc with the thread sanitizer")
+    if subprocess.run([folder / "empty"], capture_output=True).returncode:
+        pytest.skip("this kernel's address space is too random for the thread sanitizer")
+    objects = compile_engine("gcc", *options)
+    run(link("gcc", name, objects, folder, *options, define))
