@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ..shown import shown
 from .checkpoint import LATEST, MOMENTS, Weights
 from .data import IGNORED, Batch, Corpus, Windows, with_wrong_frames
+from .layers import predict
 from .model import WaveNet
 from .settings import Settings
 
@@ -93,19 +94,26 @@ class Learner:
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Sum of the losses of all targets (B, T) that count, in nats, and their number."""
-        device, autocast, frames = self.device, bool(self.settings.autocast), None
+        device, counted = self.device, batch.targets != IGNORED
+        known = int(counted.any(axis=0).argmax())
+        frames = None
         if batch.frames is not None:
             frames = torch.from_numpy(batch.frames).to(device).float()  # (B, C, F)
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            codes = torch.from_numpy(batch.inputs).to(device)
-            logits = self.model(codes, frames, at=batch.at)  # (B, Q, T)
+        logits = predict(
+            self.model,
+            torch.from_numpy(batch.inputs).to(device),
+            frames,
+            at=batch.at,
+            known=known,
+            dtype=torch.bfloat16 if self.settings.autocast else torch.float32,
+        )
         loss = F.cross_entropy(
-            logits.float(),
-            torch.from_numpy(batch.targets).to(device),
+            logits.flatten(0, 1).float(),
+            torch.from_numpy(batch.targets[:, known:].T).to(device).flatten(),
             ignore_index=IGNORED,
             reduction="sum",
         )
-        return loss, int((batch.targets != IGNORED).sum())
+        return loss, int(counted.sum())
 
     def _diverged(self, loss: float) -> TrainingError:
         return TrainingError(
