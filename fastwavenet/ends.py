@@ -21,13 +21,22 @@ from .shown import shown
 if TYPE_CHECKING:
     from .spec import WaveNetSpec
 
-__all__ = ["CodeInput", "FrameConditioning", "MuLawCodec", "Sampling", "SoftmaxOutput", "Start"]
+__all__ = [
+    "CodeInput",
+    "FrameConditioning",
+    "MuLawCodec",
+    "Pitch",
+    "Sampling",
+    "SoftmaxOutput",
+    "Start",
+]
 
 MAX_KERNEL = 32
 MAX_CHANNELS = 4096
 MAX_HOP = 65536
 MAX_SPEAKERS = 65536
 MAX_NAME = 100  # characters
+MAX_PITCH = 48_000  # Hz
 MAX_STEPS = 65536  # of a codec, and its largest mu
 MAX_PRE_EMPHASIS = 0.999  # below 1, where its inverse would grow without bound
 MAX_COMPANDED = 1.25  # of the outermost codes: beyond 1 amplitudes grow exponentially
@@ -77,6 +86,23 @@ class CodeInput(End):
 
 
 @dataclass(frozen=True)
+class Pitch:
+    """Channels of pitch behind those of a mel: log F0, voicing and correlation of each frame.
+
+    fmin, fmax  the range of F0 in Hz, as in `fastwavenet.pitch`
+    """
+
+    fmin: float = 60.0
+    fmax: float = 500.0
+    channels: ClassVar[int] = 3
+    voicing: ClassVar[int] = 1  # its place among the channels
+
+    def __post_init__(self) -> None:
+        _set(self, "fmin", within("pitch fmin", self.fmin, 10, MAX_PITCH))
+        _set(self, "fmax", within("pitch fmax", self.fmax, 2 * self.fmin, 2 * MAX_PITCH))
+
+
+@dataclass(frozen=True)
 class FrameConditioning(End):
     """Features of frames, a speaker, or both, of which each layer adds a projection to its gates.
 
@@ -88,6 +114,7 @@ class FrameConditioning(End):
     speaker_channels  E: of a speaker's embedding
     features          their convention: a Mel, which the model file holds with all its constants,
                       or a name; None: unnamed
+    pitch             behind the channels of a Mel those of `fastwavenet.pitch`; None: none
     """
 
     channels: int = 0
@@ -96,6 +123,7 @@ class FrameConditioning(End):
     speakers: tuple[str, ...] = ()
     speaker_channels: int = 0
     features: Mel | str | None = None
+    pitch: Pitch | None = None
     kind: ClassVar[str] = "frames"
 
     def __post_init__(self) -> None:
@@ -108,6 +136,9 @@ class FrameConditioning(End):
         _one_of("conditioning interpolation", self.interpolation, ("held", "linear"))
         _set(self, "speakers", _names(self.speakers))
         _set(self, "features", _features(self.features))
+        _set(self, "pitch", _pitch(self.pitch))
+        if self.pitch is not None and self.mel is None:
+            raise ValueError("conditioning pitch needs features that are a Mel")
         if bool(self.speakers) != bool(self.speaker_channels):
             raise ValueError(
                 f"conditioning needs speaker_channels where there are speakers, and only there: "
@@ -125,12 +156,25 @@ class FrameConditioning(End):
         if self.mel is None:
             return
         found = (self.channels, self.hop, spec.sample_rate)
-        expected = (self.mel.mels, self.mel.hop, self.mel.sample_rate)
+        channels = self.mel.mels + (0 if self.pitch is None else self.pitch.channels)
+        expected = (channels, self.mel.hop, self.mel.sample_rate)
         if found != expected:
             raise ValueError(
-                f"conditioning channels, hop and sample_rate {found} are not the mels, hop and "
-                f"sample_rate of its features, {expected}"
+                f"conditioning channels, hop and sample_rate {found} are not those of its "
+                f"features, {expected}"
             )
+
+    @property
+    def voicing(self) -> int | None:
+        """The channel that holds the voicing, 0 to 1; None: there is none."""
+        if self.mel is None or self.pitch is None:
+            return None
+        return self.mel.mels + self.pitch.voicing
+
+    @property
+    def described(self) -> str:
+        """The name of the features as in `--mel`, or "" for unnamed ones."""
+        return f"{self.features or ''}{'+pitch' if self.pitch else ''}"
 
     @property
     def inputs(self) -> int:
@@ -366,6 +410,15 @@ def _features(given: object) -> Mel | str | None:
     if given is None or isinstance(given, (Mel, str)):
         return given
     raise ValueError(f"conditioning features must be a Mel, a name or None, not {shown(given)}")
+
+
+def _pitch(given: object) -> Pitch | None:
+    if isinstance(given, dict):
+        check_fields(Pitch, given, "conditioning pitch")
+        return Pitch(**given)
+    if given is None or isinstance(given, Pitch):
+        return given
+    raise ValueError(f"conditioning pitch must be a Pitch or None, not {shown(given)}")
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

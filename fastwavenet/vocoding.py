@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from .checks import integer
 from .ends import FrameConditioning, Sampling
-from .features import mel
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
+from .recording_frames import recording_frames
 from .session import Frames, Progress, Session, frames_of, speaker_rows
 from .types import Audio, Isa, Speaker
 
@@ -69,9 +69,10 @@ def vocode(
 ) -> Audio | list[Audio]:
     """The audio of frames: float32 (frames x hop,) in [-1, 1]; of a list, a list.
 
-    sounds: frames (frames, channels), or audio (n,), float32 or float64, of which the mel frames
-    of the model's convention are taken; a list or tuple of these runs in `batch` rows, which is
-    faster.  Each result is that of `vocode` of the one sound with the same seed and stream.
+    sounds: frames (frames, channels), or audio (n,), float32 or float64, of which the frames of
+    the model's convention are taken, mel and pitch; a list or tuple of these runs in `batch` rows,
+    which is faster.  Each result is that of `vocode` of the one sound with the same seed and
+    stream.
     seed: as in `Generator`, the same for all sounds.  sample_rate: Hz of audio, to be compared
     with the model's.  speaker: one, or one for each sound of a list.
     progress(done, total) is called after each chunk, in samples of all sounds together.  The rest
@@ -102,9 +103,7 @@ def _frames(model: Model, sound: Sound, sample_rate: int | None) -> Audio:
     """float32 (frames, channels)."""
     end = _conditioning(model)
     if np.ndim(sound) == 1:
-        if end.mel is None:
-            raise ValueError("the model's frames are no mel frames of audio: give frames")
-        return mel(sound, end.mel, sample_rate=sample_rate)
+        return recording_frames(end, sound, sample_rate)
     return frames_of(model.spec, sound, 1)[0]
 
 

@@ -97,7 +97,7 @@ def _conditioning(end: FrameConditioning | None) -> str:
         return "none"
     parts = [f"{len(end.speakers)} speakers"] if end.speakers else []
     if end.channels:
-        features = f" ({end.features})" if end.features else ""
+        features = f" ({end.described})" if end.described else ""
         every = f"{end.channels} numbers every {end.hop} samples, {end.interpolation}"
         parts.append(f"frames{features}: {every}")
     return "; ".join(parts)

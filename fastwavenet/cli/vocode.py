@@ -14,8 +14,8 @@ from ..audio import check_output
 from ..audio_finding import search_audio
 from ..audio_reading import read_audio
 from ..ends import FrameConditioning
-from ..mel_conventions import as_mel
 from ..model import Model
+from ..recording_frames import recording_conditioning
 from ..shown import shown
 from ..vocoding import vocode
 from .arguments import add_command, add_sampling, add_speed, path
@@ -97,10 +97,10 @@ def _check_mel(model: Model, name: str | None) -> None:
     """Raises ValueError if frames of that convention are not the model's."""
     if name is None:
         return
-    given, end = as_mel(name), model.spec.conditioning
-    if end is None or end.mel != given:
-        expected = "no mel frames" if end is None or end.mel is None else str(end.mel)
-        raise ValueError(f"the model takes {expected}, but --mel is {given}")
+    given, end = recording_conditioning(name), model.spec.conditioning
+    if end is None or (end.mel, end.pitch) != (given.mel, given.pitch):
+        expected = "no mel frames" if end is None or end.mel is None else end.described
+        raise ValueError(f"the model takes {expected}, but --mel is {name}")
 
 
 def _files(source: Path) -> list[Path]:

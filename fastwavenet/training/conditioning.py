@@ -1,22 +1,23 @@
-"""The conditioning that can be trained: frames of a mel convention, which make a vocoder."""
+"""The conditioning that can be trained: frames of a mel convention, which make a vocoder.
+
+Mel levels lie far from 0 and move together: a step of AdamW, which changes each weight alike, would
+change their common projection eighty times.  So a network is trained on standardised frames, and
+its model file takes the standardisation into its weights.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from ..ends import FrameConditioning
-from ..mel_conventions import Mel, as_mel
 from ..shown import shown
 from ..spec import WaveNetSpec
 
-
-def mel_conditioning(preset: str) -> FrameConditioning:
-    """The conditioning on frames of a mel preset, with linear interpolation.
-
-    Raises ValueError for an unknown preset, TypeError for another type than str.
-    """
-    mel = as_mel(preset)
-    return FrameConditioning(channels=mel.mels, hop=mel.hop, interpolation="linear", features=mel)
+LEAST_DEVIATION = 1e-3  # of a channel; one that varies less is constant
 
 
 def conditioned(spec: WaveNetSpec, end: FrameConditioning | None) -> WaveNetSpec:
@@ -29,17 +30,49 @@ def conditioned(spec: WaveNetSpec, end: FrameConditioning | None) -> WaveNetSpec
     return dataclasses.replace(spec, conditioning=end)
 
 
-def mel_of(spec: WaveNetSpec) -> Mel | None:
-    """The convention of a network's frames; None for a network without conditioning.
-
-    Raises ValueError if the network has another conditioning than frames of a mel convention.
-    """
+def check_trainable(spec: WaveNetSpec) -> None:
+    """Raises ValueError if a network has another conditioning than frames of a mel convention."""
     end = spec.conditioning
-    if end is None:
-        return None
-    if end.speakers or end.mel is None:
+    if end is not None and (end.speakers or end.mel is None):
         found = "speakers" if end.speakers else "frames without a mel convention"
         raise ValueError(
             f"conditioning on {found} cannot be trained, only on frames of a mel (--mel, mel=)"
         )
-    return end.mel
+
+
+class Standardisation(NamedTuple):
+    """Mean and standard deviation of each channel of the frames, float64 (C,)."""
+
+    mean: npt.NDArray[np.float64]
+    deviation: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, frames: list[np.ndarray], centred: bool) -> Standardisation:
+        """That of arrays (F, C).  centred: False leaves the mean at 0, for a net without biases."""
+        count = sum(map(len, frames))
+        mean = sum(f.sum(axis=0, dtype=np.float64) for f in frames) / count
+        squares = sum(((f - mean) ** 2).sum(axis=0) for f in frames) / count
+        deviation = np.sqrt(squares if centred else squares + mean**2)
+        constant = deviation < LEAST_DEVIATION
+        return cls(mean if centred else np.zeros_like(mean), np.where(constant, 1.0, deviation))
+
+
+def for_raw_frames(
+    spec: WaveNetSpec, weights: dict[str, np.ndarray], standardisation: Standardisation
+) -> dict[str, np.ndarray]:
+    """The weights of the same network on frames that are not standardised.
+
+    V (u - mean) / deviation = V' u - V' mean with V' = V / deviation, and the last term is
+    subtracted from the layer's bias.
+    """
+    mean, deviation = standardisation
+    changed = dict(weights)
+    for layer in range(spec.layers):
+        name, bias = f"layers.{layer}.conditioning.weight", f"layers.{layer}.dilated.bias"
+        v = weights[name].astype(np.float64)  # (2D, C + E, 1)
+        v[:, : len(mean), 0] /= deviation
+        changed[name] = v.astype(np.float32)
+        if bias in weights:
+            shift = changed[name][:, : len(mean), 0].astype(np.float64) @ mean
+            changed[bias] = (weights[bias] - shift).astype(np.float32)
+    return changed

@@ -12,7 +12,6 @@ from contextvars import ContextVar
 
 from tqdm import tqdm
 
-from .conditioning import mel_of
 from .data import Corpus
 from .settings import Budget, Settings
 
@@ -101,8 +100,9 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
         f"training {parameters:,} parameters, which hear the last {spec.receptive_field} samples "
         f"({1000 * past:.0f} ms), for {budget}"
     )
-    if mel := mel_of(spec):
-        yield f"conditioned on mel frames of {mel}: {mel.mels} numbers every {mel.hop} samples"
+    if end := spec.conditioning:
+        frames = f"{end.channels} numbers every {end.hop} samples"
+        yield f"conditioned on mel frames of {end.described}: {frames}"
 
 
 def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:

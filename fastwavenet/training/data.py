@@ -14,18 +14,19 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from ..audio_finding import READ_SUFFIXES, Found, search_audio
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
+from ..ends import FrameConditioning
 from ..features import MelStream
 from ..mel_conventions import Mel
+from ..recording_frames import with_pitch
 from ..shown import shown
 from ..spec import WaveNetSpec
-from .conditioning import mel_of
 
 HELD_OUT_EVERY = 20  # every 20th file is for validation ...
 FAIR_SHARE = (0.02, 0.2)  # ... if those files hold such a part of the audio
@@ -145,16 +146,16 @@ def _read_all(
 
 def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> tuple[Clip, list[str]]:
     """The clip, and remarks about its file; samples behind the last whole frame are left out."""
-    mel = mel_of(spec)
-    if mel is None:
+    end = spec.conditioning
+    if end is None:
         codes, peak, odd = read_codes(file, spec, convert)
         _check_length(file, codes, SHORTEST)
         return Clip(str(file), codes, peak), odd
-    frames = _FrameReader(mel)
+    frames = _FrameReader(end)
     codes, peak, odd = read_codes(file, spec, convert, frames.feed)
-    _check_length(file, codes, max(SHORTEST, SHORTEST_FRAMES * mel.hop))
-    whole = len(codes) - len(codes) % mel.hop
-    return Clip(str(file), codes[:whole], peak, frames.finish(), mel.hop), odd
+    _check_length(file, codes, max(SHORTEST, SHORTEST_FRAMES * end.hop))
+    whole = len(codes) - len(codes) % end.hop
+    return Clip(str(file), codes[:whole], peak, frames.finish(), end.hop), odd
 
 
 def _check_length(file: Path, codes: np.ndarray, shortest: int) -> None:
@@ -163,18 +164,28 @@ def _check_length(file: Path, codes: np.ndarray, shortest: int) -> None:
 
 
 class _FrameReader:
-    """The frames float16 (n // hop, mels) of audio that is read block by block."""
+    """The frames float16 (n // hop, channels) of audio that is read block by block.
 
-    def __init__(self, mel: Mel):
-        self.stream, self.parts = MelStream(mel), list[np.ndarray]()
+    Pitch needs all of a recording at once, as float32.
+    """
+
+    def __init__(self, end: FrameConditioning):
+        self.mel, self.pitch = cast(Mel, end.mel), end.pitch
+        self.stream, self.levels = MelStream(self.mel), list[np.ndarray]()
+        self.audio: list[np.ndarray] = []
 
     def feed(self, block: np.ndarray) -> None:
-        """Computes the frames that the next samples complete."""
-        self.parts.append(self.stream.feed(block).astype(np.float16))
+        """Computes the mel frames that the next samples complete."""
+        self.levels.append(self.stream.feed(block))
+        if self.pitch is not None:
+            self.audio.append(block.copy())
 
     def finish(self) -> np.ndarray:
         """All frames."""
-        return np.concatenate([*self.parts, self.stream.finish().astype(np.float16)])
+        frames = np.concatenate([*self.levels, self.stream.finish()])
+        if self.pitch is not None:
+            frames = with_pitch(frames, np.concatenate(self.audio), self.mel, self.pitch)
+        return frames.astype(np.float16)
 
 
 def _remarks(clips: list[Clip], spec: WaveNetSpec) -> list[str]:

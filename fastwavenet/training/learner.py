@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from torch.nn import functional as F
 
 from ..shown import shown
 from .checkpoint import LATEST, MOMENTS, Weights
+from .conditioning import Standardisation, for_raw_frames
 from .data import IGNORED, Batch, Corpus, Windows, with_wrong_frames
 from .layers import predict
-from .model import WaveNet
+from .model import Conditioning, WaveNet
 from .settings import Settings
 
 VALIDATION_WINDOWS = 16
@@ -40,7 +42,9 @@ class Learner:
         spec, self.settings, self.device = settings.spec, settings, device
         with torch.random.fork_rng(devices=[]):  # keeps the caller's random state
             torch.manual_seed(settings.seed)
-            self.model = WaveNet(spec).to(device)
+            self.model = WaveNet(spec)
+        self.standardisation = self._standardise([clip.frames for clip in corpus.train])
+        self.model.to(device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -51,6 +55,17 @@ class Learner:
         self.training = Windows(corpus.train, context, settings.window)
         self.validation = Windows(corpus.validation, context, settings.window)
         self.steps = self.samples = 0
+
+    def _standardise(self, frames: list[np.ndarray | None]) -> Standardisation | None:
+        """Sets mean and deviation of the frames; None for a network without frames."""
+        given = [array for array in frames if array is not None]
+        if not given:
+            return None
+        found = Standardisation.of(given, centred=self.settings.spec.bias)
+        conditioning = cast(Conditioning, self.model.conditioning)
+        for buffer, values in zip((conditioning.mean, conditioning.deviation), found, strict=True):
+            buffer.copy_(torch.from_numpy(values)[:, None])
+        return found
 
     def step(self, factor: float) -> float:
         """One update at `factor` times the learning rate; the loss in nats per sample."""
@@ -146,8 +161,14 @@ class Learner:
     # ---- to and from a checkpoint ----------------------------------------------------------
 
     def weights(self) -> Weights:
-        """A copy of the weights, by their names in a model file."""
+        """A copy of the weights, for standardised frames, by their names in a model file."""
         return {name: _copy(tensor) for name, tensor in self.model.named_parameters()}
+
+    def for_file(self, weights: Weights) -> Weights:
+        """Such weights as a model file has them, for the frames as they are."""
+        if self.standardisation is None:
+            return weights
+        return for_raw_frames(self.settings.spec, weights, self.standardisation)
 
     def state(self) -> dict[str, Weights]:
         """A copy of all tensors that change in training."""

@@ -290,7 +290,9 @@ class Run:
     def publish(self, history: list[dict], best: dict | None) -> None:
         """Writes the files that are made from the checkpoint."""
         learner = self.learner
-        self.folder.publish(learner.settings.spec, history, learner.weights(), best)
+        latest = learner.for_file(learner.weights())
+        best = None if best is None else learner.for_file(best)
+        self.folder.publish(learner.settings.spec, history, latest, best)
 
     def summary(self, loss: float) -> Summary:
         """The summary of the run, with its lowest validation loss."""

@@ -80,7 +80,13 @@ class Conditioning(nn.Module):
 
     The projections are made of whole frames, and then held or interpolated: a product for each
     frame instead of each sample.
+
+    In training, frames are standardised: (u - mean) / deviation, each (C, 1).  A model file has no
+    such numbers; its weights contain them (see `conditioning.for_raw_frames`).
     """
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, end: FrameConditioning):
         super().__init__()
@@ -88,11 +94,15 @@ class Conditioning(nn.Module):
         self.linear = end.interpolation == "linear"
         count, channels = len(end.speakers), end.speaker_channels
         self.speakers = nn.Embedding(count, channels) if count else None
+        self.register_buffer("mean", torch.zeros(self.channels, 1), persistent=False)
+        self.register_buffer("deviation", torch.ones(self.channels, 1), persistent=False)
 
     def forward(self, frames: Tensor | None, speakers: Tensor | None) -> Tensor:
         """(B, C, F) and (B,) -> u (B, C + E, F); without frames F is 1."""
         if (frames is None) != (self.channels == 0) or (speakers is None) != (not self.speakers):
             raise ValueError("frames and speakers must be given exactly where the network has them")
+        if frames is not None:
+            frames = (frames - self.mean) / self.deviation
         if self.speakers is None or speakers is None:
             return cast(Tensor, frames)
         embedding = self.speakers(speakers)[:, :, None]  # (B, E, 1)

@@ -10,11 +10,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..mel_conventions import as_mel
+from ..recording_frames import recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import Checkpoint
-from .conditioning import mel_of
 from .presets import preset_name
 from .settings import LEAVE_OUT, Budget, Network, Recordings, Settings
 
@@ -43,8 +42,9 @@ def choose_settings(
 
 def _confirm_mel(spec: WaveNetSpec, network: Network) -> None:
     """Raises ValueError if another mel is given than that of a run's network."""
-    if network.mel is not None and as_mel(network.mel) != mel_of(spec):
-        old = "not given" if spec.conditioning is None else shown(str(mel_of(spec)))
+    end = spec.conditioning
+    if network.mel is not None and recording_conditioning(network.mel) != end:
+        old = "not given" if end is None else shown(end.described)
         raise ValueError(f"mel is {old} in this run, not {shown(network.mel)}: {LEAVE_OUT}")
 
 

@@ -17,11 +17,12 @@ from functools import partial
 from pathlib import Path
 
 from .. import checks
-from ..mel_conventions import as_mel, mel_presets
+from ..mel_conventions import mel_presets
+from ..recording_frames import WITH_PITCH, recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import table
-from .conditioning import conditioned, mel_conditioning, mel_of
+from .conditioning import check_trainable, conditioned
 from .presets import PRESETS, preset_spec
 from .table import one_of, setting
 
@@ -54,7 +55,8 @@ class Network:
     )
     mel: str | None = setting(
         None,
-        f"condition the network on frames of a mel preset: {', '.join(mel_presets())}",
+        f"condition the network on frames of a mel preset: {', '.join(mel_presets())}; "
+        f"with {WITH_PITCH} behind the name on the pitch too",
         otherwise="no conditioning",
         metavar="NAME",
     )
@@ -76,7 +78,7 @@ class Network:
             chosen = self.spec
         else:
             chosen = self._choose_preset(started)
-        return chosen if self.mel is None else conditioned(chosen, mel_conditioning(self.mel))
+        return chosen if self.mel is None else conditioned(chosen, recording_conditioning(self.mel))
 
     def _choose_preset(self, started: WaveNetSpec | None) -> WaveNetSpec:
         """`choose` without a spec; conditioned as the started run is."""
@@ -91,7 +93,8 @@ class Network:
         """Hz, where sample_rate was not given."""
         if started is not None:
             return started.sample_rate
-        return DEFAULT_SAMPLE_RATE if self.mel is None else as_mel(self.mel).sample_rate
+        mel = None if self.mel is None else recording_conditioning(self.mel).mel
+        return DEFAULT_SAMPLE_RATE if mel is None else mel.sample_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        mel_of(self.spec)
+        check_trainable(self.spec)
         if self.spec.start.fed:
             raise ValueError("a start code that is fed as a sample of its own cannot be trained")
         table.check(self)

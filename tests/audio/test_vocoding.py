@@ -1,11 +1,14 @@
 """`vocode`: one sound or a list, frames or audio, and the bits that each has alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from networks import random_frames, random_weights, small_spec
 
 import fastwavenet as fw
-from fastwavenet.ends import FrameConditioning
+from fastwavenet.ends import FrameConditioning, Pitch
+from fastwavenet.recording_frames import recording_conditioning, recording_frames
 
 MEL = fw.Mel(sample_rate=8000, n_fft=64, hop=16, window=64, mels=5, fmin=0, fmax=4000, floor=1e-5)
 LENGTHS = [3, 0, 1, 130, 7, 65, 2, 64]  # frames
@@ -60,6 +63,39 @@ def test_audio_is_vocoded_by_way_of_its_mel_frames():
         fw.vocode(model, audio, sample_rate=16000)
     with pytest.raises(ValueError, match="no mel frames of audio: give frames"):
         fw.vocode(model_of(features=None), audio)
+
+
+PITCH = Pitch(fmin=100, fmax=400)
+
+
+def test_audio_is_vocoded_by_way_of_its_pitch_too_if_the_model_has_it():
+    model = model_of(channels=8, pitch=PITCH)
+    audio = np.sin(2 * np.pi * 200 / 8000 * np.arange(16 * 40 + 3)).astype(np.float32)
+    frames = np.concatenate(
+        [fw.mel(audio, MEL), fw.pitch(audio, 8000, 16, fmin=100, fmax=400)], axis=1
+    )
+    np.testing.assert_array_equal(recording_frames(model.spec.conditioning, audio), frames)
+    assert frames[20, model.spec.conditioning.voicing] == 1
+    made = fw.vocode(model, audio, seed=7, sample_rate=8000)
+    assert made.tobytes() == fw.vocode(model, frames, seed=7).tobytes()
+
+
+@pytest.mark.parametrize("name", fw.mel_presets())
+def test_a_name_with_pitch_has_three_channels_more(name):
+    plain, pitched = recording_conditioning(name), recording_conditioning(name + "+pitch")
+    assert pitched == dataclasses.replace(
+        plain, channels=plain.channels + 3, pitch=Pitch(fmin=60, fmax=500)
+    )
+    assert (plain.voicing, pitched.voicing) == (None, plain.channels + 1)
+    assert (plain.described, pitched.described) == (name, name + "+pitch")
+
+
+@pytest.mark.parametrize("name", ["+pitch", "hifigan-16k+", "hifigan-16k+pitch+pitch", "pitch"])
+def test_another_name_is_refused(name):
+    with pytest.raises(ValueError, match=r"^unknown mel preset .*with \+pitch behind it or not"):
+        recording_conditioning(name)
+    with pytest.raises(TypeError, match="mel must be a name, not 3"):
+        recording_conditioning(3)
 
 
 def test_options_are_those_of_generate():

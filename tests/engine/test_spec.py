@@ -13,6 +13,7 @@ from fastwavenet.ends import (
     CodeInput,
     FrameConditioning,
     MuLawCodec,
+    Pitch,
     Sampling,
     SoftmaxOutput,
     Start,
@@ -239,6 +240,10 @@ def test_a_codec_whose_outermost_codes_lie_far_outside_is_refused(codec):
 ENDLESS = [
     {"input": CodeInput(5)},
     {"conditioning": FrameConditioning(3, 5, "linear", ["a", "b"], 4, "mel")},
+    {
+        "sample_rate": 16000,
+        "conditioning": FrameConditioning(83, 256, features=HIFIGAN, pitch=Pitch(50, 400)),
+    },
     {"conditioning": FrameConditioning(80, 256, "linear", features=HIFIGAN), "sample_rate": 16000},
     {"codec": MuLawCodec(mu=16, steps=15.5, decode_divisor=16, encode_offset=0, pre_emphasis=0.85)},
     {"start": Start(3, fed=True)},
@@ -273,6 +278,28 @@ def test_frames_that_are_not_of_the_size_of_their_mel_are_refused(channels, hop,
 def test_features_that_are_no_convention_are_refused(features, message):
     with pytest.raises(ValueError, match=message):
         FrameConditioning(80, 256, features=features)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "message"),
+    [
+        (3, "conditioning pitch must be a Pitch or None, not 3"),
+        ({"fmin": 60, "octaves": 2}, "unknown conditioning pitch field 'octaves'"),
+        ({"fmin": 9}, "pitch fmin must be from 10"),
+        ({"fmin": 60, "fmax": 119}, "pitch fmax must be from 120"),
+    ],
+)
+def test_channels_of_pitch_that_are_none_are_refused(pitch, message):
+    with pytest.raises(ValueError, match=message):
+        FrameConditioning(83, 256, features=HIFIGAN, pitch=pitch)
+
+
+def test_pitch_needs_a_mel_and_three_channels():
+    with pytest.raises(ValueError, match="pitch needs features that are a Mel"):
+        FrameConditioning(3, 256, pitch=Pitch())
+    end = FrameConditioning(80, 256, features=HIFIGAN, pitch=Pitch())
+    with pytest.raises(ValueError, match=r"features, \(83, 256, 16000\)$"):
+        small_spec(conditioning=end, sample_rate=16000)
 
 
 # ---- older versions --------------------------------------------------------------------------

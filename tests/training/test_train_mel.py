@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,17 +13,19 @@ from runs import SPEC, interrupt, left_behind, log, quick, weights
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.ends import FrameConditioning
+from fastwavenet.recording_frames import recording_conditioning, recording_frames
 from fastwavenet.training import train
-from fastwavenet.training.conditioning import conditioned, mel_conditioning
+from fastwavenet.training.conditioning import Standardisation, conditioned
 from fastwavenet.training.data import IGNORED, Clip, Windows, load_corpus, with_wrong_frames
 from fastwavenet.training.learner import Learner
+from fastwavenet.training.model import WaveNet
 from fastwavenet.training.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 MEL = fw.mel_presets()["hifigan-16k"]
 HOP = MEL.hop
-VOCODER = conditioned(SPEC, mel_conditioning("hifigan-16k"))
+VOCODER = conditioned(SPEC, recording_conditioning("hifigan-16k"))
 
 
 def alternating(seconds, seed):
@@ -64,6 +67,17 @@ def test_a_clip_holds_the_frames_of_the_audio_before_mu_law(tmp_path):
     assert clip.frames.dtype == np.float16
     np.testing.assert_array_equal(clip.frames, fw.mel(audio, MEL).astype(np.float16))
     np.testing.assert_array_equal(clip.codes, fw.mu_law_encode(audio)[: 50 * HOP])
+
+
+def test_frames_have_the_pitch_of_the_audio_if_it_is_asked_for(tmp_path):
+    audio = tone(50 * HOP + 7)
+    record(tmp_path / "a.wav", audio, subtype="FLOAT")
+    spec = conditioned(SPEC, recording_conditioning("hifigan-16k+pitch"))
+    other = record(tmp_path / "b.wav", tone(1000))
+    (clip,) = load_corpus(tmp_path / "a.wav", spec, validation=other).train
+    wanted = recording_frames(spec.conditioning, audio)
+    np.testing.assert_array_equal(clip.frames, wanted.astype(np.float16))
+    assert (clip.frames[10:40, spec.conditioning.voicing] == 1).all()
 
 
 @pytest.mark.parametrize("n", [2 * HOP, 3 * HOP - 1, 3 * HOP, 29 * HOP + 1, 41 * HOP])
@@ -123,6 +137,43 @@ def test_wrong_frames_are_those_of_another_window():
     assert (alone.frames != tiles[0].frames).any()
 
 
+# ---- standardised frames ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_standardised_frames_have_the_mean_0_and_the_deviation_1(centred):
+    rng = np.random.default_rng(0)
+    parts = [rng.normal((3, -5, 7), (2, 0.5, 0), (n, 3)).astype(np.float16) for n in (500, 1, 900)]
+    mean, deviation = Standardisation.of(parts, centred)
+    frames = (np.concatenate(parts) - mean) / deviation
+    varied = frames[:, :2]
+    np.testing.assert_allclose((varied**2).mean(axis=0), 1, rtol=1e-6)
+    if centred:
+        np.testing.assert_allclose(varied.mean(axis=0), 0, atol=1e-9)
+        np.testing.assert_array_equal(frames[:, 2], 0)
+        assert deviation[2] == 1  # a constant channel
+    else:
+        assert (mean == 0).all()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_file_has_the_weights_for_frames_as_they_are(source, bias):
+    spec = dataclasses.replace(VOCODER, bias=bias)
+    corpus = load_corpus(source / "a.wav", spec, validation=source / "b.wav")
+    learner = Learner(Settings(spec=spec, autocast=False), corpus, torch.device("cpu"))
+    trained, inside = learner.model, learner.weights()
+    weights = learner.for_file(inside)
+    plain = WaveNet(spec)
+    plain.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+    batch = learner.training.batch(np.random.default_rng(0), 1)
+    codes, frames = torch.from_numpy(batch.inputs), torch.from_numpy(batch.frames).float()
+    torch.testing.assert_close(plain(codes, frames), trained(codes, frames), rtol=0, atol=2e-5)
+    changed = {name for name in weights if (weights[name] != inside[name]).any()}
+    layers = range(spec.layers)
+    names = {f"layers.{i}.conditioning.weight" for i in layers}
+    assert changed == names | ({f"layers.{i}.dilated.bias" for i in layers} if bias else set())
+
+
 # ---- learning --------------------------------------------------------------------------------
 
 
@@ -133,7 +184,7 @@ FINE = dataclasses.replace(MEL, n_fft=64, window=64, hop=8, mels=8)
 @pytest.mark.parametrize("window", [200, 4096])
 def test_validation_loss_of_a_vocoder_is_the_score_of_the_engine(source, window, mel):
     """Windows of 200 begin within a frame.  Frames a sample late change it by 1e-5 or more."""
-    end = dataclasses.replace(mel_conditioning("hifigan-16k"), channels=mel.mels, hop=mel.hop)
+    end = dataclasses.replace(recording_conditioning("hifigan-16k"), channels=mel.mels, hop=mel.hop)
     spec = conditioned(SPEC, dataclasses.replace(end, features=mel))
     settings = Settings(spec=spec, window=window, autocast=False)
     corpus = load_corpus(source / "a.wav", spec, validation=source / "b.wav")
@@ -142,7 +193,7 @@ def test_validation_loss_of_a_vocoder_is_the_score_of_the_engine(source, window,
     audio, _ = fw.read_audio(source / "b.wav")
     frames = fw.mel(audio, mel).astype(np.float16)
     codes = fw.mu_law_encode(audio[: mel.hop * len(frames)])
-    nats = fw.score(fw.Model(spec, learner.weights()), codes, frames=frames)
+    nats = fw.score(fw.Model(spec, learner.for_file(learner.weights())), codes, frames=frames)
     if window == 200:  # every other window is judged
         field = SPEC.receptive_field
         starts = range(0, len(codes) - field, 200)[::2]
@@ -177,11 +228,11 @@ def test_frames_are_learnt_from(tmp_path, capsys):
 
 
 def test_a_trained_vocoder_makes_sound_of_frames_and_holds_their_convention(source, tmp_path):
-    summary = quick(source, tmp_path / "run", mel="hifigan-16k")
+    summary = quick(source, tmp_path / "run", mel="hifigan-16k+pitch")
     model = fw.load(summary.model)
-    assert model.spec.conditioning.mel == MEL
+    assert model.spec.conditioning == recording_conditioning("hifigan-16k+pitch")
     assert set(model.precision_cost) == {"bfloat16", "int8"}
-    assert len(fw.generate(model, frames=np.zeros((3, 80)), seed=1)) == 3 * HOP
+    assert len(fw.generate(model, frames=np.zeros((3, 83)), seed=1)) == 3 * HOP
 
 
 # ---- resuming --------------------------------------------------------------------------------
@@ -201,8 +252,12 @@ def test_a_vocoder_is_resumed_bit_for_bit(source, tmp_path, monkeypatch, at):
 def test_a_resumed_run_refuses_another_mel(source, tmp_path):
     quick(source, tmp_path / "run", mel="hifigan-16k")
     quick(source, tmp_path / "plain")
-    for run, mel, old in (("run", "nv-16k", "'hifigan-16k'"), ("plain", "nv-16k", "not given")):
-        message = f"^mel is {old} in this run, not '{mel}': leave it out"
+    for run, mel, old in (
+        ("run", "nv-16k", "'hifigan-16k'"),
+        ("run", "hifigan-16k+pitch", "'hifigan-16k'"),
+        ("plain", "nv-16k", "not given"),
+    ):
+        message = f"^mel is {old} in this run, not '{re.escape(mel)}': leave it out"
         with pytest.raises(ValueError, match=message):
             quick(source, tmp_path / run, resume=True, steps=9, mel=mel)
     with pytest.raises(ValueError, match=r"^sample_rate is 8000 Hz, expected the 16000 Hz of mel"):

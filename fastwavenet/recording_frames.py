@@ -1,0 +1,60 @@
+"""The frames of a recording, for a model that is conditioned on mel and pitch: a vocoder."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .ends import FrameConditioning, Pitch
+from .features import mel
+from .mel_conventions import Mel, as_mel, mel_presets
+from .pitch_tracking import pitch
+from .shown import shown
+from .types import Audio
+
+WITH_PITCH = "+pitch"  # behind the name of a mel preset
+
+
+def recording_conditioning(name: str) -> FrameConditioning:
+    """The conditioning on the frames of a mel preset, or of one with pitch: "hifigan-16k+pitch".
+
+    The frames are interpolated.  Raises ValueError for an unknown name, TypeError for another type
+    than str.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"mel must be a name, not {shown(name)}")
+    preset = name.removesuffix(WITH_PITCH)
+    if preset not in mel_presets():
+        known = ", ".join(mel_presets())
+        raise ValueError(
+            f"unknown mel preset {shown(preset)}, expected one of {known}, "
+            f"with {WITH_PITCH} behind it or not"
+        )
+    convention = as_mel(preset)
+    with_pitch = Pitch() if name.endswith(WITH_PITCH) else None
+    channels = convention.mels + (with_pitch.channels if with_pitch else 0)
+    return FrameConditioning(channels, convention.hop, "linear", (), 0, convention, with_pitch)
+
+
+def recording_frames(
+    end: FrameConditioning, audio: npt.ArrayLike, sample_rate: int | None = None
+) -> Audio:
+    """The frames of a recording as a model takes them: float32 (n // hop, channels).
+
+    audio: float32 or float64 (n,), full scale 1.0.  sample_rate: Hz, to be compared with the
+    model's; None: not checked.
+    The channels are those of `fastwavenet.mel`, and behind them those of `fastwavenet.pitch` if the
+    model has them.
+    Raises ValueError if the model's frames are no mel frames, and as `mel` and `pitch` do.
+    """
+    if end.mel is None:
+        raise ValueError("the model's frames are no mel frames of audio: give frames")
+    levels = mel(audio, end.mel, sample_rate=sample_rate)
+    return levels if end.pitch is None else with_pitch(levels, audio, end.mel, end.pitch)
+
+
+def with_pitch(levels: Audio, audio: npt.ArrayLike, convention: Mel, channels: Pitch) -> Audio:
+    """Mel frames (frames, mels) and the pitch of their audio: float32 (frames, mels + 3)."""
+    limits = {"fmin": channels.fmin, "fmax": channels.fmax}
+    tracked = pitch(audio, convention.sample_rate, convention.hop, **limits)
+    return np.concatenate([levels, tracked], axis=1)
