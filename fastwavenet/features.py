@@ -94,15 +94,15 @@ class MelStream:
             self._kept = np.concatenate([self._kept, block])
             self._fed += len(block)
             yield self._compute(self._complete())
-            unneeded = _first_sample(mel, self._returned) - (self._fed - len(self._kept))
+            unneeded = first_sample(mel, self._returned) - (self._fed - len(self._kept))
             self._kept = self._kept[max(unneeded, 0) :]
 
     def _complete(self) -> int:
         """Frames whose samples are all there, at least those that were returned."""
         mel, fed = self.convention, self._fed
-        if fed <= -_first_sample(mel, 0):  # samples reflected before the first
+        if fed <= -first_sample(mel, 0):  # samples reflected before the first
             return 0
-        behind = _first_sample(mel, 0) + mel.window  # samples of frame 0 from sample 0 on
+        behind = first_sample(mel, 0) + mel.window  # samples of frame 0 from sample 0 on
         return max(0, (fed - max(behind, mel.hop)) // mel.hop + 1)
 
     def _compute(self, stop: int) -> npt.NDArray[np.float32]:
@@ -117,7 +117,7 @@ class MelStream:
     def _samples_of(self, count: int) -> npt.NDArray[np.float64]:
         """The samples of the next `count` frames, float64, reflected at the ends of the audio."""
         mel = self.convention
-        first = _first_sample(mel, self._returned)
+        first = first_sample(mel, self._returned)
         positions = np.arange(first, first + (count - 1) * mel.hop + mel.window)
         positions = _reflected(positions, self._fed) - (self._fed - len(self._kept))
         return self._kept[positions].astype(np.float64)
@@ -126,7 +126,7 @@ class MelStream:
         return np.concatenate([np.empty((0, self.convention.mels), np.float32), *parts])
 
 
-def _first_sample(mel: Mel, frame: int) -> int:
+def first_sample(mel: Mel, frame: int) -> int:
     """The first sample under a frame's window; those before the audio are below 0."""
     padding = mel.n_fft // 2 if mel.padding == "center" else (mel.n_fft - mel.hop) // 2
     return frame * mel.hop - padding + (mel.n_fft - mel.window) // 2
@@ -152,7 +152,7 @@ class Filter(NamedTuple):
 def _frames(mel: Mel, samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Frames (count, mels) of samples ((count - 1) hop + window,)."""
     windows = np.lib.stride_tricks.sliding_window_view(samples, mel.window)[:: mel.hop]
-    spectra = np.fft.rfft(windows * _window(mel.window), mel.n_fft)
+    spectra = np.fft.rfft(windows * hann_window(mel.window), mel.n_fft)
     energies = spectra.real**2 + spectra.imag**2
     if mel.power_floor:
         np.maximum(energies, mel.power_floor, out=energies)
@@ -180,7 +180,7 @@ def _levels(mel: Mel, filtered: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 
 
 @functools.lru_cache(maxsize=16)
-def _window(size: int) -> npt.NDArray[np.float64]:
+def hann_window(size: int) -> npt.NDArray[np.float64]:
     """The periodic Hann window."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
 
@@ -192,6 +192,14 @@ def _filters(mel: Mel) -> tuple[Filter, ...]:
     edges = to_hz(np.linspace(to_mel(mel.fmin), to_mel(mel.fmax), mel.mels + 2))
     hz = np.arange(mel.n_fft // 2 + 1) * (mel.sample_rate / mel.n_fft)
     return tuple(_triangle(mel, hz, *edges[i : i + 3]) for i in range(mel.mels))
+
+
+def filter_matrix(mel: Mel) -> npt.NDArray[np.float64]:
+    """The weights of all filters: (mels, bins)."""
+    matrix = np.zeros((mel.mels, mel.n_fft // 2 + 1))
+    for row, (first, weights) in zip(matrix, _filters(mel), strict=True):
+        row[first : first + len(weights)] = weights
+    return matrix
 
 
 def _triangle(mel: Mel, hz: np.ndarray, low: float, centre: float, high: float) -> Filter:

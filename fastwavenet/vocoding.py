@@ -83,7 +83,7 @@ def vocode(
     check_model(model)
     several = isinstance(sounds, (list, tuple))
     each = sounds if isinstance(sounds, (list, tuple)) else [sounds]
-    frames = [_frames(model, sound, sample_rate) for sound in each]
+    frames = [frames_of_sound(model, sound, sample_rate) for sound in each]
     speakers = speaker_rows(model.spec, speaker, len(frames) if several else None)
     seed = secrets.randbits(32) if seed is None else integer("seed", seed, 0, 2**64 - 1)
     utterances = _Utterances(
@@ -99,8 +99,8 @@ def vocode(
     return audio if several else audio[0]
 
 
-def _frames(model: Model, sound: Sound, sample_rate: int | None) -> Audio:
-    """float32 (frames, channels)."""
+def frames_of_sound(model: Model, sound: Sound, sample_rate: int | None = None) -> Audio:
+    """Frames as `vocode` takes them from a sound: float32 (frames, channels)."""
     end = _conditioning(model)
     if np.ndim(sound) == 1:
         return recording_frames(end, sound, sample_rate)

@@ -35,7 +35,11 @@ def machine_line(results: dict) -> str:
 
 
 def save(path: str | os.PathLike[str], results: dict) -> None:
-    """results: machine, seconds_per_cell, cells, and rows for each key of table.TABLES."""
+    """results: machine, seconds_per_cell, cells, and rows for each key of table.TABLES.
+
+    Those of a vocoder's quality have a `made_by` and a `format` of their own, so that `load`
+    refuses them.
+    """
     replace_atomically(path, (json.dumps(FORMAT | results, indent=1) + "\n").encode())
 
 

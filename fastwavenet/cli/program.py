@@ -14,7 +14,7 @@ from . import INTERRUPTED, bench, demo, export, generate, info, score, train, vo
 from .arguments import CommandParser, Parser
 from .report import give_up, put
 
-OPTIONAL = ("torch", "tqdm", "matplotlib")  # packages of extras
+OPTIONAL = ("torch", "tqdm", "matplotlib", "pystoi")  # packages of extras
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as in a shell
 
 
