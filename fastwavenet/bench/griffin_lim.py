@@ -22,7 +22,7 @@ from ..types import Audio
 
 ITERATIONS = 60
 MOMENTUM = 0.99
-UPDATES = 100  # of the magnitudes; 30 cost 0.1 of PESQ, 200 gain nothing more
+UPDATES = 50  # of the magnitudes; more of them change no measure
 TINY = 1e-8  # added to divisors
 
 Spectra = npt.NDArray[np.complex128]  # (frames, bins)
@@ -53,9 +53,11 @@ def magnitudes_of(frames: Audio, mel: Mel) -> npt.NDArray[np.float64]:
     levels = frames.astype(np.float64) * mel.deviation + mel.mean
     sums = (np.e if mel.log == "ln" else 10) ** ((levels - mel.log_offset) / mel.log_factor)
     filters = filter_matrix(mel)
-    found = np.maximum(sums @ np.linalg.pinv(filters).T, TINY)
+    found = np.maximum(sums @ np.linalg.pinv(filters).T, TINY).astype(np.float32)
+    sums, filters = sums.astype(np.float32), filters.astype(np.float32)
+    wanted = sums @ filters
     for _ in range(UPDATES):
-        found *= (sums @ filters) / (found @ filters.T @ filters + TINY**2)
+        found *= wanted / np.maximum(found @ filters.T @ filters, TINY)
     return found if mel.power == 1 else np.sqrt(found)
 
 

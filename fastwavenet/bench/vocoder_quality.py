@@ -21,7 +21,7 @@ import numpy as np
 from ..audio_finding import search_audio
 from ..audio_reading import read_audio
 from ..checks import whole
-from ..cli.models import load_model
+from ..cli.models import load_model, model_file
 from ..ends import check_min_p, check_temperature
 from ..features import mel
 from ..mel_conventions import Mel
@@ -90,6 +90,7 @@ def results_of(arguments: argparse.Namespace) -> dict:
     models = [load_model(arguments.vocoder, name) for name in arguments.precisions or ["auto"]]
     convention = convention_of(models[0])
     files = [file for source in arguments.recordings for file in found_files(source)][:count]
+    check_output(arguments.output, [model_file(arguments.vocoder), *files])
     recordings = [read_recording(file, convention) for file in files]
     about = machine()
     print(f"{about['cpu']}; the model makes up to {BATCH} recordings in step, on one thread")
@@ -113,6 +114,12 @@ def found_files(source: Path) -> list[Path]:
     if not search.files:
         raise ValueError(f"{shown(source)}: expected audio files, found {search.unusable()}")
     return search.files
+
+
+def check_output(output: Path | None, inputs: Sequence[Path]) -> None:
+    """Raises ValueError if the output would replace a file that is read."""
+    if output is not None and output.is_file() and any(map(output.samefile, inputs)):
+        raise ValueError(f"{shown(output)} is read and would be replaced: name another output")
 
 
 def read_recording(file: Path, convention: Mel) -> Audio:
@@ -258,7 +265,10 @@ def print_rows(found: Sequence[Contender], recordings: list[Audio], convention: 
     seconds = sum(map(len, recordings)) / convention.sample_rate
     title = f"{len(recordings)} recordings, {seconds:.0f} s"
     heads = [head for head, _ in COLUMNS.values()]
-    widths = [max(len(title), *(len(c.name) for c in found)), *map(len, heads)]
+    widths = [
+        max(len(title), *(len(c.name) for c in found)),
+        *(max(6, len(head)) for head in heads),
+    ]
     rows = []
     print("\n" + _line([title, *heads], widths))
     print(_line(["-" * width for width in widths], widths), flush=True)

@@ -65,6 +65,7 @@ def test_the_package_runs_as_a_module(voice, tmp_path):
         ("torch", ["demo"], "train,plot"),
         ("matplotlib", ["demo"], "train,plot"),
         ("torch", ["bench", "--quick"], "bench"),
+        ("pystoi", ["bench", "--vocoder", "run", "--recordings", "a.wav"], "bench"),
         ("tqdm", ["train", "a.wav", "-o", "run"], "train"),
     ],
 )

@@ -1,0 +1,173 @@
+"""Measures of sound: nothing for equal sounds, the known number for a known difference."""
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastwavenet as fw
+from fastwavenet.bench import sound_quality as quality
+
+RATE = 16000
+HOP = 256
+MEL = fw.mel_presets()["hifigan-16k"]
+ARCTIC = Path(fw.__file__).parent / "data/arctic_a0009.flac"
+EDGES = [0, 1, HOP - 1, HOP, HOP + 1, quality.N_FFT, quality.N_FFT + 1]
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return fw.read_audio(ARCTIC, RATE)[0]
+
+
+def noise(n: int, seed: int = 0, level: float = 0.1) -> np.ndarray:
+    return (level * np.random.default_rng(seed).standard_normal(n)).astype(np.float32)
+
+
+def voice(f0: float, seconds: float = 1.0) -> np.ndarray:
+    """A sum of the first ten harmonics."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return sum(np.sin(2 * np.pi * k * f0 * t) / k for k in range(1, 11)).astype(np.float32) / 10
+
+
+def everything(original: np.ndarray, result: np.ndarray) -> dict[str, float]:
+    """All measures of a pair."""
+    cents, voicing_error = quality.pitch_errors(original, result, RATE, HOP)
+    return {
+        "log_mel": quality.log_mel_distance(original, result, MEL),
+        "log_stft": quality.log_stft_distance(original, result),
+        "high_band": quality.high_band_distance(original, result, RATE),
+        "estoi": quality.estoi(original, result, RATE),
+        "pesq": quality.pesq_wb(original, result, RATE),
+        "cents": quality.mean(cents),
+        "voicing": voicing_error,
+    }
+
+
+def test_a_recording_is_at_no_distance_from_itself(speech):
+    pytest.importorskip("pesq")
+    found = everything(speech, speech)
+    assert found.pop("estoi") == pytest.approx(1, abs=1e-4)
+    assert found.pop("pesq") == pytest.approx(4.644, abs=1e-3)  # the largest score of P.862.2
+    assert found == dict.fromkeys(["log_mel", "log_stft", "high_band", "cents", "voicing"], 0)
+
+
+def test_noise_worsens_every_measure(speech):
+    pytest.importorskip("pesq")
+    little, much = (everything(speech, speech + noise(len(speech), 1, s)) for s in (0.003, 0.03))
+    for name in ("log_mel", "log_stft", "high_band", "voicing"):
+        assert 0 < little[name] < much[name], name
+    for name in ("estoi", "pesq"):
+        assert little[name] > much[name], name
+
+
+# ---- spectra -----------------------------------------------------------------------------------
+
+
+def test_half_the_amplitude_is_ln_2_away_and_6_dB():
+    x = noise(RATE)
+    assert quality.log_mel_distance(x, x / 2, MEL) == pytest.approx(math.log(2), abs=0.01)
+    assert quality.log_stft_distance(x, x / 2) == pytest.approx(math.log(2), abs=0.01)
+    half = quality.high_band_distance(x, x / 2, RATE)
+    assert half == pytest.approx(20 * math.log10(2), abs=0.05)
+
+
+def test_the_high_band_begins_at_4_khz():
+    x = noise(RATE, level=1e-3)
+    t = np.arange(RATE) / RATE
+    fades = np.hanning(RATE)  # an abrupt end has all frequencies
+    tones = [fades * np.sin(2 * np.pi * hz * t) for hz in (3500, 4500)]
+    below, above = (tone.astype(np.float32) for tone in tones)
+    assert quality.high_band_distance(x, x + above, RATE) > 5
+    assert quality.high_band_distance(x, x + below, RATE) < 0.5
+    assert math.isnan(quality.high_band_distance(x, x, 7000))  # it has no such band
+
+
+@pytest.mark.parametrize("n", [1, quality.HOP, quality.HOP + 1, 3 * quality.HOP])
+def test_a_window_begins_at_every_hop_within_the_audio(n):
+    assert quality.powers(noise(n)).shape == (-(-n // quality.HOP), quality.N_FFT // 2 + 1)
+
+
+def test_white_noise_is_flat_and_a_voice_is_not(speech):
+    assert quality.flatness(noise(10 * RATE)) == pytest.approx(math.exp(-np.euler_gamma), abs=0.01)
+    assert quality.flatness(voice(200)) < 1e-3
+    assert quality.flatness(speech) < 0.02
+
+
+def test_flatness_is_that_of_the_loud_frames():
+    loud_voice = np.concatenate([noise(2 * RATE, level=1e-3), voice(200, 2)])
+    loud_noise = np.concatenate([noise(2 * RATE), 1e-3 * voice(200, 2)])
+    assert quality.flatness(loud_voice) < 0.01
+    assert quality.flatness(loud_noise) > 0.5
+
+
+def test_the_silent_share_is_that_of_the_frames_below_55_dB():
+    x = np.concatenate([np.zeros(RATE, np.float32), noise(3 * RATE)])
+    assert quality.silent_share(x, RATE) == 0.25
+    assert quality.silent_share(np.full(RATE, 0.5, np.float32), RATE) == 1
+
+
+# ---- pitch -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cents", [0, 20, 50, -50, 1200])
+def test_a_shift_of_pitch_is_measured_in_cents(cents):
+    errors, voicing = quality.pitch_errors(voice(150), voice(150 * 2 ** (cents / 1200)), RATE, HOP)
+    assert len(errors) > 50 and voicing < 0.05
+    assert np.median(errors) == pytest.approx(abs(cents), abs=1)
+
+
+def test_voicing_errors_are_the_frames_that_are_voiced_in_one_of_both():
+    x = np.concatenate([voice(150), noise(RATE)])
+    for pair in ((x, voice(150, 2)), (voice(150, 2), x)):
+        errors, voicing = quality.pitch_errors(*pair, RATE, HOP)
+        assert voicing == pytest.approx(0.5, abs=0.03)
+        assert np.median(errors) < 1 and len(errors) == pytest.approx(RATE / HOP, abs=3)
+
+
+# ---- edges -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", EDGES)
+@pytest.mark.parametrize("level", [0, 1e-9, 0.1])
+def test_short_and_silent_sounds_have_a_number_or_none(n, level):
+    x = noise(n, level=level)
+    found = everything(x, np.zeros_like(x))
+    for name in ("estoi", "pesq", "cents"):
+        assert math.isnan(found[name]), name
+    for name in ("log_stft", "high_band"):
+        assert math.isnan(found[name]) == (n == 0), name
+        assert level == 0.1 or n == 0 or found[name] < 1e-6, name
+    assert math.isnan(found["log_mel"]) == math.isnan(found["voicing"]) == (n < HOP)
+    assert math.isnan(quality.flatness(x)) == (n <= 1 or level < 0.1)  # a window begins with 0
+    assert math.isnan(quality.silent_share(x, RATE)) == (n < 320)
+
+
+@pytest.mark.parametrize("silent", ["original", "result", "both"])
+def test_a_second_of_silence_ends_no_measure(speech, silent):
+    x, nothing = speech[:RATE], np.zeros(RATE, np.float32)
+    found = everything(x if silent == "result" else nothing, x if silent == "original" else nothing)
+    assert math.isnan(found["pesq"]) and math.isnan(found["cents"])
+    assert found["log_stft"] == 0 if silent == "both" else found["log_stft"] > 1
+
+
+def test_pesq_is_of_the_first_30_seconds_at_16_khz(speech):
+    pytest.importorskip("pesq")
+    twice = np.repeat(speech, 2)[: 2 * RATE]
+    assert quality.pesq_wb(twice, twice, 2 * RATE) == pytest.approx(4.644, abs=1e-3)
+    long = np.tile(speech, 1 + 30 * RATE // len(speech))
+    changed = long.copy()
+    changed[30 * RATE :] = 0
+    assert quality.pesq_wb(long, changed, RATE) == pytest.approx(4.644, abs=1e-3)
+
+
+def test_without_its_package_pesq_is_no_number(speech, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pesq", None)  # as if it were not installed
+    assert math.isnan(quality.pesq_wb(speech, speech, RATE))
+
+
+def test_the_mean_leaves_out_what_is_no_number():
+    assert quality.mean([1, math.nan, 3]) == 2
+    assert math.isnan(quality.mean([])) and math.isnan(quality.mean([math.nan]))
