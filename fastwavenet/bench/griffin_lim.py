@@ -23,7 +23,7 @@ from ..types import Audio
 ITERATIONS = 60
 MOMENTUM = 0.99
 UPDATES = 50  # of the magnitudes; more of them change no measure
-TINY = 1e-8  # added to divisors
+TINY = 1e-8  # least magnitude, and divisor
 
 Spectra = npt.NDArray[np.complex128]  # (frames, bins)
 
@@ -48,8 +48,8 @@ def griffin_lim(frames: Audio, mel: Mel, seed: int = 0) -> Audio:
     return _placed(signal_of(spectra, mel), first_sample(mel, 0), n)
 
 
-def magnitudes_of(frames: Audio, mel: Mel) -> npt.NDArray[np.float64]:
-    """Mel frames (frames, mels) to the magnitudes of spectra (frames, bins)."""
+def magnitudes_of(frames: Audio, mel: Mel) -> Audio:
+    """Mel frames (frames, mels) to the magnitudes of spectra, float32 (frames, bins)."""
     levels = frames.astype(np.float64) * mel.deviation + mel.mean
     sums = (np.e if mel.log == "ln" else 10) ** ((levels - mel.log_offset) / mel.log_factor)
     filters = filter_matrix(mel)

@@ -60,7 +60,7 @@ OPTIONS = ("recordings", "count", "precisions", "temperature", "min_p", "seed")
 
 
 def add_arguments(add: Callable[..., argparse.Action]) -> None:
-    """add: the `add_argument` of a parser.  No option has a default, so that `given` can tell."""
+    """add: the `add_argument` of a parser.  `given` needs options without a default."""
     add("--vocoder", type=Path, metavar="MODEL", help="judge this vocoder's sound instead")
     add("--recordings", type=Path, nargs="+", metavar="SOURCE", help="files or folders, held out")
     add("--count", type=int, metavar="N", help=f"the first N of them ({COUNT})")
@@ -156,7 +156,7 @@ def _numbers(check: Callable[[object], float]) -> Callable[[str], list[float]]:
     return parse
 
 
-# ---- what is compared --------------------------------------------------------------------------
+# ---- contenders --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
