@@ -154,10 +154,12 @@ typedef struct {
     float temperature;        /* 0: the most probable code, else 0.001 to 1000 */
     uint32_t top_k;           /* draw among the k most probable; 0: among all */
     float min_p;              /* draw codes of at least min_p x the largest probability; 0: all */
-    uint16_t *codes;          /* [B][n] or NULL: the samples forced or drawn ... */
-    float *audio;             /* [B][n] or NULL: ... and their amplitudes */
-    float *logp;              /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
-    float *logits;            /* [B][n][Q] or NULL */
+    /* Temperature and min_p of the samples of each frame, in the place of those two; or NULL. */
+    const float *frame_temperature, *frame_min_p; /* [n_frames][B] */
+    uint16_t *codes; /* [B][n] or NULL: the samples forced or drawn ... */
+    float *audio;    /* [B][n] or NULL: ... and their amplitudes */
+    float *logp;     /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
+    float *logits;   /* [B][n][Q] or NULL */
 } fwn_io;
 int fwn_run(fwn_stream *stream, const fwn_io *io);
 

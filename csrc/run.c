@@ -73,15 +73,30 @@ static int check_conditioning(const fwn_stream *s, const fwn_io *io)
     return 1;
 }
 
+static int is_temperature(float t) { return t == 0.0f || (t >= 1e-3f && t <= 1e3f); }
+static int is_min_p(float p) { return p >= 0.0f && p <= 1.0f; }
+
+/* Temperature and min_p, where they are given also those of the frames of this run. */
+static int check_draws(const fwn_stream *s, const fwn_io *io)
+{
+    if (!is_temperature(io->temperature) || !is_min_p(io->min_p)) return 0;
+    if (!io->frame_temperature && !io->frame_min_p) return 1;
+    if (!io->n_frames) return 0;
+    const size_t first = fwn_frame_of(s, io, 0) * s->batch;
+    const size_t end = io->n ? (fwn_frame_of(s, io, io->n - 1) + 1) * s->batch : first;
+    for (size_t i = first; i < end; i++) {
+        if (io->frame_temperature && !is_temperature(io->frame_temperature[i])) return 0;
+        if (io->frame_min_p && !is_min_p(io->frame_min_p[i])) return 0;
+    }
+    return 1;
+}
+
 static int check_io(const fwn_stream *s, const fwn_io *io)
 {
     const uint32_t levels = s->model->spec.levels;
     for (uint32_t b = 0; b < s->batch; b++)
         if (s->row[b].torn) return FWN_FORKED;
-    if (!(io->temperature == 0.0f || (io->temperature >= 1e-3f && io->temperature <= 1e3f)))
-        return FWN_BAD_ARGUMENT;
-    if (!(io->min_p >= 0.0f && io->min_p <= 1.0f)) return FWN_BAD_ARGUMENT;
-    if (!check_conditioning(s, io)) return FWN_BAD_ARGUMENT;
+    if (!check_conditioning(s, io) || !check_draws(s, io)) return FWN_BAD_ARGUMENT;
     for (size_t i = 0; io->forced && i < (size_t)io->n * s->batch; i++)
         if (io->forced[i] >= levels) return FWN_BAD_CODE;
     return FWN_OK;

@@ -110,6 +110,15 @@ static inline void fwn_discard_ahead(fwn_stream *s)
     for (uint32_t l = 0; l < s->model->spec.layers; l++) s->past[l].ready = 0;
 }
 
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+/* The frame to which sample i of a run belongs, for a network with conditioning. */
+static inline uint64_t fwn_frame_of(const fwn_stream *s, const fwn_io *io, uint64_t i)
+{
+    const uint64_t frame = (io->frame_at + i) / s->model->spec.frame_hop;
+    return frame < io->n_frames ? frame : io->n_frames ? io->n_frames - 1 : 0;
+}
+
 /* ---- run.c ----------------------------------------------------------------------------------- */
 
 typedef struct {

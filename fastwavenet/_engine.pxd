@@ -95,6 +95,8 @@ cdef extern from "fastwavenet.h" nogil:
         float temperature
         uint32_t top_k
         float min_p
+        const float *frame_temperature
+        const float *frame_min_p
         uint16_t *codes
         float *audio
         float *logp

@@ -67,6 +67,8 @@ class Stream:
         temperature: float = 1.0,
         top_k: int = 0,
         min_p: float = 0.0,
+        frame_temperature: npt.NDArray[np.float32] | None = None,
+        frame_min_p: npt.NDArray[np.float32] | None = None,
         codes: npt.NDArray[np.uint16] | None = None,
         audio: npt.NDArray[np.float32] | None = None,
         logp: npt.NDArray[np.float32] | None = None,

@@ -278,12 +278,15 @@ cdef class Stream:
     def run(self, uint32_t n, *, const uint16_t[:, ::1] forced=None,
             const float[:, :, ::1] frames=None, uint64_t frame_at=0,
             const uint32_t[::1] speakers=None,
-            float temperature=1.0, uint32_t top_k=0, float min_p=0.0, uint16_t[:, ::1] codes=None,
-            float[:, ::1] audio=None, float[:, ::1] logp=None, float[:, :, ::1] logits=None):
+            float temperature=1.0, uint32_t top_k=0, float min_p=0.0,
+            const float[:, ::1] frame_temperature=None, const float[:, ::1] frame_min_p=None,
+            uint16_t[:, ::1] codes=None, float[:, ::1] audio=None, float[:, ::1] logp=None,
+            float[:, :, ::1] logits=None):
         """n steps of every row; arrays of shape (rows, n), frames (frames, rows, channels).
 
         Sample i of the run belongs to frame (frame_at + i) // hop, or the last one.
         speakers: (rows,), an index for each row.
+        frame_temperature, frame_min_p: (frames, rows), instead of temperature and min_p.
         """
         cdef fwn_io io
         cdef int code
@@ -303,6 +306,12 @@ cdef class Stream:
             expect("frames", frames.shape, (frames.shape[0], self.rows, channels))
             io.frames = &frames[0, 0, 0]
             io.n_frames = frames.shape[0]
+        if frame_temperature is not None:
+            expect("frame_temperature", frame_temperature.shape, (io.n_frames, self.rows))
+            io.frame_temperature = &frame_temperature[0, 0]
+        if frame_min_p is not None:
+            expect("frame_min_p", frame_min_p.shape, (io.n_frames, self.rows))
+            io.frame_min_p = &frame_min_p[0, 0]
         if speakers is not None:
             expect("speakers", speakers.shape, (self.rows,))
             io.speakers = &speakers[0]

@@ -6,13 +6,6 @@
 
 #include "../stream.h"
 
-/* The frame of sample i of a run. */
-static uint64_t frame_of(const fwn_stream *s, const fwn_io *io, uint64_t i)
-{
-    const uint64_t frame = (io->frame_at + i) / s->model->spec.frame_hop;
-    return frame < io->n_frames ? frame : io->n_frames ? io->n_frames - 1 : 0;
-}
-
 /* u of a row of the batch in a frame, at s->u.  After the last frame its channels are held. */
 static void store_inputs(fwn_stream *s, const fwn_io *io, uint64_t frame, uint32_t b, size_t at)
 {
@@ -49,16 +42,16 @@ static void prepare_cond(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_
     if (!s->model->Up) return;
     if (done == 0) s->cond_count = 0; /* another run's frames are others */
     const uint32_t next = s->model->spec.frame_linear;
-    const uint64_t first = frame_of(s, io, done);
-    const uint64_t last = frame_of(s, io, (uint64_t)done + n - 1) + next;
+    const uint64_t first = fwn_frame_of(s, io, done);
+    const uint64_t last = fwn_frame_of(s, io, (uint64_t)done + n - 1) + next;
     if (!s->cond_count || first < s->cond_first || last >= s->cond_first + s->cond_count) {
-        const uint64_t end = frame_of(s, io, (uint64_t)io->n - 1) + next + 1;
+        const uint64_t end = fwn_frame_of(s, io, (uint64_t)io->n - 1) + next + 1;
         const uint64_t count = end - first < s->cond_most ? end - first : s->cond_most;
         project_frames(s, io, first, (uint32_t)count);
     }
     const uint32_t hop = s->model->spec.frame_hop;
     for (uint32_t i = 0; i < n; i++) {
-        s->cond_slot[i] = (uint32_t)(frame_of(s, io, done + i) - s->cond_first);
+        s->cond_slot[i] = (uint32_t)(fwn_frame_of(s, io, done + i) - s->cond_first);
         s->cond_part[i] = (float)((io->frame_at + done + i) % hop) / (float)hop;
     }
 }

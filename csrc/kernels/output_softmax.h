@@ -123,15 +123,33 @@ static void softmax_drop_below(float *weight, uint32_t qp, float min_p)
     }
 }
 
+/* How one sample is drawn. */
+typedef struct {
+    float temperature, min_p;
+    uint32_t top_k;
+} softmax_numbers;
+
+/* Those of sample i of the run in row b: of its frame, where frames have their own. */
+static softmax_numbers softmax_numbers_of(const fwn_stream *s, const fwn_io *io, uint64_t i,
+                                          uint32_t b)
+{
+    softmax_numbers by = {io->temperature, io->min_p, io->top_k};
+    if (!io->frame_temperature && !io->frame_min_p) return by;
+    const size_t at = (size_t)fwn_frame_of(s, io, i) * s->batch + b;
+    if (io->frame_temperature) by.temperature = io->frame_temperature[at];
+    if (io->frame_min_p) by.min_p = io->frame_min_p[at];
+    return by;
+}
+
 /* The code drawn for the row's current step. */
 static uint32_t softmax_draw(float *weight, const float *logits, uint32_t q, uint32_t qp, float max,
-                             const fwn_io *io, const fwn_row *row)
+                             softmax_numbers by, const fwn_row *row)
 {
-    if (io->temperature == 0.0f) return softmax_argmax(logits, max);
+    if (by.temperature == 0.0f) return softmax_argmax(logits, max);
     float cumulative[16];
-    softmax_weights(weight, logits, q, qp, max, 1.0f / io->temperature);
-    if (io->top_k && io->top_k < q) softmax_keep_top(weight, logits, q, io->top_k);
-    if (io->min_p > 0.0f) softmax_drop_below(weight, qp, io->min_p);
+    softmax_weights(weight, logits, q, qp, max, 1.0f / by.temperature);
+    if (by.top_k && by.top_k < q) softmax_keep_top(weight, logits, q, by.top_k);
+    if (by.min_p > 0.0f) softmax_drop_below(weight, qp, by.min_p);
     softmax_cumulate(cumulative, weight, qp);
     const uint32_t word = fwn_philox(row->seed, row->step, row->id);
     return softmax_pick(weight, cumulative, qp, (float)(word >> 8) * 0x1p-24f);
@@ -157,8 +175,9 @@ static int emit_sample(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t 
     fwn_row *row = &s->row[b];
     float *logits = s->logits + ((size_t)i * s->batch + b) * m->Qp, max = 0.0f;
     if (has_logits && !softmax_max(logits, q, m->Qp, &max)) return FWN_NOT_FINITE;
-    row->next =
-        io->forced ? io->forced[out] : softmax_draw(s->weight, logits, q, m->Qp, max, io, row);
+    row->next = io->forced ? io->forced[out]
+                           : softmax_draw(s->weight, logits, q, m->Qp, max,
+                                          softmax_numbers_of(s, io, (uint64_t)done + i, b), row);
     atomic_store_explicit(&row->step, row->step + 1, memory_order_relaxed); /* the only writer */
     atomic_store_explicit(&row->begun, 1, memory_order_relaxed);
     const float audio = decode_next(m, row);

@@ -75,6 +75,26 @@ static void give_frames(const pair *p, input *in, fwn_io *io, uint32_t *seed)
     io->frames = frames;
 }
 
+/* Temperature, min_p, both or neither of each frame; in one of 64 runs one of each may be out of
+ * bounds, which is refused if the run has samples of its frame. */
+static void give_numbers(const pair *p, input *in, fwn_io *io, uint32_t *seed)
+{
+    static const float temperatures[] = {0, 1e-3f, 0.5f, 1, 1e3f, 0, 1, 2};
+    const size_t count = (size_t)io->n_frames * p->rows;
+    const uint32_t which = next_byte(in);
+    float *temperature = which % 4 & 1 ? exactly(count, sizeof *temperature) : NULL;
+    float *min_p = which % 4 & 2 ? exactly(count, sizeof *min_p) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t word = scramble(seed);
+        if (temperature) temperature[i] = temperatures[word % COUNT(temperatures)];
+        if (min_p) min_p[i] = (float)(word >> 8 & 255) / 255.0f;
+    }
+    if (which > 251 && count && temperature) temperature[scramble(seed) % count] = -1.0f;
+    if (which > 251 && count && min_p) min_p[scramble(seed) % count] = 1.5f;
+    io->frame_temperature = temperature;
+    io->frame_min_p = min_p;
+}
+
 /* A speaker for each row; one in 256 may be beyond the last. */
 static void give_speakers(const pair *p, input *in, fwn_io *io, uint32_t *seed)
 {
@@ -111,9 +131,24 @@ static int is_conditioned(const pair *p, const fwn_io *io)
            io->frame_at <= UINT64_MAX - io->n;
 }
 
+static int has_bad_number(const pair *p, const fwn_io *io)
+{
+    for (uint32_t i = 0; i < io->n; i++) {
+        const uint64_t frame = (io->frame_at + i) / p->spec->frame_hop, last = io->n_frames - 1;
+        const size_t at = (frame < last ? frame : last) * p->rows;
+        for (uint32_t b = 0; b < p->rows; b++) {
+            if (io->frame_temperature && io->frame_temperature[at + b] < 0.0f) return 1;
+            if (io->frame_min_p && io->frame_min_p[at + b] > 1.0f) return 1;
+        }
+    }
+    return 0;
+}
+
 static int expected_of(const pair *p, const fwn_io *io, uint32_t how)
 {
     if (!is_conditioned(p, io)) return FWN_BAD_ARGUMENT;
+    if ((io->frame_temperature || io->frame_min_p) && has_bad_number(p, io))
+        return FWN_BAD_ARGUMENT;
     return how & FORCED && how & BAD && io->n ? FWN_BAD_CODE : FWN_OK;
 }
 
@@ -131,6 +166,7 @@ static void run(pair *p, input *in)
     if (how & WARM) io.min_p = (float)next_byte(in) / 255.0f;
     if (how & FORCED) io.forced = random_codes(p, steps, &seed, how & BAD);
     condition(p, in, &io, &seed, how & MISFRAMED && next_byte(in) == 1);
+    if (how & WARM && io.frames) give_numbers(p, in, &io, &seed);
     if (how & CODES) io.codes = exactly(steps, sizeof *io.codes);
     if (how & AUDIO) io.audio = exactly(steps, sizeof *io.audio);
     if (how & LOGP) io.logp = exactly(steps, sizeof *io.logp);
@@ -141,6 +177,8 @@ static void run(pair *p, input *in)
     free((void *)io.forced);
     free((void *)io.frames);
     free((void *)io.speakers);
+    free((void *)io.frame_temperature);
+    free((void *)io.frame_min_p);
     free(io.codes);
     free(io.audio);
     free(io.logp);

@@ -1,4 +1,5 @@
-/* Conditioning: how long a frame lasts, runs that begin within one, interpolation, speakers. */
+/* Conditioning: how long a frame lasts, runs that begin within one, interpolation, speakers, and
+ * temperature and min_p of frames. */
 #include "claims.h"
 
 enum { CHANNELS = 3, HOP = 4, STEPPED = 20, FRAMES = 3 }; /* too few frames: the last one holds */
@@ -19,12 +20,13 @@ static fwn_model *conditioned_model(size_t which, int precision, conditioning co
     return model;
 }
 
-/* The results of STEPPED steps of `rows` rows. */
+/* The results of STEPPED steps of `rows` rows, at temperature 1 unless the call has another one. */
 static result results_of(const fwn_model *model, int isa, uint32_t rows, size_t which, fwn_io io)
 {
     result r = new_result((size_t)rows * STEPPED, NETWORKS[which].sizes[0]);
     fwn_stream *stream = stream_of(model, isa, rows);
-    io.n = STEPPED, io.temperature = 1.0f;
+    io.n = STEPPED;
+    if (io.temperature == 0.0f) io.temperature = 1.0f;
     io.codes = r.codes, io.audio = r.audio, io.logp = r.logp, io.logits = r.logits;
     CHECK(fwn_run(stream, &io) == FWN_OK);
     fwn_stream_destroy(stream);
@@ -136,6 +138,84 @@ static void check_speakers(int isa, int precision, size_t which)
 
 static void a_speaker_sounds_like_a_frame_of_its_embedding(void) { everywhere(check_speakers); }
 
+static void check_equal_numbers(int isa, int precision, size_t which)
+{
+    const conditioning cond = {CHANNELS, HOP, which % 2, 0, 0};
+    float *frames = random_frames(FRAMES * 2 * CHANNELS), temperature[FRAMES * 2],
+          min_p[FRAMES * 2];
+    for (size_t i = 0; i < FRAMES * 2; i++) temperature[i] = 0.7f, min_p[i] = 0.1f;
+    const fwn_io all = {.frames = frames, .n_frames = FRAMES, .temperature = 0.7f, .min_p = 0.1f};
+    fwn_io each = all;
+    each.temperature = 1000.0f, each.min_p = 1.0f; /* of no effect */
+    each.frame_temperature = temperature, each.frame_min_p = min_p;
+    compare(isa, 2, which, conditioned_model(which, precision, cond), &all,
+            conditioned_model(which, precision, cond), &each);
+    free(frames);
+}
+
+static void equal_numbers_of_all_frames_are_those_of_the_call(void)
+{
+    everywhere(check_equal_numbers);
+}
+
+/* A run with numbers of frames is the calls of single steps that have their frame's numbers. */
+static void check_numbers_of_frames(int isa, int precision, size_t which)
+{
+    const float temperature[FRAMES] = {1.0f, 0.0f, 1000.0f}, min_p[FRAMES] = {0.1f, 0.0f, 0.5f};
+    fwn_model *model = conditioned_model(which, precision, (conditioning){CHANNELS, HOP, 1, 0, 0});
+    float *frames = random_frames(FRAMES * CHANNELS);
+    fwn_stream *whole = stream_of(model, isa, 1), *steps = stream_of(model, isa, 1);
+    fwn_io io = {.n = STEPPED, .frames = frames, .n_frames = FRAMES};
+    io.frame_temperature = temperature, io.frame_min_p = min_p;
+    CHECK(fwn_run(whole, &io) == FWN_OK);
+    io.frame_temperature = io.frame_min_p = NULL;
+    for (io.n = 1; io.frame_at < STEPPED; io.frame_at++) {
+        const size_t frame = io.frame_at / HOP < FRAMES ? io.frame_at / HOP : FRAMES - 1;
+        io.temperature = temperature[frame], io.min_p = min_p[frame];
+        CHECK(fwn_run(steps, &io) == FWN_OK);
+    }
+    state expected = state_of(steps, 0);
+    CHECK(in_state(whole, &expected));
+    free(expected.bytes);
+    fwn_stream_destroy(whole);
+    fwn_stream_destroy(steps);
+    fwn_model_destroy(model);
+    free(frames);
+}
+
+static void numbers_of_a_frame_hold_for_its_samples(void) { everywhere(check_numbers_of_frames); }
+
+static void numbers_of_frames_out_of_bounds_are_refused(void)
+{
+    const float wrong[] = {-1.0f, 1001.0f, NAN, INFINITY, -INFINITY}, fine[FRAMES] = {0};
+    fwn_model *model = conditioned_model(0, FWN_FLOAT32, (conditioning){CHANNELS, HOP, 0, 0, 0});
+    fwn_model *without = random_model(0, FWN_FLOAT32);
+    float *frames = random_frames(FRAMES * CHANNELS), numbers[FRAMES] = {0};
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1), *bare = stream_of(without, FWN_SCALAR, 1);
+    state before = state_of(stream, 0);
+    fwn_io io = {.n = HOP + 1, .frames = frames, .n_frames = FRAMES};
+    for (size_t i = 0; i < COUNT(wrong) * FRAMES;
+         i++) { /* the run has no sample of the last frame */
+        const int expected = i % FRAMES == FRAMES - 1 ? FWN_OK : FWN_BAD_ARGUMENT;
+        numbers[i % FRAMES] = wrong[i / FRAMES];
+        io.frame_temperature = numbers, io.frame_min_p = NULL;
+        CHECK(fwn_run(stream, &io) == expected);
+        io.frame_temperature = fine, io.frame_min_p = numbers;
+        CHECK(fwn_run(stream, &io) == expected);
+        numbers[i % FRAMES] = 0.0f;
+        CHECK(expected == FWN_OK || in_state(stream, &before));
+        CHECK(!fwn_stream_reset(stream, 0, 7, 0));
+    }
+    CHECK(fwn_run(bare, &(fwn_io){.n = 1, .frame_temperature = fine}) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_run(bare, &(fwn_io){.n = 1, .frame_min_p = fine}) == FWN_BAD_ARGUMENT);
+    free(before.bytes);
+    fwn_stream_destroy(stream);
+    fwn_stream_destroy(bare);
+    fwn_model_destroy(model);
+    fwn_model_destroy(without);
+    free(frames);
+}
+
 static void runs_without_the_frames_and_speakers_of_the_network_are_refused(void)
 {
     const float frames[CHANNELS] = {0};
@@ -191,6 +271,9 @@ const claim CONDITIONING[] = {
     TEST(a_run_may_begin_anywhere_in_a_frame),
     TEST(frames_are_interpolated_on_every_isa),
     TEST(a_speaker_sounds_like_a_frame_of_its_embedding),
+    TEST(equal_numbers_of_all_frames_are_those_of_the_call),
+    TEST(numbers_of_a_frame_hold_for_its_samples),
+    TEST(numbers_of_frames_out_of_bounds_are_refused),
     TEST(runs_without_the_frames_and_speakers_of_the_network_are_refused),
     TEST(conditioning_out_of_bounds_is_refused),
     {NULL, NULL},

@@ -16,6 +16,8 @@ ARRAYS = {  # name: shape and dtype that `run` expects
     "forced": ((ROWS, STEPS), np.uint16),
     "frames": ((STEPS, ROWS, 6), np.float32),
     "speakers": ((ROWS,), np.uint32),
+    "frame_temperature": ((STEPS, ROWS), np.float32),
+    "frame_min_p": ((STEPS, ROWS), np.float32),
     "codes": ((ROWS, STEPS), np.uint16),
     "audio": ((ROWS, STEPS), np.float32),
     "logp": ((ROWS, STEPS), np.float32),
@@ -64,7 +66,7 @@ def test_an_array_of_another_dtype_or_that_is_not_contiguous_is_refused(stream, 
 def test_what_is_written_must_be_writable_and_what_is_read_need_not_be(stream, name):
     array = np.zeros(*ARRAYS[name])
     array.flags.writeable = False
-    if name in ("forced", "frames", "speakers"):
+    if name in ("forced", "frames", "speakers", "frame_temperature", "frame_min_p"):
         run(stream, name, array)
     else:
         with pytest.raises(ValueError, match="read-only"):
