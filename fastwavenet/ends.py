@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .checks import integer, whole, within
 from .mel_conventions import Mel
 from .shown import shown
+from .voiced_sampling import VoicedSampling, check_min_p, check_temperature
 
 if TYPE_CHECKING:
     from .spec import WaveNetSpec
@@ -29,6 +30,7 @@ __all__ = [
     "Sampling",
     "SoftmaxOutput",
     "Start",
+    "VoicedSampling",
 ]
 
 MAX_KERNEL = 32
@@ -40,7 +42,6 @@ MAX_PITCH = 48_000  # Hz
 MAX_STEPS = 65536  # of a codec, and its largest mu
 MAX_PRE_EMPHASIS = 0.999  # below 1, where its inverse would grow without bound
 MAX_COMPANDED = 1.25  # of the outermost codes: beyond 1 amplitudes grow exponentially
-LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-3, 1e3
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -305,34 +306,42 @@ class Sampling(End):
     temperature  divides the logits; 0: always the most probable code; else 0.001 to 1000
     top_k        codes that may be drawn, the most probable ones; None: all
     min_p        codes are dropped whose probability is below min_p x the largest; 0: none
+    voiced       where frames hold voicing: temperature, min_p or both of voiced frames, while the
+                 numbers above are those of unvoiced ones; None: they are those of all samples
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     min_p: float = 0.0
+    voiced: VoicedSampling | None = None
     kind: ClassVar[str] = "draw"
 
     def __post_init__(self) -> None:
         _set(self, "temperature", check_temperature(self.temperature))
         _set(self, "min_p", check_min_p(self.min_p))
+        _set(self, "voiced", _voiced(self.voiced))
 
     def check(self, spec: WaveNetSpec) -> None:
         if self.top_k is not None:
             _set(self, "top_k", integer("top_k", self.top_k, 1, spec.levels))
+        channels = spec.conditioning.channels if spec.conditioning else 0
+        if self.voiced is not None and self.voiced.channel >= channels:
+            raise ValueError(
+                f"sampling voiced channel must be below the {channels} channels of the frames, "
+                f"not {self.voiced.channel}"
+            )
 
+    def to_dict(self) -> dict[str, Any]:
+        fields = super().to_dict()
+        if self.voiced is None:  # older versions read the others
+            del fields["voiced"]
+        return fields
 
-def check_temperature(value: object) -> float:
-    """`value` as a temperature.  Raises TypeError if it is no number, ValueError out of bounds."""
-    expected = "0 (always the most probable) or from 0.001 to 1000"
-    low, high = LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE
-    return within(
-        "temperature", value, low, high, zero=True, expected=expected, wrong_type=TypeError
-    )
-
-
-def check_min_p(value: object) -> float:
-    """`value` as a fraction of the largest probability.  Raises TypeError or ValueError."""
-    return within("min_p", value, 0, 1, wrong_type=TypeError)
+    def replaced(self, **numbers: float | None) -> Sampling:
+        """With these numbers, of all frames; None stands for its own, and its rule by voicing."""
+        given = {name: number for name, number in numbers.items() if number is not None}
+        rule = self.voiced.without(given) if self.voiced is not None else None
+        return dataclasses.replace(self, **given, voiced=rule)  # type: ignore[arg-type]
 
 
 _KINDS: dict[str, tuple[type[End], ...]] = {
@@ -419,6 +428,15 @@ def _pitch(given: object) -> Pitch | None:
     if given is None or isinstance(given, Pitch):
         return given
     raise ValueError(f"conditioning pitch must be a Pitch or None, not {shown(given)}")
+
+
+def _voiced(given: object) -> VoicedSampling | None:
+    if isinstance(given, dict):
+        check_fields(VoicedSampling, given, "sampling voiced")
+        return VoicedSampling(**given)
+    if given is None or isinstance(given, VoicedSampling):
+        return given
+    raise ValueError(f"sampling voiced must be a VoicedSampling or None, not {shown(given)}")
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

@@ -2,6 +2,8 @@
 
 The network is csrc/kernels/flow.h, and session.py runs it in chunks.  Here arguments are checked,
 and each call is one use of the session's stream.
+
+It is longer than other files because docstrings of methods are their reference.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .checks import integer, within
+from .drawing import drawing_of, for_all
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import output_array
@@ -35,7 +38,8 @@ class Generator:
     temperature  1: as trained; lower: more predictable; 0: always the most probable code
     top_k        draw among the k most probable codes only; `levels`: all
     min_p        draw codes of at least min_p times the largest probability only; 0: all.  None, of
-                 these three, stands for the model's own, `model.spec.sampling`
+                 these three, stands for the model's own, `model.spec.sampling`, which may differ
+                 between unvoiced and voiced frames
     speaker      for a model with speakers: a name or an index, or one for each row of a batch
     isa          instruction set; None: $FASTWAVENET_ISA or the best.  Results do not depend on it
     threads      2: with a second thread, if a short measurement finds that faster, see the
@@ -70,6 +74,7 @@ class Generator:
         self.batch = batch
         self.isa = resolve_isa(isa)
         self._wanted_isa = isa
+        self._given = {"temperature": temperature, "top_k": top_k, "min_p": min_p}
         self._sampling = model.spec.own_sampling(temperature, top_k, min_p)
         self._speaker = speaker
         self._speakers = speaker_rows(model.spec, speaker, batch)
@@ -80,12 +85,15 @@ class Generator:
 
     @property
     def temperature(self) -> float:
-        """May be changed between two calls; None sets the model's own, as for the next two."""
+        """Of unvoiced frames, if the model's own differs between frames, as `min_p` is.
+
+        May be changed between two calls; None sets the model's own, as for the next two.
+        """
         return self._sampling.temperature
 
     @temperature.setter
     def temperature(self, value: float | None) -> None:
-        self._set_sampling(value, self.top_k, self.min_p)
+        self._set_sampling(temperature=value)
 
     @property
     def top_k(self) -> int | None:
@@ -94,7 +102,7 @@ class Generator:
 
     @top_k.setter
     def top_k(self, value: int | None) -> None:
-        self._set_sampling(self.temperature, value, self.min_p)
+        self._set_sampling(top_k=value)
 
     @property
     def min_p(self) -> float:
@@ -103,14 +111,13 @@ class Generator:
 
     @min_p.setter
     def min_p(self, value: float | None) -> None:
-        self._set_sampling(self.temperature, self.top_k, value)
+        self._set_sampling(min_p=value)
 
-    def _set_sampling(
-        self, temperature: float | None, top_k: int | None, min_p: float | None
-    ) -> None:
-        checked = self.model.spec.own_sampling(temperature, top_k, min_p)
+    def _set_sampling(self, **changed: float | None) -> None:
+        given: dict[str, Any] = self._given | changed
+        checked = self.model.spec.own_sampling(**given)
         with self._session.stream:
-            self._sampling = checked
+            self._given, self._sampling = given, checked
 
     @property
     def speaker(self) -> Speaker | Sequence[Speaker] | None:
@@ -174,6 +181,8 @@ class Generator:
         n: int,
         *,
         frames: npt.ArrayLike | None = None,
+        temperature: npt.ArrayLike | None = None,
+        min_p: npt.ArrayLike | None = None,
         out: Audio | None = None,
         progress: Progress | None = None,
     ) -> Audio:
@@ -185,6 +194,8 @@ class Generator:
         frames: for models that need them, (frames, channels) for all rows or (batch, frames,
         channels), real numbers; frame i belongs to samples i hop .. (i + 1) hop - 1 of this call,
         hop is `model.spec.conditioning.hop`, and all samples must have a frame.
+        temperature, min_p: of this call: a number, or one for each of the frames, (frames,) for all
+        rows or (batch, frames), which holds for the frame's samples; None: the generator's.
         progress(done, total) is called after each chunk, in samples of one row; an exception that
         it raises ends the call.
         """
@@ -193,11 +204,12 @@ class Generator:
         audio = np.empty((session.rows, n), np.float32) if out is None else self._out(out, n)
         if given.values is not None and np.may_share_memory(given.values, audio):
             given = given._replace(values=given.values.copy())  # or samples would be read as frames
+        drawing = drawing_of(self._sampling, given.values, temperature, min_p)
         with session.stream:
             for start, length in session.chunks(n):
                 part = audio if length == n else audio[:, start : start + length]
                 made = part if part.flags.carray else np.empty(part.shape, np.float32)
-                session.run(start, length, given, sampling=self._sampling, audio=made)
+                session.run(start, length, given, drawing=drawing, audio=made)
                 if made is not part:
                     part[...] = made
                 if progress is not None:
@@ -317,9 +329,7 @@ class Generator:
             "seed": self.seed,
             "stream": self._first_stream,
             "batch": self.batch,
-            "temperature": self.temperature,
-            "top_k": self.top_k,
-            "min_p": self.min_p,
+            **self._given,
             "speaker": self._speaker,
             "isa": self._wanted_isa,
             "threads": self._threads,
@@ -347,9 +357,9 @@ def generate(
     seed: int | None = None,
     stream: int = 0,
     batch: int | None = None,
-    temperature: float | None = None,
+    temperature: npt.ArrayLike | None = None,
     top_k: int | None = None,
-    min_p: float | None = None,
+    min_p: npt.ArrayLike | None = None,
     prime: npt.ArrayLike | None = None,
     sample_rate: int | None = None,
     frames: npt.ArrayLike | None = None,
@@ -363,8 +373,9 @@ def generate(
 
     seconds or n_samples: the length; neither: that of the frames.  prime: audio or codes to
     continue from; they are not part of the result.  sample_rate: Hz of that audio; another one than
-    the model's is refused.  frames, out, progress: as in `Generator.generate`, for the samples
-    generated.  The rest as in `Generator`.  The same arguments give the same samples on every CPU.
+    the model's is refused.  frames, temperature, min_p, out, progress: as in `Generator.generate`,
+    for the samples generated.  The rest as in `Generator`.  The same arguments give the same
+    samples on every CPU.
     """
     n = _length(check_model(model), seconds, n_samples, frames)
     check_rate(sample_rate, model.sample_rate)
@@ -373,16 +384,18 @@ def generate(
         seed=seed,
         stream=stream,
         batch=batch,
-        temperature=temperature,
+        temperature=for_all(temperature),
         top_k=top_k,
-        min_p=min_p,
+        min_p=for_all(min_p),
         speaker=speaker,
         isa=isa,
         threads=threads,
     )
     if prime is not None:
         gen.prime(prime, sample_rate=sample_rate)
-    return gen.generate(n, frames=frames, out=out, progress=progress)
+    return gen.generate(
+        n, frames=frames, temperature=temperature, min_p=min_p, out=out, progress=progress
+    )
 
 
 def _length(

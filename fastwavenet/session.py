@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _engine
-from .ends import Sampling
+from .drawing import Drawing
 from .model import Model, open_stream
 from .samples import refuse_masked
 from .shown import shown
@@ -31,7 +31,7 @@ MAX_SAMPLES = 2**40
 
 Progress = Callable[[int, int], object]  # steps done, steps in all
 
-_FORCED = Sampling()  # of calls that draw no code
+_FORCED = Drawing()  # of calls that draw no code
 
 
 # ---- conditioning ------------------------------------------------------------------------------
@@ -240,12 +240,12 @@ class Session:
         n: int,
         frames: Frames,
         *,
-        sampling: Sampling = _FORCED,
+        drawing: Drawing = _FORCED,
         **arrays: np.ndarray | None,
     ) -> None:
         """Runs n steps of every row, the first of which is step `start` of its call.
 
-        sampling: of codes that are not forced.
+        drawing: of codes that are not forced.
         arrays: (rows, n) to read and write, as in `_engine.Stream.run`.
         Raises CancelledError if `cancel` or `close` was called during this use.
         """
@@ -257,10 +257,7 @@ class Session:
             frames=frames.values,
             frame_at=frames.at + start,
             speakers=frames.speakers,
-            temperature=sampling.temperature,
-            top_k=sampling.top_k or 0,
-            min_p=sampling.min_p,
-            **arrays,
+            **(drawing.arguments() | arrays),
         )
         self.pace(n, time.perf_counter() - began)
 

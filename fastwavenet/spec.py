@@ -151,16 +151,11 @@ class WaveNetSpec:
     def own_sampling(
         self, temperature: float | None, top_k: int | None, min_p: float | None
     ) -> Sampling:
-        """Sampling by these numbers; None stands for that of the spec.
+        """Sampling by these numbers; None stands for that of the spec, with its rule by voicing.
 
         Raises TypeError for no numbers, ValueError out of bounds.
         """
-        own = self.sampling
-        chosen = Sampling(
-            temperature=own.temperature if temperature is None else temperature,
-            top_k=own.top_k if top_k is None else top_k,
-            min_p=own.min_p if min_p is None else min_p,
-        )
+        chosen = self.sampling.replaced(temperature=temperature, top_k=top_k, min_p=min_p)
         chosen.check(self)
         return chosen
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .checks import integer
-from .ends import FrameConditioning, Sampling
+from .drawing import Drawing, drawing_of
+from .ends import FrameConditioning
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .recording_frames import recording_frames
@@ -36,9 +37,9 @@ class Options(TypedDict, total=False):
     stream: int
     sample_rate: int | None
     speaker: Speaker | Sequence[Speaker] | None
-    temperature: float | None
+    temperature: npt.ArrayLike | None
     top_k: int | None
-    min_p: float | None
+    min_p: npt.ArrayLike | None
     batch: int
     isa: Isa | None
     threads: int
@@ -59,9 +60,9 @@ def vocode(
     stream: int = 0,
     sample_rate: int | None = None,
     speaker: Speaker | Sequence[Speaker] | None = None,
-    temperature: float | None = None,
+    temperature: npt.ArrayLike | None = None,
     top_k: int | None = None,
-    min_p: float | None = None,
+    min_p: npt.ArrayLike | None = None,
     batch: int = 16,
     isa: Isa | None = None,
     threads: int = 1,
@@ -74,7 +75,8 @@ def vocode(
     which is faster.  Each result is that of `vocode` of the one sound with the same seed and
     stream.
     seed: as in `Generator`, the same for all sounds.  sample_rate: Hz of audio, to be compared
-    with the model's.  speaker: one, or one for each sound of a list.
+    with the model's.  speaker: one, or one for each sound of a list.  temperature, min_p: a number,
+    or for one sound (frames,), a number for each of its frames.
     progress(done, total) is called after each chunk, in samples of all sounds together.  The rest
     as in `Generator`.  The same arguments give the same samples on every CPU.
     Raises ValueError for frames as `Generator.generate`, and for audio if the model's frames are
@@ -86,11 +88,14 @@ def vocode(
     frames = [frames_of_sound(model, sound, sample_rate) for sound in each]
     speakers = speaker_rows(model.spec, speaker, len(frames) if several else None)
     seed = secrets.randbits(32) if seed is None else integer("seed", seed, 0, 2**64 - 1)
+    if several and (np.ndim(temperature) or np.ndim(min_p)):  # type: ignore[arg-type]
+        raise ValueError("temperature and min_p of a list of sounds must be one number each")
+    sampling = model.spec.own_sampling(None, top_k, None)
     utterances = _Utterances(
         model,
         frames,
         speakers,
-        sampling=model.spec.own_sampling(temperature, top_k, min_p),
+        drawings=[drawing_of(sampling, each[:, None], temperature, min_p) for each in frames],
         reset=(seed, integer("stream", stream, 0, 2**32 - 1)),
     )
     rows = min(integer("batch", batch, 1, MAX_BATCH), max(len(frames), 1))
@@ -126,12 +131,12 @@ class _Utterances:
         frames: list[Audio],
         speakers: npt.NDArray[np.uint32] | None,
         *,
-        sampling: Sampling,
+        drawings: list[Drawing],
         reset: tuple[int, int],
     ):
         self.model, self.hop = model, _conditioning(model).hop
-        self.frames, self.speakers = frames, speakers
-        self.sampling, self.start = sampling, reset
+        self.frames, self.speakers = [each[:, None] for each in frames], speakers
+        self.drawings, self.start = drawings, reset
         self.audio = [np.empty(len(each) * self.hop, np.float32) for each in frames]
         longest_first = sorted(range(len(frames)), key=lambda i: -len(frames[i]))
         self.waiting = deque(i for i in longest_first if len(frames[i]))
@@ -173,11 +178,12 @@ class _Utterances:
         """Runs all rows until one of them ends.  Yields samples made, after each chunk."""
         rows = [held for held in self.held if held is not None]
         count = min(SEGMENT, *(len(self.frames[i]) - done for i, done in rows))
-        given = Frames(self._values(rows, count), 0, self._speakers_of(rows))
+        values = _next_frames([self.frames[i] for i, _ in rows], rows, count)
+        given, drawing = Frames(values, 0, self._speakers_of(rows)), self._drawing(rows, count)
         with session.stream:
             for start, n in session.chunks(count * self.hop):
                 audio = np.empty((len(rows), n), np.float32)
-                session.run(start, n, given, sampling=self.sampling, audio=audio)
+                session.run(start, n, given, drawing=drawing, audio=audio)
                 for (i, done), samples in zip(rows, audio, strict=True):
                     at = done * self.hop + start
                     self.audio[i][at : at + n] = samples
@@ -186,13 +192,29 @@ class _Utterances:
             ended = done + count == len(self.frames[i])
             self.held[row] = None if ended else (i, done + count)
 
-    def _values(self, rows: list[tuple[int, int]], count: int) -> Audio:
-        """float32 (count + 1, rows, channels): with the next frame, for linear interpolation."""
-        numbers = np.arange(count + 1)
-        each = [
-            self.frames[i][np.minimum(done + numbers, len(self.frames[i]) - 1)] for i, done in rows
-        ]
-        return np.ascontiguousarray(np.stack(each, axis=1))
+    def _drawing(self, rows: list[tuple[int, int]], count: int) -> Drawing:
+        drawings = [self.drawings[i] for i, _ in rows]
+        temperatures, top_ks, min_ps = zip(*drawings, strict=True)
+        return Drawing(
+            _next_frames(temperatures, rows, count),
+            top_ks[0],
+            _next_frames(min_ps, rows, count),
+        )
 
     def _speakers_of(self, rows: list[tuple[int, int]]) -> npt.NDArray[np.uint32] | None:
         return None if self.speakers is None else self.speakers[[i for i, _ in rows]]
+
+
+def _next_frames(each: Sequence[Any], rows: list[tuple[int, int]], count: int) -> Any:
+    """float32 (count + 1, rows, ...) of each row's (frames, 1, ...); a number stands for itself.
+
+    The frame after them is for linear interpolation; the last one of an utterance is held.
+    """
+    if not isinstance(each[0], np.ndarray):
+        return each[0]
+    numbers = np.arange(count + 1)
+    following = [
+        array[np.minimum(done + numbers, len(array) - 1)]
+        for array, (_, done) in zip(each, rows, strict=True)
+    ]
+    return np.ascontiguousarray(np.concatenate(following, axis=1))

@@ -11,7 +11,7 @@ import soundfile
 
 from .. import _engine
 from .._version import __version__
-from ..ends import FrameConditioning
+from ..ends import FrameConditioning, Sampling
 from ..instruction_sets import available_isas, isa
 from ..model import Model
 from ..precision import describe_precision_cost
@@ -103,6 +103,17 @@ def _conditioning(end: FrameConditioning | None) -> str:
     return "; ".join(parts)
 
 
+def _sampling(own: Sampling) -> str:
+    parts = [f"top_k {own.top_k or 'all'}"]
+    for name in ("temperature", "min_p"):
+        voiced = getattr(own.voiced, name, None)
+        rule = "" if voiced is None else f", in voiced frames {voiced:g}"
+        parts.append(f"{name} {getattr(own, name):g}{rule}")
+    if own.voiced is not None:
+        parts.append(f"voicing in channel {own.voiced.channel}")
+    return "; ".join(parts)
+
+
 def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
     """For people: name -> text."""
     kernels = sorted(set(spec.kernel))
@@ -113,6 +124,7 @@ def _described(spec: WaveNetSpec, facts: dict) -> dict[str, str]:
         "channels": f"residual {spec.residual}, dilation {spec.dilation_channels}, "
         f"skip {spec.skip}, head {spec.head}",
         "conditioning": _conditioning(spec.conditioning),
+        "sampling": _sampling(spec.sampling),
         "receptive field": f"{spec.receptive_field} samples, {facts['receptive_field_ms']:.1f} ms",
         "weights": f"{facts['weights']:,} in {facts['weight_bytes']:,} bytes",
         "precision": f"{facts['precision']} ({_cost(facts['precision_cost'])})",

@@ -1,5 +1,6 @@
 """fastwavenet score and info: what they say of recordings, models and this installation."""
 
+import dataclasses
 import json
 import math
 
@@ -13,7 +14,7 @@ import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.audio_finding import READ_SUFFIXES
 from fastwavenet.cli.info import _runs
-from fastwavenet.ends import FrameConditioning
+from fastwavenet.ends import FrameConditioning, Sampling, VoicedSampling
 
 
 def nats_of(voice, path):
@@ -134,8 +135,30 @@ def test_info_describes_a_model_to_people(run, tmp_path):
     assert lines["sample rate"] == "8000 Hz, 16 mu-law levels"
     assert lines["layers"] == "6, kernel 2, dilations 2 x (1 2 4)"
     assert lines["conditioning"] == "frames: 3 numbers every 1 samples, held"
+    assert lines["sampling"] == "top_k all; temperature 1; min_p 0"
     assert lines["receptive field"] == f"{spec.receptive_field} samples, 2.0 ms"
     assert lines["per sample"].startswith(f"{spec.macs_per_sample:,} multiply-adds, ")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (VoicedSampling(1, 0.6), "temperature 0.9, in voiced frames 0.6; min_p 0"),
+        (VoicedSampling(1, None, 0.05), "temperature 0.9; min_p 0, in voiced frames 0.05"),
+        (
+            VoicedSampling(1, 0, 0.1),
+            "temperature 0.9, in voiced frames 0; min_p 0, in voiced frames 0.1",
+        ),
+    ],
+)
+def test_info_describes_the_rule_by_which_sampling_follows_voicing(run, tmp_path, rule, expected):
+    voice, own = tmp_path / "voice.safetensors", Sampling(0.9, 5, voiced=rule)
+    spec = small_spec(conditioning=FrameConditioning(channels=3), sampling=own)
+    modelfile.save(voice, spec, random_weights(spec, seed=1))
+    (line,) = [line for line in run("info", voice)[1].splitlines() if line.startswith("sampling")]
+    assert line.split("  ", 1)[1].strip() == f"top_k 5; {expected}; voicing in channel 1"
+    said = json.loads(run("info", voice, "--json")[1])
+    assert said["spec"]["sampling"]["voiced"] == dataclasses.asdict(rule)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`fastwavenet vocode`: files of frames and recordings, one or many, and what it refuses."""
 
+import dataclasses
 import json
 import re
 
@@ -10,7 +11,7 @@ from networks import random_frames, random_weights, small_spec
 import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.cli import main
-from fastwavenet.ends import FrameConditioning
+from fastwavenet.ends import FrameConditioning, Sampling, VoicedSampling
 
 MEL = fw.mel_presets()["hifigan-16k"]
 
@@ -76,6 +77,22 @@ def test_a_speaker_is_given_by_name_or_number(voice, mels, tmp_path):
     assert x == y != z
 
 
+def test_sampling_follows_the_models_rule_unless_an_option_replaces_it(mels, spec, tmp_path):
+    rule = VoicedSampling(79, temperature=0.3, min_p=0.2)
+    ruled = dataclasses.replace(spec, sampling=Sampling(1.2, voiced=rule))
+    source, voice = mels / "c.npy", tmp_path / "ruled.safetensors"
+    modelfile.save(voice, ruled, random_weights(spec, 3))
+    model, frames = fw.load(voice), np.load(source)
+    for name, given in {"x": {}, "y": {"temperature": 0.9}, "z": {"min_p": 0.1}}.items():
+        options = [word for key, value in given.items() for word in (OPTIONS[key], value)]
+        assert vocode(voice, source, tmp_path / f"{name}.wav", *options) == 0
+        audio = fw.vocode(model, frames, seed=7, speaker="ann", **given)
+        written, _ = fw.read_audio(tmp_path / f"{name}.wav")
+        assert np.abs(written - audio).max() <= 1.01 / 32768
+    assert len({(tmp_path / f"{name}.wav").read_bytes() for name in "xyz"}) == 3
+
+
+OPTIONS = {"temperature": "--temperature", "min_p": "--min-p"}
 ARRAYS = {
     "transposed": (np.zeros((80, 7)), r"80 channels, found shape \(80, 7\): transposed\?"),
     "channels": (np.zeros((7, 79)), r"80 channels, found shape \(7, 79\)"),

@@ -143,13 +143,21 @@ class Calls(RuleBasedStateMachine):
         pair.fast._session.stream.set_threads(threads)
         assert pair.fast.threads == threads
 
-    @rule(pair=pairs, n=draw.LENGTHS, given=draw.GIVEN, cut=draw.PIECES, out=draw.OUTS)
-    def generate(self, pair, n, given, cut, out):
+    @rule(
+        pair=pairs,
+        n=draw.LENGTHS,
+        given=draw.GIVEN,
+        numbers=draw.NUMBERS,
+        cut=draw.PIECES,
+        out=draw.OUTS,
+    )
+    def generate(self, pair, n, given, numbers, cut, out):
         self.cut, n = cut, min(n, draw.STEPS // pair.rows)
         frames, out = given.frames(self.spec, n, pair.rows), out(pair.shape(n))
-        found = pair.fast.generate(n, frames=frames, out=out)
+        numbers = numbers.of(frames, pair.rows)
+        found = pair.fast.generate(n, frames=frames, **numbers, out=out)
         assert out is None or found is out
-        expected = pair.slow.generate(n, frames)
+        expected = pair.slow.generate(n, frames, **numbers)
         same(found, expected.reshape(pair.shape(n)))
         pair.check()
 
@@ -322,14 +330,15 @@ class Calls(RuleBasedStateMachine):
         n=draw.LENGTHS,
         known=draw.SAMPLES,
         given=draw.GIVEN,
+        numbers=draw.NUMBERS,
         cut=draw.PIECES,
         args=draw.ARGUMENTS,
     )
-    def generate_at_once(self, n, known, given, cut, args):
+    def generate_at_once(self, n, known, given, numbers, cut, args):
         self.cut, rows, slow = cut, args.batch or 1, args.twin(self.model)
         n = min(n, draw.STEPS // rows)
         frames = given.frames(self.spec, n, rows)
-        samples = None
+        numbers, samples = numbers.of(frames, rows), None
         if frames is None:
             samples = known.array(self.spec, n, rows, args.batch)
             slow.prime(np.broadcast_to(samples, (rows, n)))
@@ -338,9 +347,9 @@ class Calls(RuleBasedStateMachine):
             n_samples=n,
             prime=samples,
             frames=frames,
-            **args.within(self.spec),
+            **args.within(self.spec) | numbers,
         )
-        expected = slow.generate(n, frames)
+        expected = slow.generate(n, frames, **numbers)
         same(found, expected[0] if args.batch is None else expected)
 
 

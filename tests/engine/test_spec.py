@@ -17,6 +17,7 @@ from fastwavenet.ends import (
     Sampling,
     SoftmaxOutput,
     Start,
+    VoicedSampling,
 )
 from fastwavenet.mel_conventions import mel_presets
 from fastwavenet.older_specs import upgraded_spec
@@ -216,6 +217,28 @@ WRONG_ENDS = [
     (lambda: Sampling(temperature=1e-4), "temperature must be 0"),
     (lambda: Sampling(min_p=1.1), "min_p must be from 0 to 1, not 1.1"),
     (lambda: Sampling(min_p=float("nan")), "min_p must be from 0 to 1, not nan"),
+    (lambda: VoicedSampling(-1, 0.5), "sampling voiced channel must be a whole number from 0 to"),
+    (lambda: VoicedSampling(4096, 0.5), "sampling voiced channel must be a whole number from 0 to"),
+    (lambda: VoicedSampling(0.0, 0.5), "sampling voiced channel must be a whole number"),
+    (lambda: VoicedSampling(0), "sampling voiced needs a temperature or min_p, but has neither"),
+    (lambda: VoicedSampling(0, 1e-4), "temperature must be 0"),
+    (lambda: VoicedSampling(0, min_p=1.1), "min_p must be from 0 to 1, not 1.1"),
+    (lambda: Sampling(voiced=0.5), "sampling voiced must be a VoicedSampling or None, not 0.5"),
+    (lambda: Sampling(voiced={"channel": 0, "tone": 1}), "unknown sampling voiced field 'tone'"),
+    (lambda: Sampling(voiced={"min_p": 1}), "sampling voiced field 'channel' is missing"),
+    *(
+        (
+            lambda end=end: small_spec(
+                conditioning=end, sampling=Sampling(voiced=VoicedSampling(2, 0.5))
+            ),
+            f"sampling voiced channel must be below the {channels} channels of the frames, not 2",
+        )
+        for end, channels in (
+            (None, 0),
+            (FrameConditioning(speakers=("a",), speaker_channels=3), 0),
+            (FrameConditioning(2), 2),
+        )
+    ),
     (lambda: small_spec(sampling=Sampling(top_k=17)), "top_k must be a whole number from 1 to 16"),
     (lambda: small_spec(sampling=Sampling(top_k=0)), "top_k must be a whole number from 1 to 16"),
 ]
@@ -248,6 +271,13 @@ ENDLESS = [
     {"codec": MuLawCodec(mu=16, steps=15.5, decode_divisor=16, encode_offset=0, pre_emphasis=0.85)},
     {"start": Start(3, fed=True)},
     {"sampling": Sampling(temperature=0.9, top_k=5, min_p=0.01)},
+    *(
+        {
+            "sampling": Sampling(voiced=VoicedSampling(np.int64(1), temperature, min_p)),
+            "conditioning": FrameConditioning(2),
+        }
+        for temperature, min_p in ((0.5, None), (None, np.float32(0.5)), (0, 1))
+    ),
     {"sampling": Sampling(temperature=np.float32(0.5), top_k=np.int64(5), min_p=np.float64(0.5))},
 ]
 

@@ -9,7 +9,14 @@ from networks import random_codes, random_frames
 from slow_twin import SlowTwin
 
 import fastwavenet as fw
-from fastwavenet.ends import CodeInput, FrameConditioning, MuLawCodec, Sampling, Start
+from fastwavenet.ends import (
+    CodeInput,
+    FrameConditioning,
+    MuLawCodec,
+    Sampling,
+    Start,
+    VoicedSampling,
+)
 from fastwavenet.spec import WaveNetSpec
 
 STEPS = 80  # of all rows together in one call, at most: the twin takes them one by one
@@ -31,6 +38,7 @@ TOP_K = st.sampled_from([None, 1, 2, 3, 7, 16, 17, None, 100, 300])
 MIN_P = st.sampled_from([None, 0, 1e-3, 0.1, 0.5, 1])
 FED = st.sampled_from([False, False, True])
 SAMPLINGS = st.sampled_from([Sampling(), Sampling(), Sampling(0.7, 2, 0.02), Sampling(0)])
+VOICED = st.sampled_from([None, (0.5, None), (None, 0.2), (0, 1), (1000, 0)])
 THREADS = st.sampled_from([1] * 29 + [2])  # two are measured first, which takes a while
 PARTS = st.sampled_from([1, 2, 3])  # of a recording that are scored at the same time
 
@@ -71,7 +79,7 @@ def specs(draw) -> WaveNetSpec:
     residual, dilation_channels = draw(CHANNELS), draw(CHANNELS)
     longest = min(32, max(2, MACS // (2 * residual * dilation_channels)))
     kernels = st.sampled_from([2, min(3, longest), *range(2, longest + 1)])
-    levels = draw(LEVELS)
+    levels, conditioning = draw(LEVELS), draw(CONDITIONING)
     return WaveNetSpec(
         sample_rate=8000,
         levels=levels,
@@ -84,10 +92,21 @@ def specs(draw) -> WaveNetSpec:
         input=CodeInput(draw(st.sampled_from([1, 2, 3, 5, 32]))),
         bias=draw(st.booleans()),
         start=Start(draw(st.sampled_from([levels // 2, 0, levels - 1])), draw(FED)),
-        conditioning=draw(CONDITIONING),
+        conditioning=conditioning,
         codec=draw(codecs(levels)),
-        sampling=draw(SAMPLINGS),
+        sampling=draw(samplings(conditioning)),
     )
+
+
+@st.composite
+def samplings(draw, conditioning: FrameConditioning | None) -> Sampling:
+    """Where there are frames, also with a rule for voicing."""
+    usual, channels = draw(SAMPLINGS), conditioning.channels if conditioning else 0
+    voiced = draw(VOICED) if channels else None
+    if voiced is None:
+        return usual
+    channel = draw(st.sampled_from([0, channels - 1]))
+    return dataclasses.replace(usual, voiced=VoicedSampling(channel, *voiced))
 
 
 @dataclasses.dataclass
@@ -116,6 +135,35 @@ GIVEN = st.sampled_from(
     [
         Given(spare, shared, seed)
         for shared, spare, seed in itertools.product((True, False), (0, 1, 3), range(5))
+    ]
+)
+
+
+@dataclasses.dataclass
+class Numbers:
+    """Temperature and min_p of frames that a call is given."""
+
+    names: tuple[str, ...]
+    shared: bool  # by all rows
+    seed: int
+
+    def of(self, frames: np.ndarray | None, rows: int) -> dict[str, np.ndarray]:
+        """Name -> (frames,) or (rows, frames); none without frames."""
+        if frames is None:
+            return {}
+        rng, count = np.random.default_rng(self.seed), frames.shape[-2]
+        shape = (count,) if self.shared else (rows, count)
+        return {name: rng.choice(CHOICES[name], shape) for name in self.names}
+
+
+CHOICES = {"temperature": [0, 0.001, 0.5, 1, 1000], "min_p": [0, 0.1, 1]}
+NUMBERS = st.sampled_from(
+    [Numbers((), True, 0)] * 4
+    + [
+        Numbers(names, shared, seed)
+        for names, shared, seed in itertools.product(
+            [("temperature",), ("min_p",), ("temperature", "min_p")], (True, False), range(3)
+        )
     ]
 )
 
@@ -253,6 +301,19 @@ REFUSED = {
     "no top_k": lambda gen, frames: setattr(gen, "top_k", 0),
     "too large a top_k": lambda gen, frames: setattr(gen, "top_k", gen.model.spec.levels + 1),
     "too large a min_p": lambda gen, frames: setattr(gen, "min_p", 1.5),
+    "a temperature of no frame": lambda gen, frames: gen.generate(1, frames=frames, temperature=[]),
+    "a temperature of too many frames": lambda gen, frames: gen.generate(
+        1, frames=frames, temperature=np.ones(1 if frames is None else len(frames) + 1)
+    ),
+    "a frame's temperature that is not finite": lambda gen, frames: gen.generate(
+        1, frames=frames, temperature=[NAN]
+    ),
+    "a frame's min_p that is too large": lambda gen, frames: gen.generate(
+        1, frames=frames, min_p=[1.5]
+    ),
+    "no number as a frame's min_p": lambda gen, frames: gen.generate(
+        1, frames=frames, min_p=["0.1"]
+    ),
     "no number as min_p": lambda gen, frames: setattr(gen, "min_p", "0.1"),
     "no chunk": lambda gen, frames: gen.stream(0),
     "a negative stream": lambda gen, frames: gen.stream(1, -1),

@@ -14,7 +14,7 @@ from networks import random_frames, random_weights, small_spec
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.ends import Sampling
+from fastwavenet.drawing import drawing_of
 from fastwavenet.session import check_frames
 from fastwavenet.spec import WaveNetSpec
 
@@ -58,11 +58,12 @@ class Steps(NamedTuple):
         return [array.tobytes() for array in self]
 
 
-def run(gen: fw.Generator, n: int, *, forced=None, frames=None, at: int = 0) -> Steps:
+def run(gen: fw.Generator, n: int, *, forced=None, frames=None, at: int = 0, **numbers) -> Steps:
     """n steps of a generator; a network that needs frames and is given none gets `frames_of`'s.
 
     forced: (n,) or (rows, n); frames: (frames, channels) or (rows, frames, channels), of which the
-    first one begins `at` samples before the first step's.
+    first one begins `at` samples before the first step's; numbers: temperature and min_p, as in
+    `Generator.generate`.
     """
     if frames is None:
         frames = frames_of(gen.model.spec, n)
@@ -71,11 +72,12 @@ def run(gen: fw.Generator, n: int, *, forced=None, frames=None, at: int = 0) -> 
     steps = Steps(*(np.empty((session.rows, n, *shape), dtype) for dtype, shape in shapes))
     if forced is not None:
         forced = np.ascontiguousarray(np.broadcast_to(forced, (session.rows, n)), np.uint16)
+    given = check_frames(spec, frames, gen._speakers, samples=n, at=at, rows=session.rows)
     session.run(
         0,
         n,
-        check_frames(spec, frames, gen._speakers, samples=n, at=at, rows=session.rows),
-        sampling=Sampling(gen.temperature, gen.top_k, gen.min_p),
+        given,
+        drawing=drawing_of(gen._sampling, given.values, **numbers),
         forced=forced,
         **steps._asdict(),
     )
@@ -86,14 +88,16 @@ def joined(parts: list[Steps]) -> Steps:
     return Steps(*(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True)))
 
 
-def run_in_chunks(gen: fw.Generator, n: int, chunk: int, *, forced=None, frames=None) -> Steps:
-    """`run`, `chunk` steps at a time.  forced: (n,); frames: of all n samples."""
+def run_in_chunks(
+    gen: fw.Generator, n: int, chunk: int, *, forced=None, frames=None, **numbers
+) -> Steps:
+    """`run`, `chunk` steps at a time.  forced: (n,); frames, numbers: of all n samples."""
     if frames is None:
         frames = frames_of(gen.model.spec, n)
     parts = []
     for t in range(0, n, chunk):
         now = None if forced is None else forced[t : t + chunk]
-        parts.append(run(gen, min(chunk, n - t), forced=now, frames=frames, at=t))
+        parts.append(run(gen, min(chunk, n - t), forced=now, frames=frames, at=t, **numbers))
     return joined(parts)
 
 

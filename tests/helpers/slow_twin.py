@@ -42,8 +42,7 @@ class SlowTwin:
     def copy(self) -> "SlowTwin":
         twin = SlowTwin(self.model, len(self.voices), self.seed, self.stream, self.speakers)
         twin.set_state(self.get_state())
-        voice = self.voices[0]
-        twin.set_sampling(voice.temperature, voice.top_k, voice.min_p)
+        twin.set_sampling(**self.voices[0]._given)
         return twin
 
     def set_sampling(
@@ -79,13 +78,17 @@ class SlowTwin:
         fed = self.model.spec.start.fed
         return samples - (samples > 0 and not self.begun and not fed)
 
-    def generate(self, n: int, frames: np.ndarray | None = None) -> np.ndarray:
-        """float32 (rows, n); frames (frames, channels) or (rows, frames, channels)"""
+    def generate(self, n: int, frames: np.ndarray | None = None, **numbers) -> np.ndarray:
+        """float32 (rows, n); frames (frames, channels) or (rows, frames, channels)
+
+        numbers: temperature and min_p, (frames,) or (rows, frames)
+        """
         audio = np.empty((len(self.voices), n), np.float32)
         for row, voice in enumerate(self.voices):
             own = frames_of_row(frames, row)
             for t in range(n):
-                audio[row, t] = run(voice, 1, frames=own, at=t).audio[0, 0]
+                now = numbers_now(voice, own, t, numbers_of_row(numbers, row))
+                audio[row, t] = run(voice, 1, frames=own, at=t, **now).audio[0, 0]
         self.begun |= n > 0
         return audio
 
@@ -115,6 +118,31 @@ def prime_one(
 
 def frames_of_row(frames: np.ndarray | None, row: int) -> np.ndarray | None:
     return frames if frames is None or frames.ndim == 2 else frames[row]
+
+
+def numbers_of_row(numbers: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
+    """Name -> (frames,)"""
+    return {name: each if each.ndim == 1 else each[row] for name, each in numbers.items()}
+
+
+def numbers_now(
+    voice: fw.Generator, frames: np.ndarray | None, t: int, numbers: dict[str, np.ndarray]
+) -> dict[str, float]:
+    """Temperature and min_p of sample t of the frames: given ones, or by the rule for voicing."""
+    sampling, now = voice._sampling, {"temperature": voice.temperature, "min_p": voice.min_p}
+    if frames is None:
+        return now
+    frame = min(t // voice.model.spec.conditioning.hop, len(frames) - 1)
+    for name in now:
+        voiced = sampling.voiced and getattr(sampling.voiced, name)
+        if name in numbers:
+            now[name] = float(numbers[name][frame])
+        elif voiced is not None:
+            voicing = min(max(float(frames[frame, sampling.voiced.channel]), 0.0), 1.0)
+            mixed = np.float32((1 - voicing) * now[name] + voicing * voiced)
+            too_low = name == "temperature" and mixed < np.float32(0.001)
+            now[name] = 0.0 if too_low else float(mixed)
+    return now
 
 
 def listen(

@@ -5,6 +5,7 @@ It is checked, never run.
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastwavenet as fw
+from fastwavenet.ends import Sampling, VoicedSampling
 from fastwavenet.training import Summary, train
 
 Floats = NDArray[np.float32]
@@ -77,7 +79,14 @@ def voiced_share(audio: Floats) -> float:
 def again(model: fw.Model, spoken: list[Floats]) -> Floats:
     several: list[Floats] = fw.vocode(model, spoken, seed=7, batch=2)
     one: Floats = fw.vocode(model, spoken[0], seed=7, threads=2)
+    voicing = spoken[0][:, -1]
+    fw.generate(model, frames=spoken[0], min_p=0.1 * voicing, temperature=list(1 - 0.5 * voicing))
     return several[0] - one
+
+
+def follow_voicing(spec: fw.WaveNetSpec) -> fw.WaveNetSpec:
+    rule: VoicedSampling = VoicedSampling(channel=81, temperature=0.8, min_p=None)
+    return replace(spec, sampling=Sampling(temperature=1.0, voiced=rule))
 
 
 def judge(model: fw.Model, samples: Floats) -> float:
