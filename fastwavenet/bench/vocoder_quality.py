@@ -22,7 +22,6 @@ from ..audio_finding import search_audio
 from ..audio_reading import read_audio
 from ..checks import whole
 from ..cli.models import load_model, model_file
-from ..ends import check_min_p, check_temperature
 from ..features import mel
 from ..mel_conventions import Mel
 from ..model import Model
@@ -32,6 +31,7 @@ from ..shown import shown
 from ..spec import WaveNetSpec
 from ..types import Audio
 from ..vocoding import frames_of_sound, vocode
+from ..voiced_sampling import check_min_p, check_temperature
 from . import sound_quality as quality
 from .griffin_lim import ITERATIONS, griffin_lim
 from .results import machine
