@@ -39,6 +39,7 @@ MAX_HOP = 65536
 MAX_SPEAKERS = 65536
 MAX_NAME = 100  # characters
 MAX_PITCH = 48_000  # Hz
+PITCH_NETWORK = "conditioning.pitch"  # prefix of its tensors' names
 MAX_STEPS = 65536  # of a codec, and its largest mu
 MAX_PRE_EMPHASIS = 0.999  # below 1, where its inverse would grow without bound
 MAX_COMPANDED = 1.25  # of the outermost codes: beyond 1 amplitudes grow exponentially
@@ -91,16 +92,34 @@ class Pitch:
     """Channels of pitch behind those of a mel: log F0, voicing and correlation of each frame.
 
     fmin, fmax  the range of F0 in Hz, as in `fastwavenet.pitch`
+    hidden      channels of the hidden layers of a network that predicts pitch from mel frames, for
+                frames without it (pitch_prediction.py); 0: there is none
     """
 
     fmin: float = 60.0
     fmax: float = 500.0
+    hidden: int = 0
     channels: ClassVar[int] = 3
     voicing: ClassVar[int] = 1  # its place among the channels
+    kernels: ClassVar[tuple[int, ...]] = (5, 5, 1)  # of the network, over frames
 
     def __post_init__(self) -> None:
         _set(self, "fmin", within("pitch fmin", self.fmin, 10, MAX_PITCH))
         _set(self, "fmax", within("pitch fmax", self.fmax, 2 * self.fmin, 2 * MAX_PITCH))
+        _set(self, "hidden", whole("pitch hidden", self.hidden, 0, MAX_CHANNELS))
+
+    def tensors(self, mels: int) -> Shapes:
+        """Of the network that predicts pitch."""
+        if not self.hidden:
+            return {}
+        shapes, inputs = Shapes(), mels
+        for layer, kernel in enumerate(self.kernels):
+            last = layer + 1 == len(self.kernels)
+            outputs = self.channels if last else self.hidden
+            shapes[f"{PITCH_NETWORK}.{layer}.weight"] = (outputs, inputs, kernel)
+            shapes[f"{PITCH_NETWORK}.{layer}.bias"] = (outputs,)
+            inputs = outputs
+        return shapes
 
 
 @dataclass(frozen=True)
@@ -189,6 +208,8 @@ class FrameConditioning(End):
         for layer in range(spec.layers):
             shape = (2 * spec.dilation_channels, self.inputs, 1)
             shapes[f"layers.{layer}.conditioning.weight"] = shape
+        if self.mel is not None and self.pitch is not None:
+            shapes |= self.pitch.tensors(self.mel.mels)
         return shapes
 
     def frames(self, samples: int) -> int:

@@ -13,6 +13,7 @@ from .shown import shown
 from .types import Audio
 
 WITH_PITCH = "+pitch"  # behind the name of a mel preset
+HIDDEN = 64  # channels of the network that predicts pitch from mel frames
 
 
 def recording_conditioning(name: str) -> FrameConditioning:
@@ -31,7 +32,7 @@ def recording_conditioning(name: str) -> FrameConditioning:
             f"with {WITH_PITCH} behind it or not"
         )
     convention = as_mel(preset)
-    with_pitch = Pitch() if name.endswith(WITH_PITCH) else None
+    with_pitch = Pitch(hidden=HIDDEN) if name.endswith(WITH_PITCH) else None
     channels = convention.mels + (with_pitch.channels if with_pitch else 0)
     return FrameConditioning(channels, convention.hop, "linear", (), 0, convention, with_pitch)
 

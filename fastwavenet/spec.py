@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 from .checks import whole
 from .ends import (
     ENDS,
+    PITCH_NETWORK,
     CodeInput,
     FrameConditioning,
     MuLawCodec,
@@ -232,7 +233,7 @@ class WaveNetSpec:
         return sum(
             math.prod(shape)
             for name, shape in self.tensors().items()
-            if name.endswith(ending) and name not in tables
+            if name.endswith(ending) and not name.startswith((*tables, PITCH_NETWORK))
         )
 
     def weight_bytes(self, precision: str = "float32") -> int:
@@ -261,7 +262,12 @@ class WaveNetSpec:
         if self.conditioning is not None:
             shapes |= self.conditioning.tensors(self)
         shapes |= self.output.tensors(self)
-        return {n: shape for n, shape in shapes.items() if self.bias or n.endswith(".weight")}
+        kept = (".weight",) if not self.bias else (".weight", ".bias")
+        return {
+            name: shape
+            for name, shape in shapes.items()
+            if name.endswith(kept) or name.startswith(PITCH_NETWORK)
+        }
 
     def _layer_tensors(self, layer: int) -> dict[str, tuple[int, ...]]:
         r, d, s = self.residual, self.dilation_channels, self.skip

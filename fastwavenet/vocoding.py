@@ -109,6 +109,9 @@ def frames_of_sound(model: Model, sound: Sound, sample_rate: int | None = None) 
     end = _conditioning(model)
     if np.ndim(sound) == 1:
         return recording_frames(end, sound, sample_rate)
+    if end.mel and end.pitch and end.pitch.hidden and np.shape(sound)[1:] == (end.mel.mels,):
+        levels = real_numbers(sound, "frames")
+        return with_predicted_pitch(end.pitch, model.weights, levels)
     return frames_of(model.spec, sound, 1)[0]
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..ends import FrameConditioning
+from ..ends import PITCH_NETWORK, FrameConditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 
@@ -63,16 +63,31 @@ def for_raw_frames(
     """The weights of the same network on frames that are not standardised.
 
     V (u - mean) / deviation = V' u - V' mean with V' = V / deviation, and the last term is
-    subtracted from the layer's bias.
+    subtracted from the bias: the layer's, or that of the first convolution that predicts pitch.
     """
-    mean, deviation = standardisation
     changed = dict(weights)
     for layer in range(spec.layers):
-        name, bias = f"layers.{layer}.conditioning.weight", f"layers.{layer}.dilated.bias"
-        v = weights[name].astype(np.float64)  # (2D, C + E, 1)
-        v[:, : len(mean), 0] /= deviation
-        changed[name] = v.astype(np.float32)
-        if bias in weights:
-            shift = changed[name][:, : len(mean), 0].astype(np.float64) @ mean
-            changed[bias] = (weights[bias] - shift).astype(np.float32)
+        bias = f"layers.{layer}.dilated.bias"
+        _fold(changed, f"layers.{layer}.conditioning.weight", bias, *standardisation)
+    first = f"{PITCH_NETWORK}.0.weight"
+    if first in weights:
+        mels = weights[first].shape[1]
+        parts = (values[:mels] for values in standardisation)
+        _fold(changed, first, f"{PITCH_NETWORK}.0.bias", *parts)
     return changed
+
+
+def _fold(
+    weights: dict[str, np.ndarray],
+    name: str,
+    bias: str,
+    mean: npt.NDArray[np.float64],
+    deviation: npt.NDArray[np.float64],
+) -> None:
+    """Takes the standardisation of the first inputs into weights (out, in, k) and their bias."""
+    v = weights[name].astype(np.float64)
+    v[:, : len(mean)] /= deviation[:, None]
+    weights[name] = v.astype(np.float32)
+    if bias in weights:
+        shift = mean @ weights[name][:, : len(mean)].astype(np.float64).sum(axis=2).T
+        weights[bias] = (weights[bias] - shift).astype(np.float32)

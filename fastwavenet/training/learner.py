@@ -18,6 +18,7 @@ from .conditioning import Standardisation, for_raw_frames
 from .data import IGNORED, Batch, Corpus, Windows, with_wrong_frames
 from .layers import predict
 from .model import Conditioning, WaveNet
+from .pitch_predictor import Accuracy, fit, judge
 from .settings import Settings
 
 VALIDATION_WINDOWS = 16
@@ -66,6 +67,22 @@ class Learner:
         for buffer, values in zip((conditioning.mean, conditioning.deviation), found, strict=True):
             buffer.copy_(torch.from_numpy(values)[:, None])
         return found
+
+    def fit_pitch(self, corpus: Corpus) -> Accuracy | None:
+        """Trains the network that predicts pitch, if there is one; its errors on held-out frames.
+
+        The other weights are trained without it, and later steps leave it as it is.
+        """
+        conditioning = cast(Conditioning | None, self.model.conditioning)
+        if conditioning is None or conditioning.pitch is None:
+            return None
+        predictor, normal = conditioning.pitch, conditioning.standardised
+        training, held_out = (
+            [cast(np.ndarray, clip.frames) for clip in clips]
+            for clips in (corpus.train, corpus.validation)
+        )
+        fit(predictor, training, normal, self.settings.seed)
+        return judge(predictor, held_out, normal)
 
     def step(self, factor: float) -> float:
         """One update at `factor` times the learning rate; the loss in nats per sample."""

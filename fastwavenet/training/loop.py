@@ -171,12 +171,20 @@ class Run:
             self.console.say(line)
         if started is not None:
             self._resume(started)
-        elif self.learner.settings.autocast is None:
-            self.console.say(self.learner.choose_autocast())
+        else:
+            self._prepare()
         self.folder.clean()
         self.save()
         if started is not None:
             self.publish(self.progress.history, self.best)
+
+    def _prepare(self) -> None:
+        """For a new run: trains the prediction of pitch, and chooses the precision of products."""
+        accuracy = self.learner.fit_pitch(self.corpus)
+        if accuracy is not None:
+            self.console.say(f"pitch from mel frames, held out: {accuracy}")
+        if self.learner.settings.autocast is None:
+            self.console.say(self.learner.choose_autocast())
 
     def _resume(self, started: Checkpoint) -> None:
         check_corpus(started.corpus, self.fingerprint)

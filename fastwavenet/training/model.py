@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..ends import FrameConditioning
 from ..spec import WaveNetSpec
+from .pitch_predictor import PitchPredictor
 
 
 class CausalEmbedding(nn.Module):
@@ -94,6 +95,9 @@ class Conditioning(nn.Module):
         self.linear = end.interpolation == "linear"
         count, channels = len(end.speakers), end.speaker_channels
         self.speakers = nn.Embedding(count, channels) if count else None
+        self.pitch = None
+        if end.mel is not None and end.pitch is not None and end.pitch.hidden:
+            self.pitch = PitchPredictor(end.pitch, end.mel.mels)  # for frames without pitch
         self.register_buffer("mean", torch.zeros(self.channels, 1), persistent=False)
         self.register_buffer("deviation", torch.ones(self.channels, 1), persistent=False)
 
@@ -102,13 +106,16 @@ class Conditioning(nn.Module):
         if (frames is None) != (self.channels == 0) or (speakers is None) != (not self.speakers):
             raise ValueError("frames and speakers must be given exactly where the network has them")
         if frames is not None:
-            frames = (frames - self.mean) / self.deviation
+            frames = self.standardised(frames)
         if self.speakers is None or speakers is None:
             return cast(Tensor, frames)
         embedding = self.speakers(speakers)[:, :, None]  # (B, E, 1)
         if frames is None:
             return embedding
         return torch.cat([frames, embedding.expand(-1, -1, frames.shape[2])], dim=1)
+
+    def standardised(self, frames: Tensor) -> Tensor:  # (B, C, F) -> (B, C, F)
+        return (frames - self.mean) / self.deviation
 
     def at_samples(self, projected: Tensor, at: int, time: int) -> Tensor:
         """(B, 2D, F) -> (B, 2D, time), for samples at, at + 1, ... from the first frame's begin."""
