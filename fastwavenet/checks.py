@@ -1,7 +1,8 @@
-"""Checks of single values, and their messages: name, expected, found."""
+"""Checks of values and of the names of fields; the messages: name, expected, found."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import numbers
 
@@ -74,6 +75,21 @@ def within(
             f"{name} must be {expected or f'from {low} to {high}'}, not {shown(value)}"
         )
     return found
+
+
+def check_fields(cls: type, given: dict, name: str, *, all_of_them: bool = False) -> None:
+    """Raises ValueError for a field that the dataclass lacks, or one that it needs and has not.
+
+    all_of_them: fields with a default are needed too.
+    """
+    fields = dataclasses.fields(cls)
+    unknown = [field for field in given if field not in {f.name for f in fields}]
+    if unknown:
+        raise ValueError(f"unknown {name} field {shown(unknown[0])}")
+    required = [f.name for f in fields if all_of_them or f.default is dataclasses.MISSING]
+    missing = [field for field in required if field not in given]
+    if missing:
+        raise ValueError(f"{name} field {missing[0]!r} is missing")
 
 
 def _real(value: object) -> float | None:

@@ -14,7 +14,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .checks import integer, whole, within
+from .checks import check_fields, integer, whole, within
 from .mel_conventions import Mel
 from .shown import shown
 from .voiced_sampling import VoicedSampling, check_min_p, check_temperature
@@ -398,18 +398,6 @@ def end_from_dict(name: str, value: object) -> Any:
             return cls(**fields)
     known = " or ".join(repr(cls.kind) for cls in _KINDS[name])
     raise ValueError(f"{name} kind {shown(kind)} is not supported by this version, only {known}")
-
-
-def check_fields(cls: type, given: dict, name: str) -> None:
-    """Raises ValueError for a field that the dataclass lacks, or one that it needs and has not."""
-    fields = dataclasses.fields(cls)
-    unknown = [field for field in given if field not in {f.name for f in fields}]
-    if unknown:
-        raise ValueError(f"unknown {name} field {shown(unknown[0])}")
-    required = {f.name for f in fields if f.default is dataclasses.MISSING}
-    missing = sorted(required - set(given))
-    if missing:
-        raise ValueError(f"{name} field {missing[0]!r} is missing")
 
 
 def _expected(name: str) -> str:

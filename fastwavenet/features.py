@@ -15,20 +15,17 @@ not faster.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import float_audio, to_float32
 from .checks import integer
 from .mel_conventions import DEFAULT, MAX_RATE, Mel, as_mel
-from .shown import shown
-from .types import Audio
 
 BLOCK = 64  # frames that are computed together, so that their spectra stay in the cache
-CHECKED = 1 << 16  # samples that are checked together
 
 
 def mel(
@@ -44,7 +41,7 @@ def mel(
     the index; TypeError for integers, which have no full scale.
     """
     stream = MelStream(convention, sample_rate=sample_rate)
-    samples = _samples(audio)
+    samples = float_audio(audio)
     frames = np.empty((len(samples) // stream.convention.hop, stream.convention.mels), np.float32)
     done = 0
     for block in stream._fed_blocks(samples):
@@ -77,7 +74,7 @@ class MelStream:
 
         audio: as in `mel`, of any length; the same errors, after which the stream is as before.
         """
-        return self._joined(list(self._fed_blocks(_samples(audio))))
+        return self._joined(list(self._fed_blocks(float_audio(audio))))
 
     def finish(self) -> npt.NDArray[np.float32]:
         """The remaining frames: float32 (0 or more, mels).  The stream then begins anew."""
@@ -90,7 +87,7 @@ class MelStream:
         """The frames that checked audio (n,) completes, in parts."""
         mel = self.convention
         for start in range(0, len(audio), BLOCK * mel.hop):
-            block = _as_float32(audio[start : start + BLOCK * mel.hop])
+            block = to_float32(audio[start : start + BLOCK * mel.hop])
             self._kept = np.concatenate([self._kept, block])
             self._fed += len(block)
             yield self._compute(self._complete())
@@ -235,48 +232,6 @@ def _from_htk(mels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 _SCALES = {"slaney": (_to_slaney, _from_slaney), "htk": (_to_htk, _from_htk)}
-
-
-# ---- audio as users give it --------------------------------------------------------------------
-
-
-_FULL_SCALE = {
-    np.dtype(np.int16): ": divide it by 32768 first",
-    np.dtype(np.int32): ": divide it by 2**31 first",
-}
-
-
-def _samples(audio: npt.ArrayLike) -> np.ndarray:
-    """Audio (n,), checked; float32 or float64."""
-    if isinstance(audio, (str, bytes, os.PathLike)):
-        raise TypeError(
-            f"audio must be an array, not {shown(audio)}: "
-            f"read the file first, with fastwavenet.read_audio"
-        )
-    if isinstance(audio, np.ma.MaskedArray):
-        raise TypeError("audio must be an array without a mask: use its filled()")
-    array = np.asarray(audio)
-    if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
-        hint = _FULL_SCALE.get(array.dtype.newbyteorder("="), "")
-        raise TypeError(f"audio must be float32 or float64, not {array.dtype}{hint}")
-    if array.ndim != 1:
-        raise ValueError(f"audio must have shape (n,), not {array.shape}: one mono recording")
-    _check_finite(array)
-    return array
-
-
-def _check_finite(audio: np.ndarray) -> None:
-    for start in range(0, len(audio), CHECKED):
-        block = audio[start : start + CHECKED]
-        finite = np.isfinite(_as_float32(block))
-        if not finite.all():
-            i = int(np.argmin(finite))
-            raise ValueError(f"audio must be finite: {block[i]} at index {start + i}")
-
-
-def _as_float32(audio: np.ndarray) -> Audio:
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinity, which is refused
-        return audio.astype(np.float32)
 
 
 def _check_rate(sample_rate: int | None, mel: Mel) -> None:

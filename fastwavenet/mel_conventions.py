@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .checks import number, whole, within
+from .checks import check_fields, number, whole, within
 from .shown import shown
 
 MAX_RATE = 768_000
@@ -156,13 +156,7 @@ class Mel:
         """The inverse of `to_dict`.  Raises ValueError naming an unknown, missing or bad field."""
         if not isinstance(fields, dict):
             raise ValueError(f"a mel must be a JSON object, not {type(fields).__name__}")
-        names = [field.name for field in dataclasses.fields(cls)]
-        for name in fields:
-            if name not in names:
-                raise ValueError(f"unknown mel field {shown(name)}")
-        for name in names:
-            if name not in fields:
-                raise ValueError(f"mel field {name!r} is missing")
+        check_fields(cls, fields, "mel", all_of_them=True)
         return cls(**fields)
 
 

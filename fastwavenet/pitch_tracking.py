@@ -19,7 +19,6 @@ harmonics-to-noise ratio of a sampled sound* (1993), with a band limit and a noi
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -27,9 +26,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import float_audio
 from .checks import whole, within
-from .samples import refuse_masked
-from .shown import shown
 from .spec import MAX_SAMPLE_RATE
 from .types import Audio
 
@@ -82,7 +80,7 @@ def pitch(
     Raises TypeError for audio that is neither float32 nor float64 and for numbers of another type,
     ValueError for another shape, for NaN or infinity, with its index, and for numbers out of range.
     """
-    array = _checked(audio)
+    array = float_audio(audio)
     rate = whole("sample_rate", sample_rate, 1000, MAX_SAMPLE_RATE, wrong_type=TypeError)
     hop = whole("hop", hop, 1, MAX_HOP, wrong_type=TypeError)
     expected = f"from 10 to {rate / 16:g} Hz, a sixteenth of the sample rate"
@@ -93,29 +91,6 @@ def pitch(
         return np.empty((0, 3), np.float32)
     plan = _Plan.of(rate, fmin, fmax)
     return _averages(_contour(array, plan), plan.step, len(array) // hop, hop)
-
-
-def _checked(audio: npt.ArrayLike) -> np.ndarray:
-    """`audio` as a floating-point array (n,), all of it finite in float32."""
-    if isinstance(audio, (str, bytes, os.PathLike)):
-        raise TypeError(
-            f"audio must be an array, not {shown(audio)}: read the file first, with "
-            f"fastwavenet.read_audio"
-        )
-    refuse_masked(audio, "audio")
-    array = np.asarray(audio)
-    kind, size = array.dtype.kind, array.dtype.itemsize  # of either byte order
-    if kind != "f" or size not in (4, 8):
-        advice = ": divide by 32768" if (kind, size) == ("i", 2) else ""
-        raise TypeError(f"audio must be float32 or float64, not {array.dtype}{advice}")
-    if array.ndim != 1:
-        raise ValueError(f"audio must have shape (n,), not {array.shape}")
-    for first in range(0, len(array), BLOCK):
-        bad = ~(np.abs(array[first : first + BLOCK]) <= np.finfo(np.float32).max)
-        if bad.any():
-            where = first + int(bad.argmax())
-            raise ValueError(f"audio must be finite: {array[where]} at index {where}")
-    return array
 
 
 # ---- plan --------------------------------------------------------------------------------------

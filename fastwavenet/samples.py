@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import refuse_masked
 from .checks import whole
 from .ends import MuLawCodec
 from .mulaw import check_codes, mu_law_encode, pre_emphasised
@@ -90,12 +91,6 @@ def check_rate(sample_rate: int | None, expected: int) -> None:
             f"sample_rate is {shown(sample_rate)} Hz, expected the model's {expected} Hz: resample "
             f"first, for instance with fastwavenet.read_audio(file, {expected}, convert=True)"
         )
-
-
-def refuse_masked(array: object, name: str) -> None:
-    """Raises TypeError for a masked array, whose masked values would be used."""
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"{name} must be an array without a mask: use its filled()")
 
 
 def _array(samples: npt.ArrayLike, name: str) -> np.ndarray:

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _engine
+from .arrays import refuse_masked
 from .drawing import Drawing
 from .model import Model, open_stream
-from .samples import refuse_masked
 from .shown import shown
 from .spec import WaveNetSpec
 from .types import Audio, Isa, Speaker

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
-from .checks import whole
+from .checks import check_fields, whole
 from .ends import (
     ENDS,
     PITCH_NETWORK,
@@ -22,7 +22,6 @@ from .ends import (
     SoftmaxOutput,
     Start,
     check_end,
-    check_fields,
     end_from_dict,
 )
 from .shown import shown

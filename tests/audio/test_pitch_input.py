@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastwavenet as fw
-from fastwavenet import pitch_tracking
+from fastwavenet import arrays
 
 RATE = 16000
 HOP = 80
@@ -23,7 +23,7 @@ def test_a_bad_number_is_named_with_its_index(bad, at):
 
 
 def test_a_number_beyond_float32_is_infinite(monkeypatch):
-    monkeypatch.setattr(pitch_tracking, "BLOCK", 100)
+    monkeypatch.setattr(arrays, "CHECKED", 100)
     audio = GOOD.astype(float)
     audio[750] = 1e39
     with pytest.raises(ValueError, match=r"1e\+39 at index 750$"):
@@ -33,8 +33,8 @@ def test_a_number_beyond_float32_is_infinite(monkeypatch):
 @pytest.mark.parametrize(
     "audio, error, message",
     [
-        (GOOD.astype(np.int16), TypeError, "float32 or float64, not int16: divide by 32768"),
-        (GOOD.astype(">i2"), TypeError, "float32 or float64, not >i2: divide by 32768"),
+        (GOOD.astype(np.int16), TypeError, "float32 or float64, not int16: divide it by 32768"),
+        (GOOD.astype(">i2"), TypeError, "float32 or float64, not >i2: divide it by 32768"),
         (GOOD.astype(np.uint8), TypeError, "float32 or float64, not uint8"),
         (GOOD.astype(np.float16), TypeError, "float32 or float64, not float16"),
         (GOOD.astype(complex), TypeError, "float32 or float64, not complex128"),

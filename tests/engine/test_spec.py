@@ -365,7 +365,7 @@ def test_a_spec_of_version_1_or_2_is_read_for_ever():
         ({"conditioning": False}, "conditioning False is not supported by this version"),
         ({"codec": "mu-law"}, "codec must be a JSON object, not 'mu-law'"),
         ({"codec": OLD["codec"] | {"alpha": 1}}, "unknown codec field 'alpha'"),
-        ({"codec": {"encode_offset": 0.5}}, "codec field 'decode_divisor' is missing"),
+        ({"codec": {"encode_offset": 0.5}}, "codec field 'mu' is missing"),
         ({"first_kernel": 0}, "input taps must be a whole number from 1 to 32, not 0"),
         ({"start_code": 256}, "start code must be a whole number from 0 to 255, not 256"),
         ({"sampling": {}}, "unknown spec field 'sampling'"),
