@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +14,28 @@ from .model import Model
 from .scoring import score
 from .session import Progress
 from .spec import PRECISIONS, WaveNetSpec
+from .types import Speaker
 
 
-def measure_precision(path: str | os.PathLike[str], *recordings: npt.ArrayLike) -> dict[str, float]:
+def measure_precision(
+    path: str | os.PathLike[str],
+    *recordings: npt.ArrayLike,
+    frames: Sequence[npt.ArrayLike] | None = None,
+    speaker: Speaker | None = None,
+) -> dict[str, float]:
     """bfloat16 and int8 -> nats per sample above float32, of a model file on recordings.
 
     recordings: (n,) each, audio or codes as in `score`; a few seconds that the model was not
     trained on are enough.  `record_precision_cost` writes the result into the file, where
     precision="auto" finds it.
+    frames: for each recording, as in `score`.  speaker: of all recordings.
     Raises ValueError if no recording has a second sample, and as `load` and `score` do.
     """
     contents = modelfile.load(path)
     comparison = Comparison(contents.spec, contents.weights)
-    for samples in recordings:
-        comparison.add(samples)
+    given = itertools.repeat(None, len(recordings)) if frames is None else frames
+    for samples, of_samples in zip(recordings, given, strict=True):
+        comparison.add(samples, frames=of_samples, speaker=speaker)
     return comparison.cost()
 
 
@@ -47,14 +56,15 @@ class Comparison:
         samples: npt.ArrayLike,
         progress: Progress | None = None,
         frames: npt.ArrayLike | None = None,
+        speaker: Speaker | None = None,
     ) -> None:
         """Scores samples (n,), audio or codes; `progress` counts the steps of all precisions.
 
-        frames: of all samples, as in `score`.
+        frames, speaker: of all samples, as in `score`.
         """
         for turn, (name, model) in enumerate(self.models.items()):
             report = progress and _of_all(progress, turn)
-            nats = score(model, samples, frames=frames, progress=report)
+            nats = score(model, samples, frames=frames, speaker=speaker, progress=report)
             self.nats[name] += float(nats.sum(dtype=np.float64))
         self.samples += len(nats)
 

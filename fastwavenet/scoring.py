@@ -129,22 +129,26 @@ def total_nats(
     model: Model,
     codes: np.ndarray,
     *,
+    frames: npt.ArrayLike | None = None,
+    speaker: Speaker | None = None,
     isa: Isa | None = None,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> float:
-    """The sum of `score` over a recording, in memory that does not grow with its length.
+    """The sum of `score` over a recording; memory beside the arguments does not grow with it.
 
     codes: (n,); other arguments as in `score`.
     """
     isa = resolve_isa(isa)
     codes = with_start(model.spec, codes[None])
-    steps, total = codes.shape[1] - 1, 0.0
+    steps, total, at = codes.shape[1] - 1, 0.0, int(not model.spec.start.fed)
+    speakers = speaker_rows(model.spec, speaker, None)
+    given = check_frames(model.spec, frames, speakers, samples=steps, at=at)
     for start in range(0, steps, STRETCH):
         begin = max(0, start + 1 - model.spec.receptive_field)  # the first step that matters
         stretch = codes[:, begin : start + STRETCH + 1]
         report = progress and _of_all(progress, begin, start, steps)
-        nats = _nats(model, isa, stretch, Frames(), threads, report)
+        nats = _nats(model, isa, stretch, given._replace(at=at + begin), threads, report)
         total += float(nats[start - begin :].sum(dtype=np.float64))
     return total
 

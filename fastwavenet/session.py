@@ -86,22 +86,29 @@ def check_frames(
 def frames_of(spec: WaveNetSpec, frames: npt.ArrayLike, rows: int) -> Audio:
     """Frames of any number for a model with channels: float32 (rows, frames, channels)."""
     refuse_masked(frames, "frames")
-    if np.iscomplexobj(frames):
-        raise TypeError("frames must be real numbers, not complex")
+    array = np.asarray(frames)
+    check_frames_array(spec, array.shape, array.dtype, rows)
     with np.errstate(all="ignore"):  # infinity is refused below, tiny numbers become 0
-        values = np.asarray(frames).astype(np.float32, copy=False)
-    if values.ndim == 2:
-        values = values[None]
-    channels = spec.conditioning.channels if spec.conditioning else 0
-    if values.ndim != 3 or values.shape[0] not in (1, rows) or values.shape[2] != channels:
-        hint = ": transposed?" if values.ndim > 1 and values.shape[-2] == channels else ""
-        raise ValueError(
-            f"frames must have shape (frames, {channels}) or ({rows}, frames, {channels}), "
-            f"not {np.shape(frames)}{hint}"
-        )
+        values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise ValueError("frames must be finite, but hold NaN or infinity")
-    return np.broadcast_to(values, (rows, *values.shape[1:]))
+    return np.broadcast_to(values, (rows, *values.shape[-2:]))
+
+
+def check_frames_array(
+    spec: WaveNetSpec, shape: tuple[int, ...], dtype: np.dtype, rows: int
+) -> None:
+    """Raises ValueError for frames of another shape, TypeError for anything but real numbers."""
+    if dtype.kind not in "biufO":  # O: numbers of Python, as of a list
+        raise TypeError(f"frames must be real numbers, not {dtype}")
+    channels = spec.conditioning.channels if spec.conditioning else 0
+    leading = shape[:-2]
+    if len(shape) < 2 or leading not in ((), (1,), (rows,)) or shape[-1] != channels:
+        hint = ": transposed?" if len(shape) > 1 and shape[-2] == channels else ""
+        raise ValueError(
+            f"frames must have shape (frames, {channels}) or ({rows}, frames, {channels}), "
+            f"not {shape}{hint}"
+        )
 
 
 def speaker_rows(

@@ -11,8 +11,9 @@ from ..precision import AUTO, describe_precision_cost, resolve_precision
 from ..precision_cost import Comparison
 from ..shown import shown
 from .arguments import add_command, path
+from .conditioning import add_frames, add_speaker, speaker_of
 from .models import BEST, LATEST, model_file
-from .recordings import read_recordings
+from .recordings import frames_of_recordings, read_recordings
 from .report import Report
 
 SUFFIX = ".safetensors"
@@ -36,6 +37,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "FILE, and decides which one is used",
     )
     option("--convert", action="store_true", help="mix down and resample what needs it in SOURCE")
+    add_frames(option, "frames of SOURCE, a file, instead of its own mel frames")
+    add_speaker(option)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,15 +88,13 @@ def _measure(
     contents: modelfile.Contents, arguments: argparse.Namespace, report: Report
 ) -> dict[str, float]:
     """Measures the cost of each precision on the recordings, and reports it."""
-    if contents.spec.conditioning is not None:
-        raise ValueError(
-            f"{shown(arguments.source)}: --measure needs a model without conditioning: the cost on "
-            f"held-out audio with its frames is recorded by `train`"
-        )
-    rate, comparison = contents.spec.sample_rate, Comparison(contents.spec, contents.weights)
-    for file, codes in read_recordings(arguments.measure, contents.spec, arguments.convert, report):
-        with report.progress(rate, f"{shown(Path(file.name))} ") as progress:
-            comparison.add(codes, progress)
+    spec, source = contents.spec, arguments.measure
+    frames = frames_of_recordings(arguments.frames, spec, [source])
+    speaker, rate = speaker_of(spec, arguments.speaker), spec.sample_rate
+    comparison = Comparison(spec, contents.weights)
+    for recording in read_recordings(source, spec, arguments.convert, report, frames):
+        with report.progress(rate, f"{shown(Path(recording.file.name))} ") as progress:
+            comparison.add(recording.codes, progress, recording.frames, speaker)
     cost = comparison.cost()
     seconds = f"{comparison.samples / rate:.1f} s"
     report.line(f"against float32 on {seconds}: {describe_precision_cost(cost)}")

@@ -21,9 +21,12 @@ from ..instruction_sets import isa as resolve_isa
 from ..model import Model
 from ..plots import check_picture, save_sounds
 from ..shown import shown
+from ..spec import WaveNetSpec
+from ..types import Audio
 from .arguments import AddOption, add_command, add_sampling, add_speed, path
+from .conditioning import add_frames, add_speaker, read_frames, speaker_of, takes_frames
 from .models import load_model, model_file
-from .recordings import read_prime
+from .recordings import read_recording
 from .report import Report, put
 from .signals import ended_like_ctrl_c
 from .sound import STDOUT, Files, Recording, SoundStream, Taker, check_sound, is_streamed
@@ -62,7 +65,11 @@ def _add_length(option: AddOption) -> None:
         metavar="FILE",
         help=".wav or .flac; - writes WAV to standard output while it is generated",
     )
-    option("--seconds", type=float, help="length (4, unless --samples is given); inf: endless")
+    option(
+        "--seconds",
+        type=float,
+        help="length (that of the frames; without frames or --samples 4); inf: endless",
+    )
     option("--samples", type=int, metavar="N", help="length in samples")
 
 
@@ -79,8 +86,16 @@ def _add_voices(option: AddOption) -> None:
 
 
 def _add_files(option: AddOption) -> None:
-    """The recording to continue, the format of the output, and a picture."""
-    option("--prime", type=path, metavar="FILE", help="recording to continue; not in the output")
+    """Frames, the recording to continue, the format of the output, and a picture."""
+    add_frames(option, "frames (frames, channels) for all voices, for a model with frames")
+    add_speaker(option)
+    option(
+        "--prime",
+        type=path,
+        metavar="FILE",
+        help="recording to continue; not in the output.  A model of other frames than mel frames "
+        "takes the first ones of --frames for it",
+    )
     option("--convert", action="store_true", help="mix down and resample --prime if needed")
     option("--subtype", default="PCM_16", help="sample format of the file (%(default)s)")
     option("--raw", action="store_true", help="16-bit samples, little-endian, without a header")
@@ -98,20 +113,23 @@ class Made(NamedTuple):
 
 def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model, arguments.precision)
-    if model.spec.conditioning is not None:
-        raise ValueError("the model makes the sound of given frames: use fastwavenet vocode")
-    n = _length(arguments, model.sample_rate)
+    frames = _frames(arguments.frames, model.spec)
+    n = _length(arguments, model.spec, frames)
     outputs = _outputs(arguments)
     check_sound(outputs, n, arguments.subtype, arguments.raw)
     _check_inputs_stay(arguments, outputs)
     _check_plot(arguments, outputs, n)
     report = Report(arguments, stdout_is_taken=is_streamed(outputs))
-    voices = _voices(model, arguments, report)
+    voices = _voices(model, arguments)
+    if arguments.prime is not None:
+        frames = _prime(voices, frames, arguments, report)
+        n = _length(arguments, model.spec, frames)
     sound = _sound(outputs, n, model.sample_rate, arguments, report)
     picture = Recording(len(outputs), int(n)) if arguments.plot is not None else None
     with ended_like_ctrl_c() as signals:
         sound.begin()
-        made = _generate(voices, n, [sound] if picture is None else [sound, picture], report)
+        takers = [sound] if picture is None else [sound, picture]
+        made = _generate(voices, n, frames, takers, report)
         interrupted = sound.finish() or made.interrupted
     made = made._replace(samples=sound.samples, interrupted=interrupted)
     if picture is not None:
@@ -122,9 +140,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 128 + (signals or [signal.SIGINT])[0] if made.interrupted else 0
 
 
-def _voices(model: Model, arguments: argparse.Namespace, report: Report) -> Generator:
-    """Primed, and ready to generate (voices, n)."""
-    voices = Generator(
+def _frames(file: Path | None, spec: WaveNetSpec) -> Audio | None:
+    """(frames, channels); None for a model without frames."""
+    if file is not None:
+        return read_frames(file, spec)
+    if takes_frames(spec):
+        raise ValueError(
+            "the model makes the sound of frames: give --frames FILE.npy; of recordings, use "
+            "fastwavenet vocode"
+        )
+    return None
+
+
+def _voices(model: Model, arguments: argparse.Namespace) -> Generator:
+    """Ready to generate (voices, n)."""
+    return Generator(
         model,
         seed=secrets.randbits(32) if arguments.seed is None else arguments.seed,
         stream=arguments.stream,
@@ -132,12 +162,41 @@ def _voices(model: Model, arguments: argparse.Namespace, report: Report) -> Gene
         temperature=arguments.temperature,
         top_k=arguments.top_k,
         min_p=arguments.min_p,
+        speaker=speaker_of(model.spec, arguments.speaker),
         isa=arguments.isa,
         threads=arguments.threads,
     )
-    if arguments.prime is not None:
-        voices.prime(read_prime(arguments.prime, model.spec, arguments.convert, report))
-    return voices
+
+
+def _prime(
+    voices: Generator, frames: Audio | None, arguments: argparse.Namespace, report: Report
+) -> Audio | None:
+    """Primes with a recording; returns the frames of the sound behind it.
+
+    A model of mel frames takes those of the recording itself.  Of other frames the first ones are
+    the recording's.  Samples behind its last whole frame are left out, and said.
+    """
+    spec, end = voices.model.spec, voices.model.spec.conditioning
+    own = None if end is not None and end.mel is not None else frames
+    file, codes, known, left_out = read_recording(
+        arguments.prime, spec, arguments.convert, report, own
+    )
+    if frames is None or known is None or end is None:
+        voices.prime(codes)
+        return None
+    count = len(codes) // end.hop
+    behind = frames if own is None else frames[count:]
+    left_out += len(codes) % end.hop
+    if not count:
+        raise ValueError(
+            f"{shown(file)}: has {left_out} samples, expected at least a frame of {end.hop}"
+        )
+    if not len(behind):
+        raise ValueError(f"all frames of {shown(arguments.frames)} belong to --prime: none is left")
+    if left_out:
+        report.warn(f"{shown(file)}: {left_out} samples behind its last whole frame are left out")
+    voices.prime(codes[: count * end.hop], frames=np.concatenate([known[:count], behind[:1]]))
+    return behind
 
 
 def _sound(
@@ -150,7 +209,13 @@ def _sound(
     return stream
 
 
-def _generate(voices: Generator, n: float, takers: Sequence[Taker], report: Report) -> Made:
+def _generate(
+    voices: Generator,
+    n: float,
+    frames: Audio | None,
+    takers: Sequence[Taker],
+    report: Report,
+) -> Made:
     """Hands over blocks that begin small, so that a reader gets its first sound at once.
 
     Ctrl-C ends it with all complete blocks handed over, or is raised if there is none.
@@ -162,7 +227,7 @@ def _generate(voices: Generator, n: float, takers: Sequence[Taker], report: Repo
         with report.progress(rate) as progress:
             while done < n:
                 began = time.perf_counter()
-                block = voices.generate(int(min(size, n - done)))
+                block = _block(voices, frames, done, size, n)
                 took = time.perf_counter() - began
                 for taker in takers:
                     taker.add(block)
@@ -175,6 +240,16 @@ def _generate(voices: Generator, n: float, takers: Sequence[Taker], report: Repo
             raise
         interrupted = True
     return Made(takers[0].samples, seconds, activity, interrupted)
+
+
+def _block(voices: Generator, frames: Audio | None, done: int, size: int, n: float) -> np.ndarray:
+    """About `size` samples from sample `done` on; with frames, whole ones, except at the end."""
+    if frames is None:
+        return voices.generate(int(min(size, n - done)))
+    hop = voices.model.spec.conditioning.hop  # type: ignore[union-attr]  # it has frames
+    first, count = done // hop, max(size // hop, 1)
+    given = frames[first : first + count + 1]  # with the next one, for linear interpolation
+    return voices.generate(int(min(count * hop, n - done)), frames=given)
 
 
 def _next_size(size: int, took: float) -> int:
@@ -217,6 +292,8 @@ def _report(
             "sample_rate": rate,
             "seed": voices.seed,
             "stream": arguments.stream,
+            **({} if arguments.frames is None else {"frames": str(arguments.frames)}),
+            **({} if arguments.speaker is None else {"speaker": arguments.speaker}),
             "precision": precision,
             "isa": resolve_isa(arguments.isa),
             "samples_per_second": speed,
@@ -226,10 +303,27 @@ def _report(
     )
 
 
-def _length(arguments: argparse.Namespace, sample_rate: int) -> float:
-    """--seconds or --samples, in samples; math.inf without an end."""
+def _length(arguments: argparse.Namespace, spec: WaveNetSpec, frames: Audio | None) -> float:
+    """--seconds or --samples, in samples, or all frames; math.inf without an end."""
     if arguments.seconds is not None and arguments.samples is not None:
         raise ValueError("give either --seconds or --samples, not both")
+    if frames is None or spec.conditioning is None:
+        return _stated_length(arguments, spec.sample_rate)
+    hop = spec.conditioning.hop
+    if arguments.seconds is None and arguments.samples is None:
+        return len(frames) * hop
+    n = _stated_length(arguments, spec.sample_rate)
+    if n > len(frames) * hop:
+        stated = "--samples" if arguments.seconds is None else "--seconds"
+        raise ValueError(
+            f"{stated} is {n:,} samples, but the {len(frames)} frames, with hop {hop}, last "
+            f"{len(frames) * hop:,}"
+        )
+    return n
+
+
+def _stated_length(arguments: argparse.Namespace, sample_rate: int) -> float:
+    """--seconds, 4 if it is left out, or --samples, in samples."""
     most = MAX_RAW if arguments.raw else MAX_SAMPLES
     if arguments.samples is not None:
         return whole("--samples", arguments.samples, 1, most, expected=f"from 1 to {most}")
@@ -257,8 +351,9 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
 
 
 def _check_inputs_stay(arguments: argparse.Namespace, outputs: list[Path]) -> None:
-    """Raises ValueError if an output would replace the model or the recording to continue."""
-    inputs = [model_file(arguments.model), *([arguments.prime] if arguments.prime else [])]
+    """Raises ValueError if an output would replace the model, the prime or the frames."""
+    optional = [given for given in (arguments.prime, arguments.frames) if given]
+    inputs = [model_file(arguments.model), *optional]
     written = [*outputs, *([arguments.plot] if arguments.plot else [])]
     for output in (file for file in written if file.is_file()):
         for given in inputs:

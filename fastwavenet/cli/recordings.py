@@ -1,25 +1,49 @@
-"""Recordings to score: those of a folder that can be used, or the one that is named."""
+"""Recordings to score or continue: their codes, and frames where the model has frames."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..audio_finding import READ_SUFFIXES, search_audio
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
+from ..features import MelStream
+from ..mel_conventions import Mel
 from ..shown import shown
 from ..spec import WaveNetSpec
+from ..types import Audio
+from .conditioning import read_frames, takes_frames
 from .report import Report
 
 
-def read_recordings(
-    source: Path, spec: WaveNetSpec, convert: bool, report: Report
-) -> Iterator[tuple[Path, np.ndarray]]:
-    """Each usable file and its mu-law codes (n,), n > 1; warns of those that are skipped.
+class Recording(NamedTuple):
+    """A file as a model takes it.
 
+    codes     (n,), mu-law
+    frames    float32 (frames, channels), which cover all of them; None for a model without frames
+    left_out  samples of the file behind the last whole frame, which have no code here
+    """
+
+    file: Path
+    codes: np.ndarray
+    frames: Audio | None
+    left_out: int
+
+
+def read_recordings(
+    source: Path,
+    spec: WaveNetSpec,
+    convert: bool,
+    report: Report,
+    frames: Audio | None = None,
+) -> Iterator[Recording]:
+    """Each usable file, of at least 2 samples; warns of those that are skipped.
+
+    frames: as `frames_of_recordings` returns them.
     Raises AudioError or OSError if the source is a file that cannot be used, AudioError if none
     in a folder can.
     """
@@ -28,14 +52,15 @@ def read_recordings(
         report.warn(line)
     for file in search.files:
         try:
-            codes = _read(file, spec, convert, report)
+            recording = read_recording(file, spec, convert, report, frames)
+            _check_length(recording)
         except (AudioError, OSError) as error:
             if file == source:
                 raise
             report.warn(f"skipped {error}")
             continue
         found = True
-        yield file, codes
+        yield recording
     if not found:
         raise AudioError(
             f"{shown(source)}: expected audio files ({' '.join(READ_SUFFIXES)}) "
@@ -43,16 +68,70 @@ def read_recordings(
         )
 
 
-def _read(file: Path, spec: WaveNetSpec, convert: bool, report: Report) -> np.ndarray:
-    codes = read_prime(file, spec, convert, report)
-    if len(codes) < 2:
-        raise AudioError(f"{shown(file)}: has 1 sample, expected at least 2: nothing to predict")
-    return codes
+def frames_of_recordings(file: Path | None, spec: WaveNetSpec, sources: list[Path]) -> Audio | None:
+    """The frames that --frames names; None: the mel frames of each recording, or no frames.
+
+    Raises ValueError if the model takes others, or if there is more than one recording.
+    """
+    end = spec.conditioning
+    if file is None:
+        if end is not None and takes_frames(spec) and end.mel is None:
+            raise ValueError(
+                "the model's frames are no mel frames of recordings: give a recording's with "
+                "--frames"
+            )
+        return None
+    if len(sources) > 1 or sources[0].is_dir():
+        found = "a folder" if len(sources) == 1 else f"{len(sources)} sources"
+        raise ValueError(f"--frames {shown(file)} belongs to one recording, found {found}")
+    return read_frames(file, spec)
 
 
-def read_prime(file: Path, spec: WaveNetSpec, convert: bool, report: Report) -> np.ndarray:
-    """A file's mu-law codes (n,), n > 0; warns of an odd header."""
-    codes, _, remarks = read_codes(file, spec, convert)
+def read_recording(
+    file: Path, spec: WaveNetSpec, convert: bool, report: Report, frames: Audio | None = None
+) -> Recording:
+    """A file of any length; warns of an odd header.
+
+    frames: of its samples; None: its mel frames, if the model takes those.
+    Raises AudioError if a frame or more is missing for its samples.
+    """
+    end = spec.conditioning
+    reader = _MelReader(end.mel) if frames is None and end is not None and end.mel else None
+    watch = None if reader is None else reader.feed
+    codes, _, remarks = read_codes(file, spec, convert, watch)
     for line in remarks:
         report.warn(line)
-    return codes
+    if reader is not None:
+        frames = reader.finish()
+    if frames is None or end is None:
+        return Recording(file, codes, None, 0)
+    n = min(len(codes), len(frames) * end.hop)
+    if len(codes) - n >= end.hop:
+        raise AudioError(
+            f"{shown(file)}: {len(codes)} samples with hop {end.hop} need at least "
+            f"{len(codes) // end.hop} frames, not {len(frames)}"
+        )
+    return Recording(file, codes[:n], frames, len(codes) - n)
+
+
+def _check_length(recording: Recording) -> None:
+    n, left_out = len(recording.codes), recording.left_out
+    if n < 2:
+        of_frames = f", {left_out} behind the last whole frame" if left_out else ""
+        raise AudioError(
+            f"{shown(recording.file)}: has {n} sample{'s' * (n != 1)}{of_frames}, expected at "
+            f"least 2: nothing to predict"
+        )
+
+
+class _MelReader:
+    """The mel frames of audio that is read block by block."""
+
+    def __init__(self, mel: Mel):
+        self.stream, self.parts = MelStream(mel), list[np.ndarray]()
+
+    def feed(self, block: Audio) -> None:
+        self.parts.append(self.stream.feed(block))
+
+    def finish(self) -> Audio:
+        return np.concatenate([*self.parts, self.stream.finish()])

@@ -6,27 +6,38 @@ import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..model import Model
 from ..scoring import total_nats
 from ..shown import shown
+from ..types import Audio
 from .arguments import add_command, add_precision, path
+from .conditioning import add_frames, add_speaker, speaker_of
 from .models import load_model
-from .recordings import read_recordings
+from .recordings import frames_of_recordings, read_recordings
 from .report import Report
 
 
 @dataclass(frozen=True)
 class Scored:
-    """nats: the mean over the samples after the file's first."""
+    """nats: the mean over the samples after the file's first; left_out: as in a Recording."""
 
     file: Path
     samples: int
     nats: float
+    left_out: int = 0
 
     @property
     def bits(self) -> float:
         return self.nats / math.log(2)
+
+
+class Given(NamedTuple):
+    """Frames of the one recording, if they are not its own, and the speaker of all."""
+
+    frames: Audio | None
+    speaker: int | None
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -39,6 +50,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("model", type=path, help="model file, or run folder")
     option("sources", type=path, nargs="+", metavar="SOURCE", help="audio file, or folder of them")
     option("--convert", action="store_true", help="mix down and resample what needs it")
+    add_frames(option, "frames (frames, channels) of one recording, instead of its own mel frames")
+    add_speaker(option)
     add_precision(option)
     option("--isa", help="instruction set to use; changes the speed only")
     option(
@@ -52,44 +65,47 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     model, report = load_model(arguments.model, arguments.precision), Report(arguments)
-    if model.spec.conditioning is not None:
-        raise ValueError(
-            "recordings have no frames or speakers for this model: use fastwavenet.score"
-        )
+    frames = frames_of_recordings(arguments.frames, model.spec, arguments.sources)
+    given = Given(frames, speaker_of(model.spec, arguments.speaker))
     scored = []
     for source in arguments.sources:
-        scored += _score_source(model, source, arguments, report)
-    total = sum(s.samples for s in scored)
+        scored += _score_source(model, source, given, arguments, report)
+    total, left_out = sum(s.samples for s in scored), sum(s.left_out for s in scored)
     every = Scored(Path("all"), total, sum(s.samples * s.nats for s in scored) / total)
     report.result(
         {
             "precision": model.precision,
             "files": [_values(s) for s in scored],
             "all": _values(every),
+            "samples_left_out": left_out,
         },
         f"{every.nats:.4f} nats, {every.bits:.4f} bits per sample over {len(scored)} "
         f"file{'s' if len(scored) > 1 else ''}, {total:,} samples, "
         f"{total / model.sample_rate / 60:.2f} min",
         f"(in {model.precision}; guessing costs {math.log(model.spec.levels):.4f} nats)",
+        *([f"({left_out:,} samples behind last whole frames are left out)"] if left_out else []),
     )
     return 0
 
 
 def _score_source(
-    model: Model, source: Path, arguments: argparse.Namespace, report: Report
+    model: Model, source: Path, given: Given, arguments: argparse.Namespace, report: Report
 ) -> list[Scored]:
-    scored = []
-    for file, codes in read_recordings(source, model.spec, arguments.convert, report):
+    scored, convert = [], arguments.convert
+    for recording in read_recordings(source, model.spec, convert, report, given.frames):
+        file, codes = recording.file, recording.codes
         with report.progress(model.sample_rate, f"{shown(Path(file.name))} ") as progress:
             nats = total_nats(
                 model,
                 codes,
+                frames=recording.frames,
+                speaker=given.speaker,
                 isa=arguments.isa,
                 threads=arguments.threads,
                 progress=progress,
             )
         samples = len(codes) - (not model.spec.start.fed)
-        scored.append(Scored(file, samples, nats / samples))
+        scored.append(Scored(file, samples, nats / samples, recording.left_out))
         report.part(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {shown(file)}")
     return scored
 

@@ -176,5 +176,3 @@ def test_a_model_without_frames_names_its_command_and_the_other_way_round(
     assert "the model takes no frames" in capsys.readouterr().err
     assert main(["generate", str(voice), "-o", str(tmp_path / "o.wav")]) == 2
     assert "use fastwavenet vocode" in capsys.readouterr().err
-    assert main(["score", str(voice), str(mels)]) == 2
-    assert "use fastwavenet.score" in capsys.readouterr().err
