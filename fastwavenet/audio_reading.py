@@ -69,6 +69,16 @@ def read_audio(
     return audio, reading.rate
 
 
+def stated_length(file: AudioFile, sample_rate: int | None = None, convert: bool = False) -> int:
+    """The number of samples that `read_audio` should give, by the file's header.
+
+    0: it states none, or is that of the first of several streams.
+    Arguments and errors as those of `read_audio`, for what is found without decoding.
+    """
+    with _opened(file, sample_rate, convert) as reading:
+        return reading.length if len(reading.parts) == 1 else 0
+
+
 class Codes(NamedTuple):
     """A recording in mu-law.
 

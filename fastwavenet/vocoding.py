@@ -7,19 +7,23 @@ other row, so each utterance has the samples that it has alone.
 
 from __future__ import annotations
 
+import functools
+import operator
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Any, TypedDict, Unpack, overload
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from .checks import integer
-from .drawing import Drawing, drawing_of
+from .drawing import Drawing, drawing_of, for_all
 from .ends import FrameConditioning
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
+from .pitch_prediction import with_predicted_pitch
 from .recording_frames import recording_frames
 from .session import Frames, Progress, Session, frames_of, speaker_rows
 from .types import Audio, Isa, Speaker
@@ -37,9 +41,9 @@ class Options(TypedDict, total=False):
     stream: int
     sample_rate: int | None
     speaker: Speaker | Sequence[Speaker] | None
-    temperature: npt.ArrayLike | None
+    temperature: float | None
     top_k: int | None
-    min_p: npt.ArrayLike | None
+    min_p: float | None
     batch: int
     isa: Isa | None
     threads: int
@@ -86,22 +90,65 @@ def vocode(
     several = isinstance(sounds, (list, tuple))
     each = sounds if isinstance(sounds, (list, tuple)) else [sounds]
     frames = [frames_of_sound(model, sound, sample_rate) for sound in each]
-    speakers = speaker_rows(model.spec, speaker, len(frames) if several else None)
-    seed = secrets.randbits(32) if seed is None else integer("seed", seed, 0, 2**64 - 1)
     if several and (np.ndim(temperature) or np.ndim(min_p)):  # type: ignore[arg-type]
         raise ValueError("temperature and min_p of a list of sounds must be one number each")
-    sampling = model.spec.own_sampling(None, top_k, None)
-    utterances = _Utterances(
+    made = vocode_each(
         model,
-        frames,
-        speakers,
-        drawings=[drawing_of(sampling, each[:, None], temperature, min_p) for each in frames],
-        reset=(seed, integer("stream", stream, 0, 2**32 - 1)),
+        [Utterance(len(given), functools.partial(np.asarray, given)) for given in frames],
+        speakers=speaker_rows(model.spec, speaker, len(frames) if several else None),
+        seed=seed,
+        stream=stream,
+        temperature=temperature,
+        top_k=top_k,
+        min_p=min_p,
+        batch=batch,
+        isa=isa,
+        threads=threads,
+        progress=progress,
     )
-    rows = min(integer("batch", batch, 1, MAX_BATCH), max(len(frames), 1))
-    threads = integer("threads", threads, 1, 2)
-    audio = utterances.run(resolve_isa(isa), rows, threads, progress)
+    audio = [audio for _, audio in sorted(made, key=operator.itemgetter(0))]
     return audio if several else audio[0]
+
+
+class Utterance(NamedTuple):
+    """frames: their number, or about; read: returns them, float32 (frames, channels)."""
+
+    frames: int
+    read: Callable[[], Audio]
+
+
+def vocode_each(
+    model: Model,
+    utterances: Sequence[Utterance],
+    *,
+    speakers: npt.NDArray[np.uint32] | None,
+    temperature: npt.ArrayLike | None = None,
+    top_k: int | None = None,
+    min_p: npt.ArrayLike | None = None,
+    seed: int | None = None,
+    stream: int = 0,
+    batch: int = 16,
+    isa: Isa | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Audio]]:
+    """The number and the audio (frames x hop,) of each utterance, in the order in which they end.
+
+    An utterance is read when a row is free for it.
+    speakers: of each utterance; None for a model without.  The rest as in `vocode`.
+    """
+    seed = secrets.randbits(32) if seed is None else integer("seed", seed, 0, 2**64 - 1)
+    start = (seed, integer("stream", stream, 0, 2**32 - 1))
+    rows = min(integer("batch", batch, 1, MAX_BATCH), max(len(utterances), 1))
+    threads = integer("threads", threads, 1, 2)
+    sampling = model.spec.own_sampling(for_all(temperature), top_k, for_all(min_p))  # checked
+    sampling = model.spec.own_sampling(None, sampling.top_k, None)
+
+    def drawing(frames: Audio) -> Drawing:
+        return drawing_of(sampling, frames, temperature, min_p)
+
+    work = _Utterances(model, utterances, speakers, drawing=drawing, reset=start)
+    return work.run(resolve_isa(isa), rows, threads, progress)
 
 
 def frames_of_sound(model: Model, sound: Sound, sample_rate: int | None = None) -> Audio:
@@ -122,49 +169,84 @@ def _conditioning(model: Model) -> FrameConditioning:
     return end
 
 
-class _Utterances:
-    """Frames of utterances, their audio, and the rows in which they run.
+@dataclass
+class _Row:
+    """An utterance in a row of the session; `done` of its frames have their samples.
 
-    held  for each row: the utterance in it and the number of its frames that are done, or None
+    frames   float32 (frames, 1, channels)
+    drawing  of these frames
+    audio    float32 (frames x hop,)
+    """
+
+    index: int
+    frames: Audio
+    drawing: Drawing
+    audio: Audio
+    done: int = 0
+
+
+class _Utterances:
+    """Utterances, and the rows in which they run.
+
+    waiting  numbers of those that have no row yet
+    held     the utterance in each row, or None
+    ended    those whose audio is complete
+    total    samples of all utterances
     """
 
     def __init__(
         self,
         model: Model,
-        frames: list[Audio],
+        utterances: Sequence[Utterance],
         speakers: npt.NDArray[np.uint32] | None,
         *,
-        drawings: list[Drawing],
+        drawing: Callable[[Audio], Drawing],
         reset: tuple[int, int],
     ):
         self.model, self.hop = model, _conditioning(model).hop
-        self.frames, self.speakers = [each[:, None] for each in frames], speakers
-        self.drawings, self.start = drawings, reset
-        self.audio = [np.empty(len(each) * self.hop, np.float32) for each in frames]
-        longest_first = sorted(range(len(frames)), key=lambda i: -len(frames[i]))
-        self.waiting = deque(i for i in longest_first if len(frames[i]))
-        self.held: list[tuple[int, int] | None] = []
+        self.utterances, self.speakers = utterances, speakers
+        self.drawing, self.start = drawing, reset
+        longest_first = sorted(range(len(utterances)), key=lambda i: -utterances[i].frames)
+        self.waiting = deque(longest_first)
+        self.held: list[_Row | None] = []
+        self.ended: list[_Row] = []
+        self.total = sum(each.frames for each in utterances) * self.hop
 
-    def run(self, isa: Isa, rows: int, threads: int, progress: Progress | None) -> list[Audio]:
-        session, self.held = Session(self.model, isa, rows, threads), [None] * rows
-        made, total = 0, sum(map(len, self.audio))
+    def run(
+        self, isa: Isa, rows: int, threads: int, progress: Progress | None
+    ) -> Iterator[tuple[int, Audio]]:
+        """The number and the audio of each utterance, when it ends."""
+        session, self.held, made = Session(self.model, isa, rows, threads), [None] * rows, 0
         while True:
             self._fill(session)
             if None in self.held:  # nothing waits: go on without the rows that have ended
                 session = self._moved(session, isa, threads)
-            if not self.held:
-                return self.audio
-            for samples in self._run_segment(session):
+            for samples in self._run_segment(session) if self.held else ():
                 made += samples
                 if progress is not None:
-                    progress(made, total)
+                    progress(made, self.total)
+            while self.ended:
+                row = self.ended.pop()
+                yield row.index, row.audio
+            if not self.held:
+                return
 
     def _fill(self, session: Session) -> None:
-        """Gives each free row the next utterance."""
+        """Gives each free row the next utterance that has frames."""
         for row, held in enumerate(self.held):
-            if held is None and self.waiting:
-                session.stream.reset(row, *self.start)
-                self.held[row] = (self.waiting.popleft(), 0)
+            while held is None and self.waiting:
+                read = self._read(self.waiting.popleft())
+                if len(read.frames):
+                    session.stream.reset(row, *self.start)
+                    self.held[row] = held = read
+                else:
+                    self.ended.append(read)
+
+    def _read(self, index: int) -> _Row:
+        frames = self.utterances[index].read()[:, None]
+        self.total += (len(frames) - self.utterances[index].frames) * self.hop
+        audio = np.empty(len(frames) * self.hop, np.float32)
+        return _Row(index, frames, self.drawing(frames), audio)
 
     def _moved(self, session: Session, isa: Isa, threads: int) -> Session:
         """The rows that hold an utterance, in a session of their own."""
@@ -180,35 +262,35 @@ class _Utterances:
     def _run_segment(self, session: Session) -> Iterator[int]:
         """Runs all rows until one of them ends.  Yields samples made, after each chunk."""
         rows = [held for held in self.held if held is not None]
-        count = min(SEGMENT, *(len(self.frames[i]) - done for i, done in rows))
-        values = _next_frames([self.frames[i] for i, _ in rows], rows, count)
-        given, drawing = Frames(values, 0, self._speakers_of(rows)), self._drawing(rows, count)
+        count = min(SEGMENT, *(len(row.frames) - row.done for row in rows))
+        values = _next_frames([row.frames for row in rows], rows, count)
+        given, drawing = Frames(values, 0, self._speakers_of(rows)), _next_drawing(rows, count)
         with session.stream:
             for start, n in session.chunks(count * self.hop):
                 audio = np.empty((len(rows), n), np.float32)
                 session.run(start, n, given, drawing=drawing, audio=audio)
-                for (i, done), samples in zip(rows, audio, strict=True):
-                    at = done * self.hop + start
-                    self.audio[i][at : at + n] = samples
+                for row, samples in zip(rows, audio, strict=True):
+                    at = row.done * self.hop + start
+                    row.audio[at : at + n] = samples
                 yield audio.size
-        for row, (i, done) in enumerate(rows):
-            ended = done + count == len(self.frames[i])
-            self.held[row] = None if ended else (i, done + count)
+        for number, row in enumerate(rows):
+            row.done += count
+            if row.done == len(row.frames):
+                self.held[number] = None
+                self.ended.append(row)
 
-    def _drawing(self, rows: list[tuple[int, int]], count: int) -> Drawing:
-        drawings = [self.drawings[i] for i, _ in rows]
-        temperatures, top_ks, min_ps = zip(*drawings, strict=True)
-        return Drawing(
-            _next_frames(temperatures, rows, count),
-            top_ks[0],
-            _next_frames(min_ps, rows, count),
-        )
-
-    def _speakers_of(self, rows: list[tuple[int, int]]) -> npt.NDArray[np.uint32] | None:
-        return None if self.speakers is None else self.speakers[[i for i, _ in rows]]
+    def _speakers_of(self, rows: list[_Row]) -> npt.NDArray[np.uint32] | None:
+        return None if self.speakers is None else self.speakers[[row.index for row in rows]]
 
 
-def _next_frames(each: Sequence[Any], rows: list[tuple[int, int]], count: int) -> Any:
+def _next_drawing(rows: list[_Row], count: int) -> Drawing:
+    temperatures, top_ks, min_ps = zip(*(row.drawing for row in rows), strict=True)
+    return Drawing(
+        _next_frames(temperatures, rows, count), top_ks[0], _next_frames(min_ps, rows, count)
+    )
+
+
+def _next_frames(each: Sequence[Any], rows: list[_Row], count: int) -> Any:
     """float32 (count + 1, rows, ...) of each row's (frames, 1, ...); a number stands for itself.
 
     The frame after them is for linear interpolation; the last one of an utterance is held.
@@ -217,7 +299,7 @@ def _next_frames(each: Sequence[Any], rows: list[tuple[int, int]], count: int) -
         return each[0]
     numbers = np.arange(count + 1)
     following = [
-        array[np.minimum(done + numbers, len(array) - 1)]
-        for array, (_, done) in zip(each, rows, strict=True)
+        array[np.minimum(row.done + numbers, len(array) - 1)]
+        for array, row in zip(each, rows, strict=True)
     ]
     return np.ascontiguousarray(np.concatenate(following, axis=1))

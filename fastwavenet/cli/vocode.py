@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import secrets
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,15 +15,17 @@ import numpy as np
 from ..activity import Activity
 from ..audio import check_output
 from ..audio_finding import search_audio
-from ..audio_reading import read_audio
-from ..ends import FrameConditioning
+from ..audio_reading import read_audio, stated_length
 from ..model import Model
-from ..recording_frames import recording_conditioning
+from ..recording_frames import recording_conditioning, recording_frames
 from ..shown import shown
-from ..vocoding import vocode
+from ..types import Audio
+from ..vocoding import Utterance, vocode_each
 from .arguments import add_command, add_sampling, add_speed, path
+from .conditioning import add_speaker, count_frames, read_frames, speaker_of
 from .models import load_model, model_file
-from .report import Report
+from .report import Report, put
+from .signals import ended_like_ctrl_c
 from .sound import save_voice
 
 SOUND_SUFFIXES = (".wav", ".flac")
@@ -50,7 +55,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help=".wav or .flac for one source; else a folder, which gets a .wav for each",
     )
     option("--mel", metavar="NAME", help="convention of .npy frames, to be checked")
-    option("--speaker", help="name or number, for a model with speakers")
+    add_speaker(option)
     option("--convert", action="store_true", help="mix down and resample audio if needed")
     option("--seed", type=int, help="same seed, same sound; without it, one is drawn and shown")
     option("--batch", type=int, default=16, metavar="N", help="sounds in step (%(default)s)")
@@ -62,32 +67,58 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     model, report = load_model(arguments.model, arguments.precision), Report(arguments)
     _check_mel(model, arguments.mel)
-    sources = [file for source in arguments.sources for file in _files(source)]
-    outputs = _outputs(sources, arguments)
-    sounds = [_read(model, file, arguments.convert) for file in sources]
+    files = [file for source in arguments.sources for file in _files(source)]
+    outputs = _outputs(files, arguments)
     seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
+    sources = Sources(model, files, arguments.convert)
+    written = Written(outputs, model.sample_rate, arguments.subtype)
+    with ended_like_ctrl_c() as signals:
+        interrupted = _vocode(model, sources, written, seed, arguments, report)
+    for line in written.remarks:
+        report.warn(line)
+    if interrupted:
+        put(f"fastwavenet: interrupted: {written.count()} are written, seed {seed}", sys.stderr)
+    _report(model, written, seed, interrupted, report)
+    return 128 + (signals or [signal.SIGINT])[0] if interrupted else 0
+
+
+def _vocode(
+    model: Model,
+    sources: Sources,
+    written: Written,
+    seed: int,
+    arguments: argparse.Namespace,
+    report: Report,
+) -> bool:
+    """Writes each sound when it ends; whether Ctrl-C came before the last one."""
+    speaker, count = speaker_of(model.spec, arguments.speaker), len(sources.files)
     began = time.perf_counter()
-    with report.progress(model.sample_rate) as progress:
-        made = vocode(
-            model,
-            sounds,
-            seed=seed,
-            speaker=_speaker(model, arguments.speaker),
-            temperature=arguments.temperature,
-            top_k=arguments.top_k,
-            min_p=arguments.min_p,
-            batch=arguments.batch,
-            isa=arguments.isa,
-            threads=arguments.threads,
-            progress=progress,
-        )
-    seconds = time.perf_counter() - began
-    for output, audio in zip(outputs, made, strict=True):
-        output.parent.mkdir(exist_ok=True)
-        save_voice(output, audio, model.sample_rate, arguments.subtype)
-        _remark(output, audio, model.sample_rate, report)
-    _report(model, outputs, sum(map(len, made)), seconds, seed, report)
-    return 0
+    try:
+        with report.progress(model.sample_rate) as progress:
+            for i, audio in vocode_each(
+                model,
+                sources.utterances(),
+                speakers=None if speaker is None else np.full(count, speaker, np.uint32),
+                temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        min_p=arguments.min_p,
+                seed=seed,
+                batch=arguments.batch,
+                isa=arguments.isa,
+                threads=arguments.threads,
+                progress=progress,
+            ):
+                written.add(i, audio)
+    except KeyboardInterrupt:
+        return True
+    except (ValueError, ArithmeticError, OSError, MemoryError):
+        if written.paths:
+            report.warn(f"{written.count()} were written before an error")
+        raise
+    finally:
+        other = sources.seconds + written.seconds
+        written.vocoding = max(time.perf_counter() - began - other, 1e-9)
+    return False
 
 
 # ---- input -----------------------------------------------------------------------------------
@@ -98,7 +129,7 @@ def _check_mel(model: Model, name: str | None) -> None:
     if name is None:
         return
     given, end = recording_conditioning(name), model.spec.conditioning
-    if end is None or (end.mel, end.pitch) != (given.mel, given.pitch):
+    if end is None or end.described != given.described:
         expected = "no mel frames" if end is None or end.mel is None else end.described
         raise ValueError(f"the model takes {expected}, but --mel is {name}")
 
@@ -113,35 +144,59 @@ def _files(source: Path) -> list[Path]:
     return files
 
 
-def _read(model: Model, file: Path, convert: bool) -> np.ndarray:
-    """Frames (frames, channels), or audio (n,).  Raises ValueError naming the file."""
-    end = model.spec.conditioning
-    try:
+class Sources:
+    """Files of frames or audio, read one by one; `seconds` that this took."""
+
+    def __init__(self, model: Model, files: list[Path], convert: bool):
+        """Raises ValueError or OSError naming a file whose header is wrong."""
+        self.model, self.files, self.convert = model, files, convert
+        self.seconds = 0.0
+        self.counts = [self._count(file) for file in files]
+
+    def utterances(self) -> list[Utterance]:
+        pairs = zip(self.files, self.counts, strict=True)
+        return [Utterance(count, functools.partial(self._read, file)) for file, count in pairs]
+
+    def _count(self, file: Path) -> int:
+        """Frames by the file's header; 0: not stated."""
         if file.suffix.lower() == ".npy":
-            with open(file, "rb") as npy:  # numpy.load could load a pickle
-                return _checked(np.lib.format.read_array(npy), end)
-        return read_audio(file, model.sample_rate, convert)[0]
-    except ValueError as error:
-        raise ValueError(f"{shown(file)}: {str(error).removeprefix(f'{shown(file)}: ')}") from None
+            return count_frames(file, self.model.spec)
+        mel = self._mel(file)
+        samples = stated_length(file, mel.sample_rate, self.convert)
+        if samples:
+            _check_length(file, samples, mel)
+        return samples // mel.hop
+
+    def _read(self, file: Path) -> Audio:
+        """Frames float32 (frames, channels).  Raises ValueError or OSError naming the file."""
+        began = time.perf_counter()
+        if file.suffix.lower() == ".npy":
+            frames = read_frames(file, self.model.spec)
+        else:
+            convention = self._mel(file)
+            audio, _ = read_audio(file, convention.sample_rate, self.convert)
+            _check_length(file, len(audio), convention)
+            frames = mel(audio, convention)
+        self.seconds += time.perf_counter() - began
+        return frames
+
+    def _mel(self, file: Path) -> Mel:
+        """The convention of the model's frames."""
+        end = self.model.spec.conditioning
+        if end is None or not end.channels:
+            raise ValueError("the model takes no frames")
+        if end.mel is None:
+            raise ValueError(
+                f"{shown(file)}: the model's frames are no mel frames of audio: give .npy files"
+            )
+        return end.mel
 
 
-def _checked(frames: np.ndarray, end: FrameConditioning | None) -> np.ndarray:
-    if frames.dtype.kind not in "fiu" or frames.ndim != 2:
-        raise ValueError("expected an array of real numbers (frames, channels)")
-    if end is not None and frames.shape[1] != end.channels:
-        turned = ": transposed?" if frames.shape[0] == end.channels else ""
+def _check_length(file: Path, samples: int, mel: Mel) -> None:
+    if samples < mel.hop:
         raise ValueError(
-            f"expected frames of {end.channels} channels, found shape {frames.shape}{turned}"
+            f"{shown(file)}: has {samples} samples, expected at least a frame of {mel.hop}"
         )
-    return frames
-
-
-def _speaker(model: Model, text: str | None) -> int | None:
-    """The index of a speaker that is given by name or number."""
-    end = model.spec.conditioning
-    if text is None or end is None:
-        return None
-    return end.speaker(int(text) if text.isdecimal() and text not in end.speakers else text)
 
 
 # ---- output ----------------------------------------------------------------------------------
@@ -175,29 +230,61 @@ def _check_files(outputs: list[Path], inputs: list[Path], subtype: str) -> None:
             raise ValueError(f"{shown(output)} is read and would be replaced: name another output")
 
 
-def _remark(output: Path, audio: np.ndarray, sample_rate: int, report: Report) -> None:
-    """Warns of a sound that is silent, or a single value."""
-    activity = Activity(1, sample_rate)
-    activity.add(audio[None])
-    if activity.still_voices():
-        report.warn(f"{shown(output)}: {activity.share():.0%} is silent (below -55 dB)")
+class Written:
+    """Sounds, each of which is written when it is complete.
+
+    paths     number of a sound -> its file, of those that are written
+    samples   of all of them
+    remarks   a line for each one that is silent, or a single value
+    seconds   that writing took
+    vocoding  seconds that vocoding took
+    """
+
+    def __init__(self, outputs: list[Path], sample_rate: int, subtype: str):
+        self.outputs, self.sample_rate, self.subtype = outputs, sample_rate, subtype
+        self.paths: dict[int, Path] = {}
+        self.samples, self.seconds, self.vocoding = 0, 0.0, 0.0
+        self.remarks: list[str] = []
+
+    def add(self, number: int, audio: Audio) -> None:
+        """Raises OSError, or AudioError for more samples than the file's format holds."""
+        began, output = time.perf_counter(), self.outputs[number]
+        output.parent.mkdir(exist_ok=True)
+        save_voice(output, audio, self.sample_rate, self.subtype)
+        self.paths[number] = output
+        self.samples += len(audio)
+        self._remark(output, audio)
+        self.seconds += time.perf_counter() - began
+
+    def _remark(self, output: Path, audio: Audio) -> None:
+        activity = Activity(1, self.sample_rate)
+        activity.add(audio[None])
+        if activity.still_voices():
+            share = f"{activity.share():.0%}"
+            self.remarks.append(f"{shown(output)}: {share} is silent (below -55 dB)")
+
+    def count(self) -> str:
+        return f"{len(self.paths)} of {len(self.outputs)} sounds"
 
 
-def _report(
-    model: Model, outputs: list[Path], samples: int, seconds: float, seed: int, report: Report
-) -> None:
-    rate, speed = model.sample_rate, samples / seconds
-    several = f" ... {shown(Path(outputs[-1].name))}" if len(outputs) > 1 else ""
+def _report(model: Model, written: Written, seed: int, interrupted: bool, report: Report) -> None:
+    rate, speed = model.sample_rate, written.samples / written.vocoding
+    paths = [written.paths[i] for i in sorted(written.paths)]
+    several = f" ... {shown(Path(paths[-1].name))}" if len(paths) > 1 else ""
+    lines = [
+        f"{shown(path)}{several}: {written.samples / rate:g} s, seed {seed}, {model.precision}, "
+        f"{speed:,.0f} samples/s, {speed / rate:.1f} x real time"
+        for path in paths[:1]
+    ]
     report.result(
         {
-            "output": [str(path) for path in outputs],
-            "samples": samples,
+            "output": [str(path) for path in paths],
+            "samples": written.samples,
             "sample_rate": rate,
             "seed": seed,
             "precision": model.precision,
             "samples_per_second": speed,
             "times_real_time": speed / rate,
         },
-        f"{shown(outputs[0])}{several}: {samples / rate:g} s, seed {seed}, {model.precision}, "
-        f"{speed:,.0f} samples/s, {speed / rate:.1f} x real time",
+        *([] if interrupted else lines),
     )

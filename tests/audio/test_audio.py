@@ -21,6 +21,7 @@ from fastwavenet.audio import (
     read_audio,
     write_audio,
 )
+from fastwavenet.audio_reading import stated_length
 
 # ---- reading ---------------------------------------------------------------------------------
 
@@ -38,6 +39,23 @@ def test_every_listed_suffix_is_read(tmp_path, suffix):
     audio, rate = read_audio(path)
     assert (audio.dtype, audio.shape, rate) == (np.float32, (RATE,), RATE)
     assert np.corrcoef(audio, tone())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_a_header_states_the_length_without_decoding(tmp_path, suffix):
+    path = record(tmp_path / f"a{suffix}", tone(16001), format=suffix[1:].upper())
+    for rate in (RATE, 8000, 44100):
+        audio, _ = read_audio(path, rate, convert=True)
+        assert abs(stated_length(path, rate, convert=True) - len(audio)) <= 1
+    with pytest.raises(AudioError, match=r"has 16000 Hz, expected 8000 Hz"):
+        stated_length(path, 8000)
+
+
+def test_the_first_of_several_streams_states_no_length(tmp_path):
+    data = record(tmp_path / "a.ogg", format="OGG").read_bytes()
+    (tmp_path / "b.ogg").write_bytes(data + data)
+    assert stated_length(tmp_path / "b.ogg") == 0
+    assert len(read_audio(tmp_path / "b.ogg")[0]) == 2 * RATE
 
 
 def test_expected_rate_is_accepted(tmp_path):

@@ -3,14 +3,17 @@
 import dataclasses
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
 from networks import random_frames, random_weights, small_spec
+from recordings import record
 
 import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.cli import main
+from fastwavenet.cli import vocode as command
 from fastwavenet.ends import FrameConditioning, Sampling, VoicedSampling
 
 MEL = fw.mel_presets()["hifigan-16k"]
@@ -94,14 +97,15 @@ def test_sampling_follows_the_models_rule_unless_an_option_replaces_it(mels, spe
 
 OPTIONS = {"temperature": "--temperature", "min_p": "--min-p"}
 ARRAYS = {
-    "transposed": (np.zeros((80, 7)), r"80 channels, found shape \(80, 7\): transposed\?"),
-    "channels": (np.zeros((7, 79)), r"80 channels, found shape \(7, 79\)"),
+    "transposed": (np.zeros((80, 7)), r"shape \(frames, 80\).*, not \(80, 7\): transposed\?"),
+    "channels": (np.zeros((7, 79)), r"shape \(frames, 80\).*, not \(7, 79\)"),
     "rank": (np.zeros((1, 7, 80)), r"real numbers \(frames, channels\)"),
     "complex": (np.zeros((7, 80), complex), r"real numbers \(frames, channels\)"),
     "structured": (np.zeros(7, [("x", float)]), r"real numbers \(frames, channels\)"),
     "text": (np.full((7, 80), "a"), r"real numbers \(frames, channels\)"),
-    "pickled": (np.array([[None]]), "Object arrays cannot be loaded"),
-    "nan": (np.full((7, 80), np.nan), "frames must be finite"),
+    "pickled": (np.array([[None]]), r"real numbers \(frames, channels\), found object"),
+    "empty": (np.zeros((0, 80)), "bad.npy: holds no frames"),
+    "nan": (np.full((7, 80), np.nan), "bad.npy: frames must be finite"),
 }
 
 
@@ -176,3 +180,91 @@ def test_a_model_without_frames_names_its_command_and_the_other_way_round(
     assert "the model takes no frames" in capsys.readouterr().err
     assert main(["generate", str(voice), "-o", str(tmp_path / "o.wav")]) == 2
     assert "use fastwavenet vocode" in capsys.readouterr().err
+
+
+# ---- one by one --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_ends_keeps_the_files_that_are_complete(
+    voice, mels, tmp_path, capsys, monkeypatch, number
+):
+    assert vocode(voice, mels, tmp_path / "all") == 0
+    capsys.readouterr()
+    add = command.Written.add
+
+    def add_and_interrupt(written, index, audio):
+        add(written, index, audio)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(command.Written, "add", add_and_interrupt)
+    code = vocode(voice, mels, tmp_path / "some", "--batch", 2, "--json")
+    said, errors = capsys.readouterr()
+    assert code == 128 + number
+    assert errors == "fastwavenet: interrupted: 1 of 3 sounds are written, seed 7\n"
+    assert json.loads(said)["output"] == [str(tmp_path / "some" / "a.wav")]
+    assert [file.name for file in (tmp_path / "some").iterdir()] == ["a.wav"]
+    found, expected = (tmp_path / name / "a.wav" for name in ("some", "all"))
+    assert found.read_bytes() == expected.read_bytes()
+
+
+def test_ctrl_c_while_a_file_is_written_leaves_no_part_of_it(
+    voice, mels, tmp_path, capsys, monkeypatch
+):
+    def interrupt(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("fastwavenet.atomic.os.replace", interrupt)
+    assert vocode(voice, mels, tmp_path / "out") == 130
+    said, errors = capsys.readouterr()
+    assert (said, errors) == ("", "fastwavenet: interrupted: 0 of 3 sounds are written, seed 7\n")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_no_more_files_are_in_memory_than_rows(voice, mels, tmp_path, monkeypatch):
+    events, read, add = [], command.read_frames, command.Written.add
+    monkeypatch.setattr(command, "read_frames", lambda *given: events.append(1) or read(*given))
+    monkeypatch.setattr(command.Written, "add", lambda *given: events.append(-1) or add(*given))
+    for i in range(7):
+        np.save(mels / f"d{i}.npy", np.zeros((1 + i % 3, 80)))
+    assert vocode(voice, mels, tmp_path / "out", "--batch", 2) == 0
+    assert (events.count(1), events.count(-1)) == (10, 10)
+    # One that ends and its successor overlap, because rows are filled at once.
+    assert max(np.cumsum(events)) <= 3
+
+
+def test_a_wrong_header_is_an_error_before_the_work(voice, mels, tmp_path, capsys):
+    np.save(mels / "z.npy", np.zeros((7, 79)))
+    assert vocode(voice, mels, tmp_path / "out") == 2
+    assert "z.npy: frames must have shape" in capsys.readouterr().err
+    record(tmp_path / "audio" / "a.wav", np.zeros(4000), rate=16000)
+    for name, audio, rate, message in (
+        ("b.wav", np.zeros(4000), 8000, "b.wav: has 8000 Hz, expected 16000 Hz"),
+        ("b.wav", np.zeros(255), 16000, "has 255 samples, expected at least a frame of 256"),
+    ):
+        record(tmp_path / "audio" / name, audio, rate=rate)
+        assert vocode(voice, tmp_path / "audio", tmp_path / "out") == 2
+        assert message in (error := capsys.readouterr().err) and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_whose_numbers_are_wrong_leaves_the_sounds_before_it(voice, mels, tmp_path, capsys):
+    np.save(mels / "d.npy", np.full((1, 80), np.nan))  # the shortest comes last
+    cut = (mels / "b.npy").read_bytes()[:-4]
+    for bad, data in (("d", (mels / "d.npy").read_bytes()), ("b", cut)):
+        (mels / f"{bad}.npy").write_bytes(data)
+        assert vocode(voice, mels, tmp_path / bad, "--batch", 1) == 2
+        said, error = capsys.readouterr().err.splitlines()
+        count = len(list((tmp_path / bad).iterdir()))
+        assert said == f"fastwavenet: {count} of 4 sounds were written before an error"
+        assert error.startswith(f"fastwavenet: error: {mels / bad}.npy: ")
+        assert count == {"d": 3, "b": 2}[bad]
+
+
+def test_audio_for_a_model_of_other_frames_is_refused(tmp_path, capsys):
+    spec = small_spec(conditioning=FrameConditioning(3, 64), sample_rate=16000)
+    modelfile.save(tmp_path / "pitch.safetensors", spec, random_weights(spec, 3))
+    hello = record(tmp_path / "hello.wav", np.zeros(4000), rate=16000)
+    line = ["vocode", hello, "-m", tmp_path / "pitch.safetensors", "-o", tmp_path / "out.wav"]
+    assert main([str(word) for word in line]) == 2
+    assert "hello.wav: the model's frames are no mel frames" in capsys.readouterr().err
