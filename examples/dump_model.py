@@ -4,14 +4,15 @@
 
 All numbers are 32-bit and little-endian, nothing is aligned to more than 4 bytes:
 
-    char magic[8]                            "FWNDUMP2"
+    char magic[8]                            "FWNDUMP3"
     sample_rate, levels, residual, dilation_channels, skip, head, first_kernel, start_code
+    frame_channels, frame_hop, frame_linear, speakers, speaker_channels    0 without conditioning
     precision                                what "auto" is for the file: 0, 1 or 2 as in C
     layers, tensors                          how many of each follow
     kernels[layers], dilations[layers]
     tensors times:  char name[64] (padded with zeros), rank, shape[4] (padded with 1), float values
 
-generate.c reads it.
+dump.h reads it, for generate.c and vocode.c.
 """
 
 from __future__ import annotations
@@ -24,25 +25,24 @@ import numpy as np
 
 from fastwavenet import WaveNetSpec, modelfile
 from fastwavenet.atomic import replace_atomically
-from fastwavenet.ends import MuLawCodec
+from fastwavenet.ends import FrameConditioning, MuLawCodec
 from fastwavenet.precision import resolve_precision
 from fastwavenet.spec import PRECISIONS
 
-MAGIC = b"FWNDUMP2"
+MAGIC = b"FWNDUMP3"
 
 
 def dump(spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str = "float32") -> bytes:
     """Spec and weights, as in a model file, and what to compute in, as the bytes of a dump.
 
-    Raises ValueError for a network that needs conditioning, or has another codec than the usual
-    one: generate.c has neither to give.
+    Raises ValueError for a network of another codec than the usual one, for which a dump has no
+    place.
     """
-    if spec.conditioning is not None:
-        raise ValueError(f"a model with conditioning={spec.conditioning.kind!r} cannot be dumped")
     if spec.codec != MuLawCodec.symmetric(spec.levels):
         raise ValueError("a model with another codec than the symmetric one cannot be dumped")
     sizes = (spec.sample_rate, spec.levels, spec.residual, spec.dilation_channels, spec.skip)
     sizes += (spec.head, spec.input.taps, spec.start.code)
+    sizes += _conditioning(spec.conditioning)
     sizes += (list(PRECISIONS).index(precision), spec.layers, len(weights))
     numbers = sizes + spec.kernel + spec.dilations
     parts = [MAGIC, struct.pack(f"<{len(numbers)}I", *numbers)]
@@ -51,6 +51,13 @@ def dump(spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str = 
         parts.append(struct.pack("<64s5I", name.encode(), array.ndim, *shape))
         parts.append(array.astype("<f4").tobytes())
     return b"".join(parts)
+
+
+def _conditioning(end: FrameConditioning | None) -> tuple[int, ...]:
+    if end is None:
+        return (0,) * 5
+    linear = int(end.interpolation == "linear")
+    return end.channels, end.hop, linear, len(end.speakers), end.speaker_channels
 
 
 def main(arguments: list[str]) -> None:

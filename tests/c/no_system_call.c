@@ -4,9 +4,8 @@
  *
  * A second thread that sleeps is woken by a system call, before the first step: the engine is
  * compiled so that it stays awake. */
-#define main example
-#include "../../examples/generate.c" /* for load() */
-#undef main
+#define PROGRAM "no_system_call"
+#include "../../examples/dump.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -49,12 +48,11 @@ static int forbid_system_calls(void)
 
 int main(int count, char **arguments)
 {
-    uint32_t rate;
     fwn_stream *stream;
     int isa = 0, error;
     if (count < 4) return 2;
     const uint32_t threads = (uint32_t)atoi(arguments[3]);
-    fwn_model *model = load(arguments[1], &rate);
+    fwn_model *model = load(arguments[1]).model;
     while (strcmp(fwn_isa_name(isa), arguments[2])) isa++;
     check("stream", fwn_stream_create(model, isa, ROWS, threads, &stream));
     check("threads", fwn_stream_set_threads(stream, threads));

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import soundfile
 from c_build import ROOT, setup_names
 from documents import Block, blocks
 from engines import weights_of
-from networks import small_spec
+from networks import random_frames, small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile
+from fastwavenet.ends import FrameConditioning
 
 VOICE = small_spec(levels=256, sample_rate=16000)
+VOCODER = replace(VOICE, conditioning=FrameConditioning(80, 256, "linear"))
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,8 @@ def built(build, page_commands, tmp_path_factory) -> Path:
     for name in ("csrc", "examples"):
         (folder / name).symlink_to(ROOT / name)
     modelfile.save(folder / "voice.safetensors", VOICE, weights_of(VOICE))
+    modelfile.save(folder / "vocoder.safetensors", VOCODER, weights_of(VOCODER))
+    random_frames(VOCODER, 256 * 20, 1).tofile(folder / "frames.f32")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     commands = page_commands.replace("-O3", "-O0")  # compiles in a third of the time
     in_a_shell(commands, folder, PATH=path, PYTHONPATH=str(ROOT))
@@ -90,6 +95,12 @@ def test_the_commands_of_the_page_run_in_one_shell_and_generate_what_python_does
     )
     assert rate == VOICE.sample_rate
     assert np.array_equal(audio, np.clip(np.rint(expected * 32768), -32768, 32767))
+
+
+def test_the_commands_of_the_page_vocode_what_python_does(built):
+    vocoder = fw.load(built / "vocoder.safetensors")
+    expected = fw.vocode(vocoder, random_frames(VOCODER, 256 * 20, 1), seed=7, temperature=1)
+    assert np.array_equal(np.fromfile(built / "out.f32", np.float32), expected)
 
 
 def test_the_c_of_the_page_compiles_and_links(c_api, built, tmp_path):

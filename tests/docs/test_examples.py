@@ -14,11 +14,12 @@ import soundfile
 from c_build import ROOT, SANITIZE, WARN, compiles, run
 from engines import model_of, weights_of
 from example_files import EXAMPLES, dump, example
-from networks import NETWORKS, small_spec
+from networks import NETWORKS, random_frames, small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile
-from fastwavenet.ends import MuLawCodec
+from fastwavenet.ends import FrameConditioning, MuLawCodec
+from fastwavenet.spec import WaveNetSpec
 
 SPEC = small_spec(levels=256, sample_rate=16000)
 
@@ -28,15 +29,22 @@ SPEC = small_spec(levels=256, sample_rate=16000)
 
 # clang's sanitizers run the fuzzer of test_fuzz.py each time, and this program in `make test-slow`.
 @pytest.fixture(scope="session", params=["gcc", pytest.param("clang", marks=pytest.mark.slow)])
-def generate(request, compile_engine, tmp_path_factory) -> Path:
+def programs(request, compile_engine, tmp_path_factory) -> Path:
+    """A folder with each C program."""
     compiler, folder = request.param, tmp_path_factory.mktemp(f"example_{request.param}")
     if not compiles(compiler, folder, *SANITIZE):
         pytest.skip(f"this machine has no {compiler} with sanitizers")
     objects = compile_engine(compiler, *SANITIZE)
     options = ["-std=c11", "-Wpedantic", *WARN, *SANITIZE, f"-I{ROOT / 'csrc'}"]
-    run(compiler, *options, EXAMPLES / "generate.c", *objects.values(), "-lm",
-        "-pthread", "-o", folder / "generate")  # fmt: skip
-    return folder / "generate"
+    for name in ("generate", "vocode"):
+        run(compiler, *options, EXAMPLES / f"{name}.c", *objects.values(), "-lm",
+            "-pthread", "-o", folder / name)  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def generate(programs) -> Path:
+    return programs / "generate"
 
 
 def call(program: Path, *arguments: object) -> subprocess.CompletedProcess:
@@ -107,8 +115,10 @@ def test_bytes_after_the_last_tensor_are_refused(generate, tmp_path):
 
 
 HEAD = "sample_rate levels residual dilation_channels skip head first_kernel start_code"
+CONDITIONING = "frame_channels frame_hop frame_linear speakers speaker_channels"
 FIELDS = [
     *HEAD.split(),
+    *CONDITIONING.split(),
     "precision",
     "layers",
     "tensors",
@@ -116,7 +126,7 @@ FIELDS = [
     *(f"k{i}" for i in (1, 2)),
     "dilation",
 ]
-FIRST_TENSOR = 8 + 4 * 17  # magic, eleven numbers, three kernels, three dilations
+FIRST_TENSOR = 8 + 4 * 22  # magic, sixteen numbers, three kernels, three dilations
 
 
 @pytest.mark.parametrize(
@@ -125,7 +135,7 @@ FIRST_TENSOR = 8 + 4 * 17  # magic, eleven numbers, three kernels, three dilatio
         (f, v)
         for f in FIELDS
         for v in (0, 2**31, 2**32 - 1)
-        if v or f not in ("start_code", "precision")
+        if v or f not in ("start_code", "precision", *CONDITIONING.split())
     ],
 )
 def test_a_size_that_is_wrong_is_refused(generate, tmp_path, field, value):
@@ -150,7 +160,7 @@ def test_a_name_that_is_wrong_is_refused(generate, tmp_path, name):
     refusal(generate, bytes(data), tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"FWNDUMP", b"FWNDUMP2" * 100, b"FWNDUMP1" * 100])
+@pytest.mark.parametrize("data", [b"", b"FWNDUMP", b"FWNDUMP3" * 100, b"FWNDUMP2" * 100])
 def test_what_is_no_dump_is_refused(generate, tmp_path, data):
     refusal(generate, data, tmp_path)
 
@@ -183,6 +193,95 @@ def test_a_full_disk_is_an_error(generate, tmp_path):
     assert (done.returncode, done.stderr.split(b":")[1]) == (1, b" output")
 
 
+# ---- vocode.c ----------------------------------------------------------------------------------
+
+VOICES = {
+    "held": FrameConditioning(3, 5),
+    "linear": FrameConditioning(80, 16, "linear"),
+    "speakers": FrameConditioning(3, 200, "linear", ("ann", "bob"), 2),
+    "per sample": FrameConditioning(2, 1),
+}
+
+
+@pytest.fixture(scope="session")
+def vocode(programs) -> Path:
+    return programs / "vocode"
+
+
+def voice_of(name: str) -> WaveNetSpec:
+    return small_spec(levels=256, sample_rate=16000, conditioning=VOICES[name])
+
+
+def vocoded(program: Path, folder: Path, spec: WaveNetSpec, frames: bytes, *arguments):
+    """The finished program; arguments: seed, temperature and perhaps a speaker."""
+    (folder / "voice.dump").write_bytes(dump(spec, weights_of(spec)))
+    command = [program, folder / "voice.dump", *map(str, arguments)]
+    return subprocess.run(command, input=frames, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize("count", [0, 1, 2, 9])
+def test_the_c_program_vocodes_what_python_vocodes(vocode, tmp_path, name, count):
+    spec = voice_of(name)
+    frames = random_frames(spec, spec.conditioning.hop * 9, 5)[:count]
+    speaker = [1] if spec.conditioning.speakers else []
+    done = vocoded(vocode, tmp_path, spec, frames.astype("<f4").tobytes(), 7, 1, *speaker)
+    assert (done.returncode, done.stderr) == (0, b"")
+    expected = fw.vocode(model_of(spec), frames, seed=7, speaker=speaker[0] if speaker else None)
+    assert len(expected) == count * spec.conditioning.hop
+    assert done.stdout == expected.astype("<f4").tobytes()
+
+
+def test_the_samples_of_a_frame_come_when_the_next_one_is_there(vocode, tmp_path):
+    spec = voice_of("linear")
+    frames = random_frames(spec, 16 * 9, 5)
+    expected = fw.vocode(model_of(spec), frames, seed=7)
+    (tmp_path / "voice.dump").write_bytes(dump(spec, weights_of(spec)))
+    with subprocess.Popen(
+        [vocode, tmp_path / "voice.dump", "7", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdin.write(frames[:2].tobytes())
+        process.stdin.flush()
+        assert process.stdout.read(4 * 16) == expected[:16].tobytes()
+        process.stdin.write(frames[2:].tobytes())
+        process.stdin.close()
+        assert process.stdout.read() == expected[16:].tobytes()
+
+
+WRONG_FRAMES = {
+    "a part of a frame": (b"\0" * 13, b"input: ends within a frame"),
+    "nan": (np.full((2, 3), np.nan, "<f4").tobytes(), b"vocode: "),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FRAMES)
+def test_wrong_frames_are_one_line(vocode, tmp_path, name):
+    frames, message = WRONG_FRAMES[name]
+    done = vocoded(vocode, tmp_path, voice_of("held"), frames, 7, 1)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"vocode: " + message) and done.stderr.count(b"\n") == 1
+
+
+def test_a_program_refuses_the_models_of_the_other(generate, vocode, tmp_path):
+    done = vocoded(vocode, tmp_path, SPEC, b"", 7, 1)
+    assert (done.returncode, done.stderr) == (1, b"vocode: model: takes no frames: use generate\n")
+    (tmp_path / "voice.dump").write_bytes(dump(voice_of("held"), weights_of(voice_of("held"))))
+    done = call(generate, tmp_path / "voice.dump", 10, 7, 1)
+    message = b"generate: model: needs frames or a speaker: use vocode\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("held", ()), ("held", (7,)), ("held", (7, 1, 0)), ("held", (-1, 1)), ("held", (7, "hot")),
+     ("speakers", (7, 1)), ("speakers", (7, 1, 2)), ("speakers", (7, 1, "ann"))],
+)  # fmt: skip
+def test_wrong_arguments_of_vocode_are_one_line(vocode, tmp_path, name, arguments):
+    done = vocoded(vocode, tmp_path, voice_of(name), b"", *arguments)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert done.stderr.startswith(b"vocode: ")
+
+
 # ---- dump_model.py -----------------------------------------------------------------------------
 
 
@@ -206,15 +305,6 @@ def test_a_model_file_is_dumped(tmp_path):
 def test_names_fit_the_dump():
     longest = small_spec(dilations=(1,) * 512)
     assert max(len(name) for name in longest.tensors()) < 64
-
-
-def test_a_model_that_needs_conditioning_is_not_dumped(tmp_path):
-    spec = NETWORKS["conditioned"]
-    modelfile.save(tmp_path / "voice.safetensors", spec, weights_of(spec))
-    done = dump_command(tmp_path, "voice.safetensors", "voice.dump")
-    assert done.returncode == 1
-    assert "conditioning='frames'" in done.stderr and done.stderr.count("\n") == 1
-    assert not (tmp_path / "voice.dump").exists()
 
 
 def test_a_model_of_another_codec_is_not_dumped(tmp_path):
