@@ -32,6 +32,7 @@ from networks import PRECISIONS, random_weights
 from slow_twin import SlowTwin, check_against_numpy, listen, to_codes
 
 import fastwavenet as fw
+from fastwavenet import vocoding
 from fastwavenet.session import Session
 
 SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "200"))
@@ -325,6 +326,34 @@ class Calls(RuleBasedStateMachine):
     def any_speaker(self, number: int) -> int | None:
         end = self.spec.conditioning
         return number % len(end.speakers) if end is not None and end.speakers else None
+
+    @precondition(lambda self: draw.has_frames(self.spec))
+    @rule(
+        counts=draw.UTTERANCES,
+        batch=st.sampled_from([1, 2, 3, 16]),
+        segment=st.sampled_from([1, 2, 64]),
+        cut=draw.PIECES,
+        args=draw.ARGUMENTS,
+        another_isa=draw.ISAS,
+    )
+    def vocode_utterances(self, counts, batch, segment, cut, args, another_isa):
+        """Of unequal lengths, some of them none, together: each as it is alone."""
+        self.cut = cut
+        self.patch.setattr(vocoding, "SEGMENT", segment)
+        hop = self.spec.conditioning.hop
+        frames = [draw.some_frames(self.spec, count, cut + i) for i, count in enumerate(counts)]
+        speakers = [self.any_speaker(cut + i) for i in range(len(counts))]
+        options = args.within(self.spec)
+        for name in ("batch", "speaker"):
+            del options[name]
+        speaker = speakers if self.spec.conditioning.speakers else None
+        found = fw.vocode(self.model, frames, batch=batch, speaker=speaker, **options)
+        assert [len(audio) for audio in found] == [len(given) * hop for given in frames]
+        options |= {"isa": another_isa, "threads": 1}
+        for audio, given, one in zip(found, frames, speakers, strict=True):
+            if len(given):
+                alone = fw.generate(self.model, frames=given, speaker=one, **options)
+                same(audio, alone)
 
     @rule(
         n=draw.LENGTHS,

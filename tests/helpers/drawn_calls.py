@@ -131,6 +131,17 @@ def has_frames(spec: WaveNetSpec) -> bool:
     return spec.conditioning is not None and spec.conditioning.channels > 0
 
 
+VOCODED = 400  # samples of an utterance, at most
+UTTERANCES = st.lists(st.sampled_from([3, 1, 0, 2, 7, 65]), max_size=7)  # frames of each
+
+
+def some_frames(spec: WaveNetSpec, count: int, seed: int) -> np.ndarray:
+    """float32 (frames, channels): `count` of them, or of longer ones fewer."""
+    hop = spec.conditioning.hop
+    count = min(count, VOCODED // hop)
+    return random_frames(spec, count * hop, seed)[:count]
+
+
 GIVEN = st.sampled_from(
     [
         Given(spare, shared, seed)
