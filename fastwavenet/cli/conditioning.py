@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from ..atomic import without_waiting
 from ..session import check_frames_array, frames_of, speaker_rows
 from ..shown import shown
 from ..spec import WaveNetSpec
@@ -44,10 +48,11 @@ def read_frames(file: Path, spec: WaveNetSpec) -> Audio:
     """The frames float32 (frames, channels) of a .npy file.  Raises ValueError naming the file."""
     _check_takes_frames(spec)
     try:
-        with open(file, "rb") as npy:  # numpy.load could load a pickle
+        with open(file, "rb", opener=without_waiting) as npy:
             _check_header(npy, spec)
             npy.seek(0)
-            return frames_of(spec, np.lib.format.read_array(npy), 1)[0]
+            array = np.lib.format.read_array(npy)  # numpy.load could load a pickle
+        return frames_of(spec, array, 1)[0]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{shown(file)}: {error}") from None
 
@@ -56,7 +61,7 @@ def count_frames(file: Path, spec: WaveNetSpec) -> int:
     """The number of frames in a .npy file, by its header.  Raises ValueError naming the file."""
     _check_takes_frames(spec)
     try:
-        with open(file, "rb") as npy:
+        with open(file, "rb", opener=without_waiting) as npy:
             return _check_header(npy, spec)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{shown(file)}: {error}") from None
@@ -69,6 +74,9 @@ def _check_takes_frames(spec: WaveNetSpec) -> None:
 
 def _check_header(npy: BinaryIO, spec: WaveNetSpec) -> int:
     """Raises ValueError or TypeError unless the array can be frames; their number."""
+    status = os.fstat(npy.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("is a pipe or a device, expected a file")
     version = np.lib.format.read_magic(npy)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(npy)
@@ -81,6 +89,9 @@ def _check_header(npy: BinaryIO, spec: WaveNetSpec) -> int:
             f"expected an array of real numbers (frames, channels), found {dtype} {shape}"
         )
     check_frames_array(spec, shape, dtype, 1)
+    found, expected = status.st_size - npy.tell(), math.prod(shape) * dtype.itemsize
+    if found < expected:
+        raise ValueError(f"is cut off: {found} bytes of numbers, expected {expected}")
     if not shape[0]:
         raise ValueError("holds no frames")
     return int(shape[0])

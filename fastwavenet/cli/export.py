@@ -43,6 +43,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     report, output, source = Report(arguments), arguments.output, _model_file(arguments)
+    if arguments.measure is None and (arguments.frames or arguments.speaker):
+        raise ValueError("--frames and --speaker belong to --measure: name a recording")
     _check_output(output)
     with modelfile.named_after(source):
         data = modelfile.read(source)

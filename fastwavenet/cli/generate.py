@@ -26,7 +26,7 @@ from ..types import Audio
 from .arguments import AddOption, add_command, add_sampling, add_speed, path
 from .conditioning import add_frames, add_speaker, read_frames, speaker_of, takes_frames
 from .models import load_model, model_file
-from .recordings import read_recording
+from .priming import prime
 from .report import Report, put
 from .signals import ended_like_ctrl_c
 from .sound import STDOUT, Files, Recording, SoundStream, Taker, check_sound, is_streamed
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = Report(arguments, stdout_is_taken=is_streamed(outputs))
     voices = _voices(model, arguments)
     if arguments.prime is not None:
-        frames = _prime(voices, frames, arguments, report)
+        frames = prime(voices, frames, arguments, report)
         n = _length(arguments, model.spec, frames)
     sound = _sound(outputs, n, model.sample_rate, arguments, report)
     picture = Recording(len(outputs), int(n)) if arguments.plot is not None else None
@@ -166,37 +166,6 @@ def _voices(model: Model, arguments: argparse.Namespace) -> Generator:
         isa=arguments.isa,
         threads=arguments.threads,
     )
-
-
-def _prime(
-    voices: Generator, frames: Audio | None, arguments: argparse.Namespace, report: Report
-) -> Audio | None:
-    """Primes with a recording; returns the frames of the sound behind it.
-
-    A model of mel frames takes those of the recording itself.  Of other frames the first ones are
-    the recording's.  Samples behind its last whole frame are left out, and said.
-    """
-    spec, end = voices.model.spec, voices.model.spec.conditioning
-    own = None if end is not None and end.mel is not None else frames
-    file, codes, known, left_out = read_recording(
-        arguments.prime, spec, arguments.convert, report, own
-    )
-    if frames is None or known is None or end is None:
-        voices.prime(codes)
-        return None
-    count = len(codes) // end.hop
-    behind = frames if own is None else frames[count:]
-    left_out += len(codes) % end.hop
-    if not count:
-        raise ValueError(
-            f"{shown(file)}: has {left_out} samples, expected at least a frame of {end.hop}"
-        )
-    if not len(behind):
-        raise ValueError(f"all frames of {shown(arguments.frames)} belong to --prime: none is left")
-    if left_out:
-        report.warn(f"{shown(file)}: {left_out} samples behind its last whole frame are left out")
-    voices.prime(codes[: count * end.hop], frames=np.concatenate([known[:count], behind[:1]]))
-    return behind
 
 
 def _sound(

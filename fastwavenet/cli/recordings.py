@@ -20,7 +20,7 @@ from .conditioning import read_frames, takes_frames
 from .report import Report
 
 
-class Recording(NamedTuple):
+class CodedRecording(NamedTuple):
     """A file as a model takes it.
 
     codes     (n,), mu-law
@@ -40,7 +40,7 @@ def read_recordings(
     convert: bool,
     report: Report,
     frames: Audio | None = None,
-) -> Iterator[Recording]:
+) -> Iterator[CodedRecording]:
     """Each usable file, of at least 2 samples; warns of those that are skipped.
 
     frames: as `frames_of_recordings` returns them.
@@ -89,7 +89,7 @@ def frames_of_recordings(file: Path | None, spec: WaveNetSpec, sources: list[Pat
 
 def read_recording(
     file: Path, spec: WaveNetSpec, convert: bool, report: Report, frames: Audio | None = None
-) -> Recording:
+) -> CodedRecording:
     """A file of any length; warns of an odd header.
 
     frames: of its samples; None: its mel frames, if the model takes those.
@@ -104,17 +104,17 @@ def read_recording(
     if reader is not None:
         frames = reader.finish()
     if frames is None or end is None:
-        return Recording(file, codes, None, 0)
+        return CodedRecording(file, codes, None, 0)
     n = min(len(codes), len(frames) * end.hop)
     if len(codes) - n >= end.hop:
         raise AudioError(
             f"{shown(file)}: {len(codes)} samples with hop {end.hop} need at least "
             f"{len(codes) // end.hop} frames, not {len(frames)}"
         )
-    return Recording(file, codes[:n], frames, len(codes) - n)
+    return CodedRecording(file, codes[:n], frames, len(codes) - n)
 
 
-def _check_length(recording: Recording) -> None:
+def _check_length(recording: CodedRecording) -> None:
     n, left_out = len(recording.codes), recording.left_out
     if n < 2:
         of_frames = f", {left_out} behind the last whole frame" if left_out else ""

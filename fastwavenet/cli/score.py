@@ -21,7 +21,7 @@ from .report import Report
 
 @dataclass(frozen=True)
 class Scored:
-    """nats: the mean over the samples after the file's first; left_out: as in a Recording."""
+    """nats: the mean over the samples after the file's first; left_out: as in recordings.py."""
 
     file: Path
     samples: int

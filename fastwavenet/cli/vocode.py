@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..audio_finding import search_audio
 from ..audio_reading import read_audio, stated_length
 from ..model import Model
 from ..recording_frames import recording_conditioning, recording_frames
+from ..session import Progress
 from ..shown import shown
 from ..types import Audio
 from ..vocoding import Utterance, vocode_each
@@ -91,24 +93,11 @@ def _vocode(
     report: Report,
 ) -> bool:
     """Writes each sound when it ends; whether Ctrl-C came before the last one."""
-    speaker, count = speaker_of(model.spec, arguments.speaker), len(sources.files)
     began = time.perf_counter()
     try:
         with report.progress(model.sample_rate) as progress:
-            for i, audio in vocode_each(
-                model,
-                sources.utterances(),
-                speakers=None if speaker is None else np.full(count, speaker, np.uint32),
-                temperature=arguments.temperature,
-        top_k=arguments.top_k,
-        min_p=arguments.min_p,
-                seed=seed,
-                batch=arguments.batch,
-                isa=arguments.isa,
-                threads=arguments.threads,
-                progress=progress,
-            ):
-                written.add(i, audio)
+            for number, audio in _sounds(model, sources, seed, arguments, progress):
+                written.add(number, audio)
     except KeyboardInterrupt:
         return True
     except (ValueError, ArithmeticError, OSError, MemoryError):
@@ -119,6 +108,30 @@ def _vocode(
         other = sources.seconds + written.seconds
         written.vocoding = max(time.perf_counter() - began - other, 1e-9)
     return False
+
+
+def _sounds(
+    model: Model,
+    sources: Sources,
+    seed: int,
+    arguments: argparse.Namespace,
+    progress: Progress,
+) -> Iterator[tuple[int, Audio]]:
+    """The number and audio of each source, when it ends."""
+    speaker, count = speaker_of(model.spec, arguments.speaker), len(sources.files)
+    return vocode_each(
+        model,
+        sources.utterances(),
+        speakers=None if speaker is None else np.full(count, speaker, np.uint32),
+        temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        min_p=arguments.min_p,
+        seed=seed,
+        batch=arguments.batch,
+        isa=arguments.isa,
+        threads=arguments.threads,
+        progress=progress,
+    )
 
 
 # ---- input -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ One model takes mel frames and has speakers, one takes other frames, and one has
 
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -129,6 +130,12 @@ def test_a_long_recording_is_scored_in_stretches_with_the_frames_of_each(monkeyp
     assert total == pytest.approx(nats.sum(dtype=float), rel=1e-12)
 
 
+def test_a_pipe_of_frames_is_not_waited_for(refused, models, hello, tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    line = ("score", models["pitch"], hello, "--frames", tmp_path / "pipe.npy")
+    assert refused(*line) == f"{tmp_path / 'pipe.npy'}: is a pipe or a device, expected a file"
+
+
 def test_what_a_score_lacks_is_one_line(refused, models, hello, voice, tmp_path):
     frames, own = frames_file(tmp_path, "pitch", 16), frames_file(tmp_path, "mel", 14)
     np.save(tmp_path / "turned.npy", np.load(own).T)
@@ -181,6 +188,8 @@ def test_precisions_are_measured_with_other_frames(run, refused, models, hello, 
     line = ("export", models["pitch"], "-o", out, "--measure", hello)
     assert "give a recording's with --frames" in refused(*line)
     assert not out.exists()
+    alone = refused("export", models["pitch"], "-o", out, "--frames", frames)
+    assert alone == "--frames and --speaker belong to --measure: name a recording"
     assert run(*line, "--frames", frames)[0] == 0
     expected = fw.measure_precision(models["pitch"], audio_of(hello), frames=[np.load(frames)])
     assert fw.load(out).precision_cost == expected
