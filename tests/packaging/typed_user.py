@@ -111,6 +111,7 @@ def analyse(audio: Floats, pieces: Iterator[Floats]) -> list[Floats]:
 def measure(path: Path, recording: Floats) -> None:
     try:
         cost: dict[str, float] = dict(fw.measure_precision(path, recording))
+        dict(fw.measure_precision(path, recording, frames=[recording[:, None]], speaker="ann"))
         fw.record_precision_cost(path, cost)
     except (fw.ModelFormatError, OSError) as error:
         print(error)

@@ -321,10 +321,11 @@ def test_the_command_line_trains_a_vocoder(source, tmp_path, run):
     code, said, _ = run(*words, "--mel", "nv-16k", "--window", 64, "--json")
     assert code == 0
     assert fw.load(json.loads(said)["model"]).spec.conditioning.mel.preset == "nv-16k"
-    code, _, said = run("export", tmp_path / "run", "-o", tmp_path / "a.safetensors",
-                        "--measure", source)  # fmt: skip
-    assert code == 2
-    assert "--measure needs a model without conditioning" in said
+    code, said, _ = run("export", tmp_path / "run", "-o", tmp_path / "a.safetensors",
+                        "--measure", source, "--json")  # fmt: skip
+    assert code == 0
+    cost = json.loads(said)["precision_cost"]
+    assert fw.load(tmp_path / "a.safetensors").precision_cost == cost != {}
     code, _, said = run("train", source, "-o", tmp_path / "other", "--mel", "x")
     assert (code, said.count("\n")) == (2, 1)
     assert "hifigan-16k" in said
