@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import refuse_masked
 from .ends import Sampling
-from .samples import refuse_masked
 from .types import Audio
 from .voiced_sampling import (
     HIGHEST_TEMPERATURE,

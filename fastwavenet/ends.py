@@ -192,6 +192,12 @@ class FrameConditioning(End):
         return self.mel.mels + self.pitch.voicing
 
     @property
+    def predicted_from(self) -> int | None:
+        """Channels of mel frames to which the model's network adds pitch; None: there is none."""
+        with_network = self.mel is not None and self.pitch is not None and self.pitch.hidden
+        return self.mel.mels if self.mel is not None and with_network else None
+
+    @property
     def described(self) -> str:
         """The name of the features as in `--mel`, or "" for unnamed ones."""
         return f"{self.features or ''}{'+pitch' if self.pitch else ''}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _engine, modelfile
+from .ends import PITCH_NETWORK
 from .hugepages import huge_page_bytes
 from .precision import resolve_precision
 from .shown import shown
@@ -45,11 +47,17 @@ class Model:
         self._precision = resolve_precision(precision, self._precision_cost)
         checked = modelfile.check_weights(spec, weights)
         self._weights = {name: _frozen(array) for name, array in checked.items()}
-        self._network = _engine.Network(spec, self._weights, self._precision)
+        of_engine = {n: w for n, w in self._weights.items() if not n.startswith(PITCH_NETWORK)}
+        self._network = _engine.Network(spec, of_engine, self._precision)
 
     @property
     def spec(self) -> WaveNetSpec:
         return self._spec
+
+    @property
+    def weights(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Name -> read-only float32 array, as in `spec.tensors()`."""
+        return MappingProxyType(self._weights)
 
     @property
     def sample_rate(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 
 from .ends import FrameConditioning, Pitch
-from .features import mel
+from .features import MelStream, mel
 from .mel_conventions import Mel, as_mel, mel_presets
 from .pitch_tracking import pitch
 from .shown import shown
@@ -50,12 +52,35 @@ def recording_frames(
     """
     if end.mel is None:
         raise ValueError("the model's frames are no mel frames of audio: give frames")
-    levels = mel(audio, end.mel, sample_rate=sample_rate)
-    return levels if end.pitch is None else with_pitch(levels, audio, end.mel, end.pitch)
+    return _with_pitch(end, mel(audio, end.mel, sample_rate=sample_rate), audio)
 
 
-def with_pitch(levels: Audio, audio: npt.ArrayLike, convention: Mel, channels: Pitch) -> Audio:
-    """Mel frames (frames, mels) and the pitch of their audio: float32 (frames, mels + 3)."""
-    limits = {"fmin": channels.fmin, "fmax": channels.fmax}
-    tracked = pitch(audio, convention.sample_rate, convention.hop, **limits)
+class FrameReader:
+    """The frames of audio that is read block by block.
+
+    Pitch needs all of a recording at once, so that its audio is kept.
+    """
+
+    def __init__(self, end: FrameConditioning):
+        self.end, self.stream = end, MelStream(cast(Mel, end.mel))
+        self.levels, self.audio = list[Audio](), list[Audio]()
+
+    def feed(self, block: Audio) -> None:
+        """Computes the mel frames that the next samples complete."""
+        self.levels.append(self.stream.feed(block))
+        if self.end.pitch is not None:
+            self.audio.append(block.copy())
+
+    def finish(self) -> Audio:
+        """All frames, as `recording_frames` has them."""
+        levels = np.concatenate([*self.levels, self.stream.finish()])
+        return _with_pitch(self.end, levels, np.concatenate([np.empty(0, np.float32), *self.audio]))
+
+
+def _with_pitch(end: FrameConditioning, levels: Audio, audio: npt.ArrayLike) -> Audio:
+    """Mel frames (frames, mels) and the pitch of their audio, if the model has it."""
+    if end.pitch is None or end.mel is None:
+        return levels
+    limits = {"fmin": end.pitch.fmin, "fmax": end.pitch.fmax}
+    tracked = pitch(audio, end.mel.sample_rate, end.hop, **limits)
     return np.concatenate([levels, tracked], axis=1)

@@ -83,11 +83,16 @@ def check_frames(
     return Frames(np.require(values.transpose(1, 0, 2), np.float32, ("C", "A")), at, speakers)
 
 
-def frames_of(spec: WaveNetSpec, frames: npt.ArrayLike, rows: int) -> Audio:
-    """Frames of any number for a model with channels: float32 (rows, frames, channels)."""
+def frames_of(
+    spec: WaveNetSpec, frames: npt.ArrayLike, rows: int, channels: int | None = None
+) -> Audio:
+    """Frames of any number for a model with channels: float32 (rows, frames, channels).
+
+    channels: None: those of the model.
+    """
     refuse_masked(frames, "frames")
     array = np.asarray(frames)
-    check_frames_array(spec, array.shape, array.dtype, rows)
+    check_frames_array(spec, array.shape, array.dtype, rows, channels)
     with np.errstate(all="ignore"):  # infinity is refused below, tiny numbers become 0
         values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
@@ -96,12 +101,17 @@ def frames_of(spec: WaveNetSpec, frames: npt.ArrayLike, rows: int) -> Audio:
 
 
 def check_frames_array(
-    spec: WaveNetSpec, shape: tuple[int, ...], dtype: np.dtype, rows: int
+    spec: WaveNetSpec,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    rows: int,
+    channels: int | None = None,
 ) -> None:
     """Raises ValueError for frames of another shape, TypeError for anything but real numbers."""
     if dtype.kind not in "biufO":  # O: numbers of Python, as of a list
         raise TypeError(f"frames must be real numbers, not {dtype}")
-    channels = spec.conditioning.channels if spec.conditioning else 0
+    if channels is None:
+        channels = spec.conditioning.channels if spec.conditioning else 0
     leading = shape[:-2]
     if len(shape) < 2 or leading not in ((), (1,), (rows,)) or shape[-1] != channels:
         hint = ": transposed?" if len(shape) > 1 and shape[-2] == channels else ""

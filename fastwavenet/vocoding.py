@@ -75,9 +75,10 @@ def vocode(
     """The audio of frames: float32 (frames x hop,) in [-1, 1]; of a list, a list.
 
     sounds: frames (frames, channels), or audio (n,), float32 or float64, of which the frames of
-    the model's convention are taken, mel and pitch; a list or tuple of these runs in `batch` rows,
-    which is faster.  Each result is that of `vocode` of the one sound with the same seed and
-    stream.
+    the model's convention are taken, mel and pitch.  Mel frames without pitch, for a model that has
+    it behind them, get the pitch that its network predicts, if it has one.  A list or tuple of
+    sounds runs in `batch` rows, which is faster.  Each result is that of `vocode` of the one sound
+    with the same seed and stream.
     seed: as in `Generator`, the same for all sounds.  sample_rate: Hz of audio, to be compared
     with the model's.  speaker: one, or one for each sound of a list.  temperature, min_p: a number,
     or for one sound (frames,), a number for each of its frames.
@@ -156,8 +157,8 @@ def frames_of_sound(model: Model, sound: Sound, sample_rate: int | None = None) 
     end = _conditioning(model)
     if np.ndim(sound) == 1:
         return recording_frames(end, sound, sample_rate)
-    if end.mel and end.pitch and end.pitch.hidden and np.shape(sound)[1:] == (end.mel.mels,):
-        levels = real_numbers(sound, "frames")
+    if end.pitch is not None and np.shape(sound)[1:] == (end.predicted_from,):
+        levels = frames_of(model.spec, sound, 1, end.predicted_from)[0]
         return with_predicted_pitch(end.pitch, model.weights, levels)
     return frames_of(model.spec, sound, 1)[0]
 

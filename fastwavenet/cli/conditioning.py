@@ -52,7 +52,7 @@ def read_frames(file: Path, spec: WaveNetSpec) -> Audio:
             _check_header(npy, spec)
             npy.seek(0)
             array = np.lib.format.read_array(npy)  # numpy.load could load a pickle
-        return frames_of(spec, array, 1)[0]
+        return frames_of(spec, array, 1, array.shape[1])[0]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{shown(file)}: {error}") from None
 
@@ -88,7 +88,8 @@ def _check_header(npy: BinaryIO, spec: WaveNetSpec) -> int:
         raise ValueError(
             f"expected an array of real numbers (frames, channels), found {dtype} {shape}"
         )
-    check_frames_array(spec, shape, dtype, 1)
+    predicted_from = spec.conditioning and spec.conditioning.predicted_from
+    check_frames_array(spec, shape, dtype, 1, shape[1] if shape[1] == predicted_from else None)
     found, expected = status.st_size - npy.tell(), math.prod(shape) * dtype.itemsize
     if found < expected:
         raise ValueError(f"is cut off: {found} bytes of numbers, expected {expected}")

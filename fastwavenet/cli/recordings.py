@@ -11,8 +11,7 @@ import numpy as np
 from ..audio_finding import READ_SUFFIXES, search_audio
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
-from ..features import MelStream
-from ..mel_conventions import Mel
+from ..recording_frames import FrameReader
 from ..shown import shown
 from ..spec import WaveNetSpec
 from ..types import Audio
@@ -96,7 +95,7 @@ def read_recording(
     Raises AudioError if a frame or more is missing for its samples.
     """
     end = spec.conditioning
-    reader = _MelReader(end.mel) if frames is None and end is not None and end.mel else None
+    reader = FrameReader(end) if frames is None and end is not None and end.mel else None
     watch = None if reader is None else reader.feed
     codes, _, remarks = read_codes(file, spec, convert, watch)
     for line in remarks:
@@ -122,16 +121,3 @@ def _check_length(recording: CodedRecording) -> None:
             f"{shown(recording.file)}: has {n} sample{'s' * (n != 1)}{of_frames}, expected at "
             f"least 2: nothing to predict"
         )
-
-
-class _MelReader:
-    """The mel frames of audio that is read block by block."""
-
-    def __init__(self, mel: Mel):
-        self.stream, self.parts = MelStream(mel), list[np.ndarray]()
-
-    def feed(self, block: Audio) -> None:
-        self.parts.append(self.stream.feed(block))
-
-    def finish(self) -> Audio:
-        return np.concatenate([*self.parts, self.stream.finish()])

@@ -18,11 +18,11 @@ from ..audio import check_output
 from ..audio_finding import search_audio
 from ..audio_reading import read_audio, stated_length
 from ..model import Model
-from ..recording_frames import recording_conditioning, recording_frames
+from ..recording_frames import recording_conditioning
 from ..session import Progress
 from ..shown import shown
 from ..types import Audio
-from ..vocoding import Utterance, vocode_each
+from ..vocoding import Utterance, frames_of_sound, vocode_each
 from .arguments import add_command, add_sampling, add_speed, path
 from .conditioning import add_speaker, count_frames, read_frames, speaker_of
 from .models import load_model, model_file
@@ -174,27 +174,26 @@ class Sources:
         """Frames by the file's header; 0: not stated."""
         if file.suffix.lower() == ".npy":
             return count_frames(file, self.model.spec)
-        mel = self._mel(file)
-        samples = stated_length(file, mel.sample_rate, self.convert)
+        hop = self._hop(file)
+        samples = stated_length(file, self.model.sample_rate, self.convert)
         if samples:
-            _check_length(file, samples, mel)
-        return samples // mel.hop
+            _check_length(file, samples, hop)
+        return samples // hop
 
     def _read(self, file: Path) -> Audio:
         """Frames float32 (frames, channels).  Raises ValueError or OSError naming the file."""
         began = time.perf_counter()
         if file.suffix.lower() == ".npy":
-            frames = read_frames(file, self.model.spec)
+            frames = frames_of_sound(self.model, read_frames(file, self.model.spec))
         else:
-            convention = self._mel(file)
-            audio, _ = read_audio(file, convention.sample_rate, self.convert)
-            _check_length(file, len(audio), convention)
-            frames = mel(audio, convention)
+            audio, _ = read_audio(file, self.model.sample_rate, self.convert)
+            _check_length(file, len(audio), self._hop(file))
+            frames = frames_of_sound(self.model, audio)
         self.seconds += time.perf_counter() - began
         return frames
 
-    def _mel(self, file: Path) -> Mel:
-        """The convention of the model's frames."""
+    def _hop(self, file: Path) -> int:
+        """Samples of a frame.  Raises ValueError unless frames are made of recordings."""
         end = self.model.spec.conditioning
         if end is None or not end.channels:
             raise ValueError("the model takes no frames")
@@ -202,13 +201,13 @@ class Sources:
             raise ValueError(
                 f"{shown(file)}: the model's frames are no mel frames of audio: give .npy files"
             )
-        return end.mel
+        return end.hop
 
 
-def _check_length(file: Path, samples: int, mel: Mel) -> None:
-    if samples < mel.hop:
+def _check_length(file: Path, samples: int, hop: int) -> None:
+    if samples < hop:
         raise ValueError(
-            f"{shown(file)}: has {samples} samples, expected at least a frame of {mel.hop}"
+            f"{shown(file)}: has {samples} samples, expected at least a frame of {hop}"
         )
 
 

@@ -14,17 +14,14 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
 from ..audio_finding import READ_SUFFIXES, Found, search_audio
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
-from ..ends import FrameConditioning
-from ..features import MelStream
-from ..mel_conventions import Mel
-from ..recording_frames import with_pitch
+from ..recording_frames import FrameReader
 from ..shown import shown
 from ..spec import WaveNetSpec
 
@@ -151,41 +148,16 @@ def _read_clip(file: Path, spec: WaveNetSpec, convert: bool) -> tuple[Clip, list
         codes, peak, odd = read_codes(file, spec, convert)
         _check_length(file, codes, SHORTEST)
         return Clip(str(file), codes, peak), odd
-    frames = _FrameReader(end)
+    frames = FrameReader(end)
     codes, peak, odd = read_codes(file, spec, convert, frames.feed)
     _check_length(file, codes, max(SHORTEST, SHORTEST_FRAMES * end.hop))
     whole = len(codes) - len(codes) % end.hop
-    return Clip(str(file), codes[:whole], peak, frames.finish(), end.hop), odd
+    return Clip(str(file), codes[:whole], peak, frames.finish().astype(np.float16), end.hop), odd
 
 
 def _check_length(file: Path, codes: np.ndarray, shortest: int) -> None:
     if len(codes) < shortest:
         raise AudioError(f"{shown(file)}: has {len(codes)} samples, expected at least {shortest}")
-
-
-class _FrameReader:
-    """The frames float16 (n // hop, channels) of audio that is read block by block.
-
-    Pitch needs all of a recording at once, as float32.
-    """
-
-    def __init__(self, end: FrameConditioning):
-        self.mel, self.pitch = cast(Mel, end.mel), end.pitch
-        self.stream, self.levels = MelStream(self.mel), list[np.ndarray]()
-        self.audio: list[np.ndarray] = []
-
-    def feed(self, block: np.ndarray) -> None:
-        """Computes the mel frames that the next samples complete."""
-        self.levels.append(self.stream.feed(block))
-        if self.pitch is not None:
-            self.audio.append(block.copy())
-
-    def finish(self) -> np.ndarray:
-        """All frames."""
-        frames = np.concatenate([*self.levels, self.stream.finish()])
-        if self.pitch is not None:
-            frames = with_pitch(frames, np.concatenate(self.audio), self.mel, self.pitch)
-        return frames.astype(np.float16)
 
 
 def _remarks(clips: list[Clip], spec: WaveNetSpec) -> list[str]:

@@ -73,7 +73,7 @@ class Learner:
 
         The other weights are trained without it, and later steps leave it as it is.
         """
-        conditioning = cast(Conditioning | None, self.model.conditioning)
+        conditioning = self.model.conditioning
         if conditioning is None or conditioning.pitch is None:
             return None
         predictor, normal = conditioning.pitch, conditioning.standardised

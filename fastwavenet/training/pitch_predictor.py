@@ -55,9 +55,7 @@ class Accuracy(NamedTuple):
 Normal: TypeAlias = Callable[[Tensor], Tensor]  # frames (B, C, F) -> standardised ones
 
 
-def fit(
-    predictor: PitchPredictor, clips: Sequence[np.ndarray], normal: Normal, seed: int
-) -> None:
+def fit(predictor: PitchPredictor, clips: Sequence[np.ndarray], normal: Normal, seed: int) -> None:
     """Trains the predictor on frames (F, mels + 3) of recordings, which hold both."""
     rng = np.random.default_rng(seed)
     count, channel = sum(map(len, clips)), -Pitch.channels

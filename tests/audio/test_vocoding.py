@@ -9,6 +9,7 @@ from networks import random_frames, random_weights, small_spec
 import fastwavenet as fw
 from fastwavenet.ends import FrameConditioning, Pitch
 from fastwavenet.recording_frames import recording_conditioning, recording_frames
+from fastwavenet.vocoding import frames_of_sound
 
 MEL = fw.Mel(sample_rate=8000, n_fft=64, hop=16, window=64, mels=5, fmin=0, fmax=4000, floor=1e-5)
 LENGTHS = [3, 0, 1, 130, 7, 65, 2, 64]  # frames
@@ -80,11 +81,29 @@ def test_audio_is_vocoded_by_way_of_its_pitch_too_if_the_model_has_it():
     assert made.tobytes() == fw.vocode(model, frames, seed=7).tobytes()
 
 
+@pytest.mark.parametrize("frames", [0, 1, 2, 3, 40])
+def test_mel_frames_get_the_pitch_that_the_models_network_predicts(frames):
+    model = model_of(channels=8, pitch=Pitch(fmin=100, fmax=400, hidden=6))
+    levels = np.random.default_rng(2).normal(-5, 2, (frames, 5)).astype(np.float32)
+    whole = frames_of_sound(model, levels)
+    assert whole.shape == (frames, 8) and whole.dtype == np.float32
+    np.testing.assert_array_equal(whole[:, :5], levels)
+    assert (np.log(100) <= whole[:, 5]).all() and (whole[:, 5] <= np.float32(np.log(400))).all()
+    assert (whole[:, 6:] >= 0).all() and (whole[:, 6:] <= 1).all()
+    made = fw.vocode(model, [levels, whole], seed=7)
+    assert made[0].tobytes() == made[1].tobytes() == fw.vocode(model, levels, seed=7).tobytes()
+    if frames:
+        with pytest.raises(ValueError, match=r"shape \(frames, 8\)"):
+            fw.vocode(model_of(channels=8, pitch=PITCH), levels)
+        with pytest.raises(ValueError, match=r"shape \(frames, 8\)"):
+            fw.generate(model, frames=levels)
+
+
 @pytest.mark.parametrize("name", fw.mel_presets())
 def test_a_name_with_pitch_has_three_channels_more(name):
     plain, pitched = recording_conditioning(name), recording_conditioning(name + "+pitch")
     assert pitched == dataclasses.replace(
-        plain, channels=plain.channels + 3, pitch=Pitch(fmin=60, fmax=500)
+        plain, channels=plain.channels + 3, pitch=Pitch(fmin=60, fmax=500, hidden=64)
     )
     assert (plain.voicing, pitched.voicing) == (None, plain.channels + 1)
     assert (plain.described, pitched.described) == (name, name + "+pitch")

@@ -14,7 +14,7 @@ import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.ends import FrameConditioning
 from fastwavenet.recording_frames import recording_conditioning, recording_frames
-from fastwavenet.training import train
+from fastwavenet.training import pitch_predictor, train
 from fastwavenet.training.conditioning import Standardisation, conditioned
 from fastwavenet.training.data import IGNORED, Clip, Windows, load_corpus, with_wrong_frames
 from fastwavenet.training.learner import Learner
@@ -227,7 +227,10 @@ def test_frames_are_learnt_from(tmp_path, capsys):
     assert summary.spec == VOCODER
 
 
-def test_a_trained_vocoder_makes_sound_of_frames_and_holds_their_convention(source, tmp_path):
+def test_a_trained_vocoder_makes_sound_of_frames_and_holds_their_convention(
+    source, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pitch_predictor, "STEPS", 2)
     summary = quick(source, tmp_path / "run", mel="hifigan-16k+pitch")
     model = fw.load(summary.model)
     assert model.spec.conditioning == recording_conditioning("hifigan-16k+pitch")
