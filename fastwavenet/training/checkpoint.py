@@ -29,6 +29,7 @@ from ..modelfile import ModelFormatError, check_weights
 from ..older_specs import upgraded_spec
 from ..shown import shown
 from ..spec import WaveNetSpec
+from .conditioning import wrong_losses
 from .settings import Budget, Recordings, Settings
 from .table import all_fields
 
@@ -37,7 +38,6 @@ METADATA_KEY = "fastwavenet.training"
 LATEST, BEST = "model", "best"
 MOMENTS = ("optimizer.exp_avg", "optimizer.exp_avg_sq")
 RECORD = ("step", "seconds", "train_loss", "validation_loss", "learning_rate")
-WRONG_FRAMES = "wrong_frames"  # a key more, of a network with frames
 LARGEST = 2**63  # above every number in a checkpoint
 MAX_METADATA = 2**24  # characters; a report takes about 150
 
@@ -53,7 +53,7 @@ class Progress:
     samples               predicted samples in these steps
     seconds               of training, over all processes
     loss_sum, loss_count  sum of the losses, in nats per sample, of the steps since the last report
-    history               the reports: dicts with the keys of RECORD, and WRONG_FRAMES with frames
+    history               the reports: dicts with the keys of RECORD and of `wrong_losses`
     """
 
     steps: int = 0
@@ -75,7 +75,7 @@ class Checkpoint:
 
     corpus      `Corpus.fingerprint()` of the audio
     tensors     LATEST, each of MOMENTS and, after the first report, BEST -> weights
-    recordings  the paths of the audio; None in files of the first versions
+    recordings  the paths of the audio and the frames; None in files of the first versions
     """
 
     settings: Settings
@@ -173,12 +173,12 @@ def _make(kind: type[T], name: str, fields: object) -> T:
 
 
 def _parse_recordings(fields: object) -> Recordings | None:
-    """The paths of the audio; None in a file of the first versions."""
+    """The paths of audio and frames; None in a file of the first versions."""
     if fields is None:
         return None
     recordings = _make(Recordings, "recordings", fields)
-    source, validation = recordings.source, recordings.validation
-    if not isinstance(source, str) or not isinstance(validation, str | None):
+    others = (recordings.validation, recordings.frames)
+    if not isinstance(recordings.source, str) or not all(isinstance(p, str | None) for p in others):
         raise ValueError(f"the recordings must be paths, found {shown(fields)}")
     return recordings
 
@@ -188,7 +188,7 @@ def _parse_progress(fields: object, spec: WaveNetSpec) -> Progress:
     _check_numbers(dataclasses.asdict(progress), ("steps", "samples", "loss_count"), "history")
     if not isinstance(progress.history, list):
         raise ValueError("history must be a list")
-    keys = RECORD if spec.conditioning is None else (*RECORD, WRONG_FRAMES)
+    keys = (*RECORD, *wrong_losses(spec))
     before = 0
     for record in progress.history:
         if not isinstance(record, dict) or set(record) != set(keys):

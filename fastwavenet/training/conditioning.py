@@ -1,4 +1,4 @@
-"""The conditioning that can be trained: frames of a mel convention, which make a vocoder.
+"""The conditioning of a network to train: mel frames, other frames, speakers.
 
 Mel levels lie far from 0 and move together: a step of AdamW, which changes each weight alike, would
 change their common projection eighty times.  So a network is trained on standardised frames, and
@@ -8,15 +8,18 @@ its model file takes the standardisation into its weights.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..ends import PITCH_NETWORK, FrameConditioning
+from ..recording_frames import recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 
+WRONG_FRAMES, WRONG_SPEAKERS = "wrong_frames", "wrong_speakers"
+SPEAKER_CHANNELS = 32  # of an embedding, unless a spec has speakers already
 LEAST_DEVIATION = 1e-3  # of a channel; one that varies less is constant
 
 
@@ -30,14 +33,59 @@ def conditioned(spec: WaveNetSpec, end: FrameConditioning | None) -> WaveNetSpec
     return dataclasses.replace(spec, conditioning=end)
 
 
-def check_trainable(spec: WaveNetSpec) -> None:
-    """Raises ValueError if a network has another conditioning than frames of a mel convention."""
+def with_mel(spec: WaveNetSpec, name: str) -> WaveNetSpec:
+    """The network with the frames of a mel preset, with pitch or not, and the speakers that it has.
+
+    Raises as `recording_conditioning` and `conditioned` do.
+    """
+    end, before = recording_conditioning(name), spec.conditioning
+    if before is not None:
+        count = before.speaker_channels
+        end = dataclasses.replace(end, speakers=before.speakers, speaker_channels=count)
+    return conditioned(spec, end)
+
+
+def with_frames(spec: WaveNetSpec, channels: int, hop: int | None) -> WaveNetSpec:
+    """The network with frames of no convention, interpolated linearly, or with those that it has.
+
+    Raises ValueError if the network has frames of other channels or another hop, or hop is None and
+    the network has no frames.
+    """
     end = spec.conditioning
-    if end is not None and (end.speakers or end.mel is None):
-        found = "speakers" if end.speakers else "frames without a mel convention"
+    if end is None or not end.channels:
+        if hop is None:
+            raise ValueError("frames need a hop, the samples of a frame (--hop, hop=)")
+        frames: dict[str, Any] = {"channels": channels, "hop": hop, "interpolation": "linear"}
+        end = FrameConditioning(**frames) if end is None else dataclasses.replace(end, **frames)
+        return dataclasses.replace(spec, conditioning=end)
+    if (channels, end.hop if hop is None else hop) != (end.channels, end.hop):
         raise ValueError(
-            f"conditioning on {found} cannot be trained, only on frames of a mel (--mel, mel=)"
+            f"the spec has frames of {end.channels} channels with hop {end.hop}, but the given "
+            f"ones have {channels} channels{'' if hop is None else f' with hop {hop}'}"
         )
+    return spec
+
+
+def with_speakers(spec: WaveNetSpec, names: tuple[str, ...]) -> WaveNetSpec:
+    """The network with these speakers, or with those that it has."""
+    end = spec.conditioning
+    if not names or (end is not None and end.speakers):
+        return spec
+    if end is None:
+        end = FrameConditioning(speakers=names, speaker_channels=SPEAKER_CHANNELS)
+    else:
+        end = dataclasses.replace(end, speakers=names, speaker_channels=SPEAKER_CHANNELS)
+    return dataclasses.replace(spec, conditioning=end)
+
+
+def wrong_losses(spec: WaveNetSpec) -> tuple[str, ...]:
+    """The keys of a report's losses with wrong frames and with wrong speakers, where it has them.
+
+    A network with a single speaker has no wrong one.
+    """
+    end = spec.conditioning
+    frames = (WRONG_FRAMES,) if end is not None and end.channels else ()
+    return (*frames, WRONG_SPEAKERS) if end is not None and len(end.speakers) > 1 else frames
 
 
 class Standardisation(NamedTuple):

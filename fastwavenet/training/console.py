@@ -12,7 +12,9 @@ from contextvars import ContextVar
 
 from tqdm import tqdm
 
+from ..ends import FrameConditioning
 from .data import Corpus
+from .listing import named
 from .settings import Budget, Settings
 
 MOST_SKIPPED = 20  # skipped files that are printed by name
@@ -92,7 +94,11 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
     spec = settings.spec
     for clips, use in ((corpus.train, "to train on"), (corpus.validation, "held out")):
         minutes = sum(len(clip.codes) for clip in clips) / spec.sample_rate / 60
-        yield f"{use}: {minutes:.2f} minutes in {len(clips)} file{'s' if len(clips) > 1 else ''}"
+        speakers = len({clip.speaker for clip in clips} - {None})
+        yield (
+            f"{use}: {minutes:.2f} minutes in {len(clips)} file{'s' if len(clips) > 1 else ''}"
+            + (f" of {speakers} speaker{'s' if speakers > 1 else ''}" if speakers else "")
+        )
     yield from _warn_of_little(corpus, settings)
     parameters = spec.weight_bytes() // 4
     past = spec.receptive_field / spec.sample_rate
@@ -101,8 +107,15 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
         f"({1000 * past:.0f} ms), for {budget}"
     )
     if end := spec.conditioning:
-        frames = f"{end.channels} numbers every {end.hop} samples"
-        yield f"conditioned on mel frames of {end.described}: {frames}"
+        yield from _conditions(end)
+
+
+def _conditions(end: FrameConditioning) -> Iterator[str]:
+    if end.channels:
+        kind = f"mel frames of {end.described}" if end.mel else "frames"
+        yield f"conditioned on {kind}: {end.channels} numbers every {end.hop} samples"
+    if end.speakers:
+        yield f"conditioned on {len(end.speakers)} speakers: {named(end.speakers)}"
 
 
 def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:

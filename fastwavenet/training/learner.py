@@ -14,12 +14,13 @@ from torch.nn import functional as F
 
 from ..shown import shown
 from .checkpoint import LATEST, MOMENTS, Weights
-from .conditioning import Standardisation, for_raw_frames
-from .data import IGNORED, Batch, Corpus, Windows, with_wrong_frames
+from .conditioning import WRONG_FRAMES, WRONG_SPEAKERS, Standardisation, for_raw_frames
+from .data import Corpus
 from .layers import predict
 from .model import Conditioning, WaveNet
 from .pitch_predictor import Accuracy, fit, judge
 from .settings import Settings
+from .windows import IGNORED, Batch, Windows, with_wrong_frames, with_wrong_speakers
 
 VALIDATION_WINDOWS = 16
 MAX_GRADIENT_NORM = 1.0
@@ -110,14 +111,20 @@ class Learner:
         return loss.item() / count, count
 
     @torch.no_grad()
-    def validate(self, wrong_frames: bool = False) -> float:
+    def validate(self, wrong: str = "") -> float:
         """Nats per sample on the same held-out windows each time.
 
-        wrong_frames: each window is conditioned on the frames of another one.
+        wrong: WRONG_FRAMES conditions each window on the frames of another one, WRONG_SPEAKERS on
+        another speaker.
         """
         total, count = 0.0, 0
         tiles = list(self.validation.tiles(VALIDATION_WINDOWS))
-        for tile in with_wrong_frames(tiles) if wrong_frames else tiles:
+        end = self.settings.spec.conditioning
+        if wrong == WRONG_FRAMES:
+            tiles = with_wrong_frames(tiles)
+        elif wrong == WRONG_SPEAKERS and end is not None:
+            tiles = with_wrong_speakers(tiles, len(end.speakers))
+        for tile in tiles:
             loss, n = self._loss(tile)
             total, count = total + loss.item(), count + n
         if not math.isfinite(total):
@@ -128,13 +135,16 @@ class Learner:
         """Sum of the losses of all targets (B, T) that count, in nats, and their number."""
         device, counted = self.device, batch.targets != IGNORED
         known = int(counted.any(axis=0).argmax())
-        frames = None
+        frames = speakers = None
         if batch.frames is not None:
             frames = torch.from_numpy(batch.frames).to(device).float()  # (B, C, F)
+        if batch.speakers is not None:
+            speakers = torch.from_numpy(batch.speakers).to(device)  # (B,)
         logits = predict(
             self.model,
             torch.from_numpy(batch.inputs).to(device),
             frames,
+            speakers,
             at=batch.at,
             known=known,
             dtype=torch.bfloat16 if self.settings.autocast else torch.float32,

@@ -19,7 +19,8 @@ from ..modelfile import load, record_precision_cost
 from ..precision import describe_precision_cost
 from ..precision_cost import Comparison
 from ..spec import WaveNetSpec
-from .checkpoint import BEST, WRONG_FRAMES, Checkpoint, Progress
+from .checkpoint import BEST, Checkpoint, Progress
+from .conditioning import wrong_losses
 from .console import Console, describe, describe_cost, oddities, stop_on_signals
 from .data import Corpus, excerpts, load_corpus
 from .host import ONE_THREAD, own_settings, threads_are_lost
@@ -67,8 +68,11 @@ def train(
     preset: str | None = None,
     sample_rate: int | None = None,
     mel: str | None = None,
+    hop: int | None = None,
+    speakers_from_folders: bool | None = None,
     spec: WaveNetSpec | None = None,
     validation: str | os.PathLike[str] | None = None,
+    frames: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     batch: int | None = None,
     window: int | None = None,
@@ -91,8 +95,8 @@ def train(
 
     A resumed run continues exactly: with a budget of steps, on a CPU with the same number of
     threads, a run that was stopped at any moment and resumed leaves the same bits as a run that was
-    not.  `source` and `validation` may be left out; if they are given, they must hold the same
-    audio as before, at any place.  All settings of the run come from its checkpoint, and a given
+    not.  `source`, `validation` and `frames` may be left out; if they are given, they must hold the
+    same as before, at any place.  All settings of the run come from its checkpoint, and a given
     setting must be equal.  Only the budget may differ: it is the budget of the whole run, and the
     learning rate follows it from then on.  Resuming a run first writes the files that a killed
     process left unwritten; a budget that is already spent is an error only if there are none.
@@ -115,17 +119,23 @@ def train(
     folder.check(call.resume)
     started = folder.load() if call.resume else None
     network = Network(**given(Network, arguments))
-    settings = choose_settings(started, network, given(Settings, arguments))
     finished = started is not None and folder.is_published(started.progress.history)
     budget = choose_budget(started, given(Budget, arguments), finished)
-    recordings = choose_recordings(started, source, validation)
+    recordings = choose_recordings(started, source, validation, frames)
+    settings = choose_settings(started, network, given(Settings, arguments), recordings)
     chosen = choose_device(call.device)
     remarks = [ONE_THREAD] if threads_are_lost() else []
     with own_settings(chosen), Console(call.progress) as console:
         for remark in remarks:
             console.say(remark)
-        places = recordings.source, settings.spec, recordings.validation
-        corpus = load_corpus(*places, settings.convert, call.stop)
+        corpus = load_corpus(
+            recordings.source,
+            settings.spec,
+            recordings.validation,
+            settings.convert,
+            call.stop,
+            recordings.frames,
+        )
         run = Run(settings, budget, corpus, recordings.absolute(), chosen, folder, console)
         with stop_on_signals(call.stop) as stopped:
             run.begin(started)
@@ -257,7 +267,7 @@ class Run:
         contents = load(self.folder.model)
         comparison = Comparison(contents.spec, contents.weights)
         for piece in pieces:
-            comparison.add(piece.codes, frames=piece.frames)
+            comparison.add(piece.codes, frames=piece.frames, speaker=piece.speaker)
         cost = comparison.cost()
         record_precision_cost(self.folder.model, cost)
         self.console.say(f"against float32: {describe_precision_cost(cost)}")
@@ -266,10 +276,10 @@ class Run:
         """Validates and prints a line; returns the record for the log."""
         progress, validation_loss = self.progress, self.learner.validate()
         train_loss = progress.loss_sum / progress.loss_count
-        wrong = {}
-        if self.learner.settings.spec.conditioning is not None:
-            wrong[WRONG_FRAMES] = self.learner.validate(wrong_frames=True)
-        beside = "".join(f" ({loss:.3f} with wrong frames)" for loss in wrong.values())
+        keys = wrong_losses(self.learner.settings.spec)
+        wrong = {key: self.learner.validate(wrong=key) for key in keys}
+        others = [f"{loss:.3f} with {key.replace('_', ' ')}" for key, loss in wrong.items()]
+        beside = f" ({', '.join(others)})" if others else ""
         self.console.say(
             f"step {self.learner.steps}, {progress.seconds:.0f} s: "
             f"{train_loss:.3f} nats per sample, held out {validation_loss:.3f}{beside}"

@@ -22,7 +22,7 @@ from ..recording_frames import WITH_PITCH, recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import table
-from .conditioning import check_trainable, conditioned
+from .conditioning import conditioned, with_mel
 from .presets import PRESETS, preset_spec
 from .table import one_of, setting
 
@@ -60,6 +60,19 @@ class Network:
         otherwise="no conditioning",
         metavar="NAME",
     )
+    hop: int | None = setting(
+        None,
+        "samples of a frame in the folder of frames",
+        otherwise="that of spec",
+        check=positive_whole,
+        metavar="N",
+    )
+    speakers_from_folders: bool | None = setting(
+        None,
+        "condition the network on a speaker for each direct subfolder of the recordings",
+        otherwise="no speakers",
+        check=partial(one_of, values=(True, False)),
+    )
     spec: WaveNetSpec | None = setting(
         None,
         "a network of any size, in place of preset and sample_rate",
@@ -67,9 +80,14 @@ class Network:
         option=False,
     )
 
+    def __post_init__(self) -> None:
+        table.check(self)
+
     def choose(self, started: WaveNetSpec | None) -> WaveNetSpec:
         """The spec for a new run (None), or the spec to compare with that of a started run.
 
+        Frames from files and speakers, which the recordings show, are not in the spec for a new
+        run, but are in the other, where mel, hop and speakers_from_folders are those of the run.
         Raises ValueError for an unknown preset or mel, or for a spec beside preset or sample_rate.
         """
         if self.spec is not None:
@@ -78,7 +96,10 @@ class Network:
             chosen = self.spec
         else:
             chosen = self._choose_preset(started)
-        return chosen if self.mel is None else conditioned(chosen, recording_conditioning(self.mel))
+        if started is None:
+            return chosen if self.mel is None else with_mel(chosen, self.mel)
+        added = self.mel or self.hop or self.speakers_from_folders
+        return conditioned(chosen, started.conditioning) if added else chosen
 
     def _choose_preset(self, started: WaveNetSpec | None) -> WaveNetSpec:
         """`choose` without a spec; conditioned as the started run is."""
@@ -136,7 +157,6 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        check_trainable(self.spec)
         if self.spec.start.fed:
             raise ValueError("a start code that is fed as a sample of its own cannot be trained")
         table.check(self)
@@ -170,7 +190,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Recordings:
-    """The paths of a run's audio, files or folders."""
+    """The paths of a run's audio, files or folders, and the folder of its frames."""
 
     source: str
     validation: str | None = setting(
@@ -180,11 +200,20 @@ class Recordings:
         kind=Path,
         metavar="SOURCE",
     )
+    frames: str | None = setting(
+        None,
+        "condition the network on frames from a folder, for a recording dir/a.wav from dir/a.npy "
+        "in it; needs hop",
+        otherwise="no frames from files",
+        before=None,
+        kind=Path,
+        metavar="FOLDER",
+    )
 
     def absolute(self) -> Recordings:
         """The same places for a process in another working folder."""
-        held_out = None if self.validation is None else os.path.abspath(self.validation)
-        return Recordings(os.path.abspath(self.source), held_out)
+        others = [p if p is None else os.path.abspath(p) for p in (self.validation, self.frames)]
+        return Recordings(os.path.abspath(self.source), *others)
 
 
 # ---- of one call ---------------------------------------------------------------------------------

@@ -9,15 +9,8 @@ from recordings import record, tone
 
 from fastwavenet.audio import AudioError
 from fastwavenet.mulaw import mu_law_encode
-from fastwavenet.training.data import (
-    IGNORED,
-    SHORTEST,
-    Clip,
-    Corpus,
-    Windows,
-    excerpts,
-    load_corpus,
-)
+from fastwavenet.training.data import SHORTEST, Clip, Corpus, excerpts, load_corpus
+from fastwavenet.training.windows import IGNORED, Windows
 
 SPEC = small_spec(sample_rate=16000, levels=256)
 

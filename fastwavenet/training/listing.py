@@ -1,0 +1,160 @@
+"""The recordings of a run in their folders, and the place of each: its speaker, its frames' file.
+
+Nothing is decoded here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..audio_finding import Found, search_audio
+from ..audio_source import AudioError
+from ..frame_files import SUFFIX
+from ..shown import shown
+
+MOST_NAMED = 20  # speakers in a message
+
+
+@dataclass(frozen=True)
+class Part:
+    """The recordings to train on, or those to validate on.
+
+    found  the result of the search
+    files  the recordings among them that belong to this part
+    """
+
+    found: Found
+    files: list[Path]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that was searched, or that of a single file."""
+        root = self.found.root
+        return root.parent if root.is_file() else root
+
+    def speaker(self, file: Path) -> str:
+        """The name of the direct subfolder that holds a recording.
+
+        Raises ValueError for a recording outside of them.
+        """
+        inner = file.relative_to(self.folder).parts
+        if self.found.root.is_file():
+            raise ValueError(
+                f"{shown(file)}: is a file, expected a folder that holds a folder for each speaker"
+            )
+        if len(inner) == 1:
+            raise ValueError(
+                f"{shown(file)}: lies beside the folders of the speakers: move it into the folder "
+                f"of its speaker, or train without speakers"
+            )
+        return inner[0]
+
+    def speakers(self) -> tuple[str, ...]:
+        """The names of the direct subfolders with recordings, sorted.
+
+        Raises ValueError for a recording outside of them, or a name that is no text.
+        """
+        names = tuple(sorted({self.speaker(file) for file in self.files}))
+        for name in names:
+            if not name.isprintable():
+                raise ValueError(
+                    f"{shown(self.folder / name)}: the name of a speaker's folder must be "
+                    f"printable text: rename it"
+                )
+        return names
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Both parts; validation: None for a part of the recordings."""
+
+    train: Part
+    validation: Part | None = None
+
+    @property
+    def parts(self) -> list[Part]:
+        """One or two."""
+        return [self.train] if self.validation is None else [self.train, self.validation]
+
+    def frames_file(self, folder: Path, file: Path) -> Path:
+        """The file of a recording's frames: in `folder` as the recording is in its own.
+
+        A recording to validate on may lie inside the folder to train on, and then has its place
+        in that.
+        """
+        place = file.parent.resolve() / file.name
+        for part in self.parts:
+            root = part.folder.resolve()
+            if place.is_relative_to(root):
+                return folder / place.relative_to(root).with_suffix(SUFFIX)
+        raise AssertionError(f"{file} is not in a listed folder")
+
+    def frames_files(self, folder: Path) -> dict[Path, Path]:
+        """Recording -> file of its frames.  Raises ValueError if two recordings have the same."""
+        if not folder.is_dir():
+            raise ValueError(
+                f"{shown(folder)}: expected a folder with a {SUFFIX} file for each recording"
+            )
+        files: dict[Path, Path] = {}
+        for recording in (file for part in self.parts for file in part.files):
+            frames = self.frames_file(folder, recording)
+            if frames in files:
+                raise ValueError(
+                    f"{shown(frames)}: would hold the frames of both {shown(files[frames])} and "
+                    f"{shown(recording)}: rename one of them"
+                )
+            files[frames] = recording
+        return {recording: frames for frames, recording in files.items()}
+
+
+def list_recordings(
+    source: str | os.PathLike[str], validation: str | os.PathLike[str] | None = None
+) -> Listing:
+    """The recordings of `source`, without those of `validation`, which may lie inside it.
+
+    Raises FileNotFoundError or OSError for a missing folder, AudioError if nothing is left.
+    """
+    held_out = None if validation is None else search_audio(validation)
+    apart = set() if held_out is None else {file.resolve() for file in held_out.files}
+    found = search_audio(source)
+    files = [file for file in found.files if file.resolve() not in apart]
+    if found.files and not files:
+        raise AudioError(
+            f"{shown(Path(source))}: all audio here ({files_of(found.files)}) is also in the "
+            f"validation {shown(Path(validation or ''))}, and none is left to train on: "
+            f"hold out a part of it, or leave validation out"
+        )
+    return Listing(Part(found, files), None if held_out is None else Part(held_out, held_out.files))
+
+
+def check_speakers(listing: Listing, known: tuple[str, ...]) -> None:
+    """Raises ValueError unless the folders of the speakers are those of a network's speakers.
+
+    A part to validate on may lack some of them.
+    """
+    found = listing.train.speakers()
+    if found != tuple(sorted(known)):
+        raise ValueError(
+            f"{shown(listing.train.folder)}: expected a folder for each speaker of the network, "
+            f"{named(known)}; found {named(found) or 'none'}"
+        )
+    for name in [] if listing.validation is None else listing.validation.speakers():
+        if name not in known:
+            raise ValueError(
+                f"{shown(listing.parts[1].folder / name)}: is no folder of a speaker to train on, "
+                f"expected one of {named(known)}"
+            )
+
+
+def named(speakers: Iterable[str]) -> str:
+    """The names of speakers for a message."""
+    names = [shown(Path(name)) for name in speakers]
+    return ", ".join(names[:MOST_NAMED]) + ", ..." * (len(names) > MOST_NAMED)
+
+
+def files_of(files: list[Path]) -> str:
+    """Their number."""
+    return f"{len(files)} file{'s' * (len(files) != 1)}"

@@ -1,0 +1,129 @@
+"""From clips to batches: windows of inputs and targets, with their frames and speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .data import Clip
+
+IGNORED = -100  # the target that cross_entropy ignores
+
+
+class Batch(NamedTuple):
+    """Windows of one length T, with their frames and speakers if the network has them.
+
+    inputs, targets  int64 (B, T); targets that do not count are IGNORED
+    frames           float16 or float32 (B, C, F), from the frame of input 0 on; None: none
+    at               the number, from the first frame's begin, of the sample that target 0 is
+    speakers         int64 (B,), indices; None: none
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    frames: np.ndarray | None = None
+    at: int = 1
+    speakers: np.ndarray | None = None
+
+
+class Windows:
+    """Cuts clips into network inputs (T,) int64 and targets (T,) int64, T = context + fresh.
+
+    A target counts only if the window holds its whole receptive field.  The past of a clip's first
+    sample is the model's own padding, so that all targets of a window at a beginning count.  Inside
+    a clip the first `context` inputs serve as context only: their targets are IGNORED, as are
+    targets beyond the clip's end.  T is shorter if no clip is that long.
+
+    The frames of a window last to one behind its last target, towards which the features are
+    interpolated; after a clip's last frame that frame is repeated, which holds its features.
+    """
+
+    def __init__(self, clips: list[Clip], context: int, fresh: int):
+        self.clips = clips
+        self.context = context
+        self.fresh = fresh
+        lengths = [len(clip.codes) for clip in clips]
+        self.length = min(context + fresh, max(lengths) - 1)
+        self.ends = np.cumsum(lengths)
+        self.hop = clips[0].hop
+        self.frame_count = (self.hop + self.length - 1) // self.hop + 2  # for any start
+
+    def cut(self, clip: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """The window whose first input is sample `start` of a clip."""
+        codes = self.clips[clip].codes[start : start + self.length + 1]
+        n = len(codes) - 1
+        inputs = np.zeros(self.length, np.int64)
+        targets = np.full(self.length, IGNORED, np.int64)
+        inputs[:n] = codes[:-1]
+        known = self.context if start else 0
+        targets[known:n] = codes[known + 1 :]
+        return inputs, targets
+
+    def cut_frames(self, clip: int, start: int) -> np.ndarray | None:
+        """(C, F): the frames of the window whose first input is sample `start`."""
+        frames = self.clips[clip].frames
+        if frames is None:
+            return None
+        first = start // self.hop
+        return frames[np.arange(first, first + self.frame_count).clip(max=len(frames) - 1)].T
+
+    def batch(self, rng: np.random.Generator, size: int) -> Batch:
+        """`size` random windows.
+
+        A clip is chosen in proportion to its length.  `fresh` of its starts stand for the first
+        sample, so that beginnings are drawn about as often as any other part.  A window with frames
+        begins with a frame, so that all have the same `at`.
+        """
+        clips = np.searchsorted(self.ends, rng.integers(self.ends[-1], size=size), side="right")
+        places = []
+        for clip in clips:
+            last = max(len(self.clips[clip].codes) - 1 - self.length, 0)
+            start = max(int(rng.integers(1 - self.fresh, last + 1)), 0)
+            places.append((int(clip), start - start % self.hop))
+        return self._stack(places)
+
+    def tiles(self, most: int) -> Iterator[Batch]:
+        """Batches of one that together count every target once; at most `most`, evenly spaced."""
+        places = []
+        for number, clip in enumerate(self.clips):
+            end = max(len(clip.codes) - 1 - self.context, 1)
+            places += [(number, start) for start in range(0, end, self.fresh)]
+        for place in places[:: -(-len(places) // most)]:
+            yield self._stack([place])
+
+    def _stack(self, places: list[tuple[int, int]]) -> Batch:
+        """The windows at these clips and starts, which are as far behind a frame's begin."""
+        inputs, targets = zip(*(self.cut(*place) for place in places), strict=True)
+        batch = Batch(np.stack(inputs), np.stack(targets))
+        speakers = [s for clip, _ in places if (s := self.clips[clip].speaker) is not None]
+        if speakers:
+            batch = batch._replace(speakers=np.array(speakers, np.int64))
+        frames = [f for place in places if (f := self.cut_frames(*place)) is not None]
+        if not frames:
+            return batch
+        return batch._replace(frames=np.stack(frames), at=places[0][1] % self.hop + 1)
+
+
+def with_wrong_frames(batches: list[Batch]) -> list[Batch]:
+    """Batches with frames, each with those of the batch half of all batches away.
+
+    A single batch has its own, shifted by half of their number.
+    """
+    half = len(batches) // 2
+    if not half:
+        return [batch._replace(frames=_shifted(batch.frames)) for batch in batches]
+    return [batch._replace(frames=batches[i - half].frames) for i, batch in enumerate(batches)]
+
+
+def with_wrong_speakers(batches: list[Batch], count: int) -> list[Batch]:
+    """Batches with speakers, each with the next one of `count` speakers in its place."""
+    return [
+        batch if batch.speakers is None else batch._replace(speakers=(batch.speakers + 1) % count)
+        for batch in batches
+    ]
+
+
+def _shifted(frames: np.ndarray | None) -> np.ndarray | None:
+    return None if frames is None else np.roll(frames, frames.shape[2] // 2, axis=2)
