@@ -115,7 +115,8 @@ def _conditions(end: FrameConditioning) -> Iterator[str]:
         kind = f"mel frames of {end.described}" if end.mel else "frames"
         yield f"conditioned on {kind}: {end.channels} numbers every {end.hop} samples"
     if end.speakers:
-        yield f"conditioned on {len(end.speakers)} speakers: {named(end.speakers)}"
+        count = len(end.speakers)
+        yield f"conditioned on {count} speaker{'s' * (count > 1)}: {named(end.speakers)}"
 
 
 def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:

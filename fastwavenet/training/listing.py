@@ -79,34 +79,29 @@ class Listing:
         """One or two."""
         return [self.train] if self.validation is None else [self.train, self.validation]
 
-    def frames_file(self, folder: Path, file: Path) -> Path:
-        """The file of a recording's frames: in `folder` as the recording is in its own.
+    def frames_files(self, folder: Path) -> dict[Path, Path]:
+        """Recording -> file of its frames: in `folder` at the recording's place in its own folder.
 
         A recording to validate on may lie inside the folder to train on, and then has its place
-        in that.
+        in that.  Raises ValueError if two recordings have the same file, or there is no folder.
         """
-        place = file.parent.resolve() / file.name
-        for part in self.parts:
-            root = part.folder.resolve()
-            if place.is_relative_to(root):
-                return folder / place.relative_to(root).with_suffix(SUFFIX)
-        raise AssertionError(f"{file} is not in a listed folder")
-
-    def frames_files(self, folder: Path) -> dict[Path, Path]:
-        """Recording -> file of its frames.  Raises ValueError if two recordings have the same."""
         if not folder.is_dir():
             raise ValueError(
                 f"{shown(folder)}: expected a folder with a {SUFFIX} file for each recording"
             )
-        files: dict[Path, Path] = {}
-        for recording in (file for part in self.parts for file in part.files):
-            frames = self.frames_file(folder, recording)
-            if frames in files:
-                raise ValueError(
-                    f"{shown(frames)}: would hold the frames of both {shown(files[frames])} and "
-                    f"{shown(recording)}: rename one of them"
-                )
-            files[frames] = recording
+        roots = [part.folder.resolve() for part in self.parts]
+        files: dict[Path, Path] = {}  # file of frames -> recording
+        for part, root in zip(self.parts, roots, strict=True):
+            for recording in part.files:
+                place = root / recording.relative_to(part.folder)
+                home = next(root for root in roots if place.is_relative_to(root))
+                frames = folder / place.relative_to(home).with_suffix(SUFFIX)
+                if frames in files:
+                    raise ValueError(
+                        f"{shown(frames)}: would hold the frames of both {shown(files[frames])} "
+                        f"and {shown(recording)}: rename one of them"
+                    )
+                files[frames] = recording
         return {recording: frames for frames, recording in files.items()}
 
 

@@ -221,7 +221,7 @@ def test_training_runs_in_another_thread(source, tmp_path):
         ),
         (
             {"spec": small_spec(conditioning=FrameConditioning(channels=3))},
-            r"conditioning on frames without a mel .* cannot be trained, only .* \(--mel, mel=\)",
+            r"the network's frames are of no mel: expected a folder of them \(--frames, frames=\)",
         ),
         ({"preset": "tiny"}, "give either spec, or preset and sample_rate, not both"),
         ({"sample_rate": 16000}, "give either spec, or preset and sample_rate, not both"),

@@ -14,6 +14,7 @@ from fastwavenet.ends import FrameConditioning
 from fastwavenet.training.clip_frames import compact
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.settings import Recordings
+from fastwavenet.training.table import all_fields
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -156,6 +157,7 @@ BAD = {
     "none": (np.zeros((0, 2)), "but its file of frames holds 0"),
     "nothing": (b"", r"b\.npy: "),
     "zip": (b"PK\3\4", r"b\.npy: "),
+    "damaged": (b"\x93NUMPY\x01\x00\x0c\x00{'descr': (\n", r"b\.npy: "),
     "cut off": (b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': "
                 b"(99999999999, 2), }".ljust(108) + b"\n", r"b\.npy: "),
 }  # fmt: skip
@@ -291,6 +293,11 @@ def test_places_are_absolute_in_a_checkpoint():
     places = Recordings("/a", "/b", "c").absolute()
     assert places.frames.startswith("/") and places.frames.endswith("/c")
     assert Recordings("/a").absolute() == Recordings("/a")
+
+
+def test_a_checkpoint_that_is_older_than_frames_from_files_has_none():
+    older = {"source": "/a", "validation": None}
+    assert all_fields(Recordings, older) == older | {"frames": None}
 
 
 def test_the_command_line_trains_on_frames_and_vocodes_them(source, f0, tmp_path, run):
