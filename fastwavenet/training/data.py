@@ -117,7 +117,8 @@ def load_corpus(
 class _Reader:
     """Reads recordings as clips for a network, with their frames and speakers.
 
-    saved  the source of frames that are read; None: there are no such frames
+    speakers  name -> index
+    saved     the source of frames that are read; None: there are no such frames
     """
 
     def __init__(
@@ -129,10 +130,11 @@ class _Reader:
     ):
         self.spec, self.convert = spec, convert
         end = spec.conditioning
-        self.speakers = () if end is None else end.speakers
+        names = () if end is None else end.speakers
+        self.speakers = {name: index for index, name in enumerate(names)}
         self.saved: SavedFrames | None = None
-        if self.speakers:
-            check_speakers(listing, self.speakers)
+        if names:
+            check_speakers(listing, names)
         if frames is not None and end is not None:
             self.saved = SavedFrames(listing.frames_files(Path(frames)), end.channels)
         elif end is not None and end.channels and end.mel is None:
@@ -145,7 +147,7 @@ class _Reader:
         end, frames = self.spec.conditioning, self._frames(file)
         watch = None if frames is None else frames.feed
         codes, peak, odd = read_codes(file, self.spec, self.convert, watch)
-        speaker = self.speakers.index(part.speaker(file)) if self.speakers else None
+        speaker = self.speakers[part.speaker(file)] if self.speakers else None
         clip = Clip(str(file), codes, peak, speaker=speaker)
         if frames is None or end is None:
             _check_length(file, codes, SHORTEST)
@@ -164,12 +166,12 @@ class _Reader:
 
     def check_each_speaker(self, clips: list[Clip], skipped: list[str]) -> None:
         """Raises AudioError if no file of a speaker to train on is usable."""
-        missing = set(range(len(self.speakers))) - {clip.speaker for clip in clips}
-        for speaker in sorted(missing):
-            first = f", the first skipped file: {skipped[0]}" if skipped else ""
+        found = {clip.speaker for clip in clips}
+        for name in (name for name, index in self.speakers.items() if index not in found):
+            inside = f"{os.sep}{shown(Path(name))}{os.sep}"
+            first = next((f", the first: {line}" for line in skipped if inside in line), "")
             raise AudioError(
-                f"no file of speaker {shown(self.speakers[speaker])} is usable: "
-                f"mend or remove its folder{first}"
+                f"no file of speaker {shown(name)} is usable: mend or remove its folder{first}"
             )
 
 
