@@ -23,7 +23,7 @@ class FrameSource(Protocol):
         """Takes the next samples, float32 (n,)."""
 
     def finish(self) -> np.ndarray:
-        """All frames, float16 or float32 (frames, channels)."""
+        """All frames (frames, channels), of any real type."""
 
 
 class GivenFrames:

@@ -152,7 +152,7 @@ class _Reader:
         if frames is None or end is None:
             _check_length(file, codes, SHORTEST)
             return clip, odd
-        hop, values = end.hop, frames.finish()
+        hop, values = end.hop, compact(frames.finish())
         _check_length(file, codes, max(SHORTEST, FEWEST * hop))
         count = count_frames(file, len(codes), values, hop)
         return replace(clip, codes=codes[: count * hop], frames=values[:count], hop=hop), odd
