@@ -19,6 +19,8 @@ from .table import TABLES, parts_of_readme, text_of, text_of_cell, write_readme
 
 USUAL = ["C1", "C1b", "C2", "C3", "C4", "C5"]
 LARGEST = "C4x30"  # by default with the fewest voices only: it takes its time
+VOCODER = "C3mel"  # C3 with frames, whose latency stands beside C3's
+TAKE_FRAMES = ("generation", "latency")  # suites that measure conditioned networks
 MOST_VOICES = 1024
 DRAWN = ("all", "generation")  # of the suites
 SUITES = ("all", "generation", "instruction-sets", "cores", "latency", "mu-law")
@@ -94,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_kind(arguments: argparse.Namespace) -> None:
-    """Raises ValueError for options of speed and of a vocoder together."""
+    """Raises ValueError for options that do not go together."""
     of_speed = [option for name, option in OF_SPEED.items() if getattr(arguments, name)]
     of_speed += ["--suite"] if arguments.suite != "all" else []
     of_quality = vocoder_quality.given(arguments)
@@ -102,6 +104,16 @@ def _check_kind(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{of_quality[0]} goes with --vocoder MODEL, which is missing")
     if arguments.vocoder is not None and of_speed:
         raise ValueError(f"{of_speed[0]} is for measurements of speed, not for --vocoder")
+    networks = arguments.networks or USUAL
+    if arguments.suite not in (*TAKE_FRAMES, "mu-law") and all(map(_takes_frames, networks)):
+        raise ValueError(
+            f"{networks[0]} takes frames, which --suite {' and '.join(TAKE_FRAMES)} measure, not "
+            f"--suite {arguments.suite}: choose one of them, or a network without frames too"
+        )
+
+
+def _takes_frames(network: str) -> bool:
+    return NETWORKS[network].conditioning is not None
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
@@ -153,14 +165,17 @@ def _others(
     from . import cores, instruction_sets, latency, mulaw
 
     def of(*names: str) -> list[str]:
-        return [name for name in names if name in plan] or list(plan)[-1:]
+        return [name for name in names if name in plan] or plain[-1:]
 
-    (typical,) = of("C3")
-    voices = sorted({plan[typical][0], plan[typical][-1]})
+    plain = [name for name in plan if not _takes_frames(name)]
+    beside = [VOCODER] if "C3" in plan else []
+    vocoders = [name for name in dict.fromkeys([*plan, *beside]) if _takes_frames(name)]
+    batches = next(iter(plan.values()))
+    voices = sorted({batches[0], batches[-1]})
     return {
-        "instruction_sets": lambda: instruction_sets.rows(typical, voices, seconds),
+        "instruction_sets": lambda: instruction_sets.rows(of("C3")[0], voices, seconds),
         "cores": lambda: cores.rows(of("C3", LARGEST), cpus, seconds),
-        "latency": lambda: latency.rows(of("C1", "C3"), seconds),
+        "latency": lambda: latency.rows([*of("C1", "C3"), *vocoders], seconds),
         "mu_law": lambda: mulaw.rows(seconds),
     }
 

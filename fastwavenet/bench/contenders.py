@@ -10,6 +10,7 @@ from ..instruction_sets import isa
 from ..model import Model
 from ..spec import WaveNetSpec
 from ..types import Precision
+from .conditions import Conditions
 from .engine_peer import Engine
 from .peer import NotAvailable, Peer, Weights
 
@@ -26,9 +27,11 @@ class Kind:
     largest_batch: int | None = None
     optional: bool = False  # whether its libraries may be missing
 
-    def make(self, spec: WaveNetSpec, weights: Weights, batch: int) -> Peer:
+    def make(
+        self, spec: WaveNetSpec, weights: Weights, batch: int, conditions: Conditions | None = None
+    ) -> Peer:
         module = importlib.import_module(f".{self.module}", __package__)
-        return getattr(module, self.cls)(spec, weights, batch)
+        return getattr(module, self.cls)(spec, weights, batch, conditions)
 
 
 PEERS = {
@@ -61,18 +64,22 @@ class Field:
         return [name for name, peer in self.peers.items() if peer.precision in at_least]
 
 
-def line_up(spec: WaveNetSpec, weights: Weights, batch: int) -> Field:
+def line_up(
+    spec: WaveNetSpec, weights: Weights, batch: int, conditions: Conditions | None = None
+) -> Field:
     """Makes every contender for a network and a number of voices.
+
+    conditions: of these voices, for a conditioned network.
 
     Raises ImportError if torch is missing: without the clean queue there is no yardstick.
     """
     found = Field()
     for name, kind in PEERS.items():
         if batch <= (kind.largest_batch or batch):
-            _add_peer(found, name, kind, (spec, weights, batch))
+            _add_peer(found, name, kind, (spec, weights, batch, conditions))
     for precision in PRECISIONS:
         model = Model(spec, weights, precision=precision)
-        found.engines[f"fastwavenet, {precision}"] = Engine(model, isa(), batch)
+        found.engines[f"fastwavenet, {precision}"] = Engine(model, isa(), batch, conditions)
     return found
 
 

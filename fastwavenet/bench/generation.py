@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..spec import WaveNetSpec
 from .bandwidth import Probe
+from .conditions import check_voices
 from .contenders import CLEAN, PEERS, Field, line_up
 from .engine_peer import Engine
 from .known import miswritten
@@ -21,8 +23,11 @@ def cells(plan: Mapping[str, Sequence[int]], seconds: float) -> Iterator[dict]:
 
     plan: network -> numbers of voices.
 
-    Raises Refused if a contender computes something else, or a peer is slower than it must be.
+    Raises Refused if a contender computes something else, or a peer is slower than it must be;
+    ValueError for more voices of a conditioned network than memory is given to.
     """
+    for network, batches in plan.items():
+        check_voices(NETWORKS[network], max(batches))
     for network, batches in plan.items():
         spec = NETWORKS[network]
         weights = random_weights(spec)
@@ -38,14 +43,15 @@ def cell(network: str, answers: Answers, batch: int, seconds: float) -> dict:
     either samples_per_second and figures derived from it, or the reason of its absence.
     """
     spec, weights = answers.spec, answers.weights
-    field = line_up(spec, weights, batch)
+    given = answers.conditions and answers.conditions.of(batch)
+    field = line_up(spec, weights, batch, given)
     contenders = field.contenders()
     for name, contender in contenders.items():
         answers.check(f"{network}: {name}", contender)
         contender.fill()
     work: dict[str, Callable[[int], object]] = {n: c.generate for n, c in contenders.items()}
     if batch > 1:
-        work[ONE_VOICE] = PEERS[CLEAN].make(spec, weights, 1).generate
+        work[ONE_VOICE] = PEERS[CLEAN].make(spec, weights, 1, given and given.of(1)).generate
     sizes = {step_bytes(spec, contender) for contender in contenders.values()}
     probes = {size: Probe(size) for size in sizes if size and batch == 1}
     work |= {_reading(size): probe.read for size, probe in probes.items()}
@@ -57,11 +63,12 @@ def cell(network: str, answers: Answers, batch: int, seconds: float) -> dict:
 
 
 def step_bytes(spec: WaveNetSpec, contender: Peer) -> int | None:
-    """Bytes of weights that a step of all voices reads."""
+    """Bytes of weights that a step of all voices reads; peers are spared those of the frames."""
     if isinstance(contender, Engine):
         return contender.model.info()["step_bytes"]
     bytes_per_weight = {"float32": 4, "bfloat16": 2, "int8": 1}[contender.precision]
-    return bytes_per_weight * spec.macs_per_sample if contender.reads_weights_once else None
+    macs = dataclasses.replace(spec, conditioning=None).macs_per_sample
+    return bytes_per_weight * macs if contender.reads_weights_once else None
 
 
 def _check_peers(network: str, batch: int, field: Field, steps: Mapping[str, float]) -> None:
@@ -81,9 +88,15 @@ def _described(network: str, spec: WaveNetSpec, batch: int) -> dict:
         "kernel": spec.kernel[0],
         "residual": spec.residual,
         "skip": spec.skip,
+        "conditioning": _conditioning(spec),
         "sample_rate": spec.sample_rate,
         "macs_per_sample": spec.macs_per_sample,
     }
+
+
+def _conditioning(spec: WaveNetSpec) -> str | None:
+    end = spec.conditioning
+    return None if end is None else f"{end.channels} channels, hop {end.hop}, {end.interpolation}"
 
 
 def _reading(size: int) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from ..generator import Generator
 from ..model import Model
 from ..scoring import score
+from ..spec import WaveNetSpec
 from .contenders import PRECISIONS
 from .measure import Refused, measure
 from .networks import NETWORKS, random_weights
@@ -24,10 +26,17 @@ def rows(networks: Sequence[str], seconds: float) -> list[dict]:
 
     Returns dictionaries of network, precision, and seconds: from a loaded model to its first
     sample; per generate(1); per sample of a long generate; for priming a receptive field; samples
-    per second of `score`, and of PyTorch's forward pass of the same codes in float32.
-    Raises Refused if the two do not find the codes equally surprising.
+    per second of `score`, and of PyTorch's forward pass of the same codes in float32.  For a
+    network that takes frames only first_sample_seconds and first_block_seconds, from a loaded model
+    and its first frames: to one sample, and to the first block of `Generator.vocode`.
+    Raises Refused if engine and PyTorch do not find the codes equally surprising, or a vocoder's
+    first block has other samples than a long call begins with.
     """
-    return [row for network in networks for row in _rows(network, seconds)]
+    found = []
+    for network in networks:
+        takes_frames = NETWORKS[network].conditioning is not None
+        found += (_vocoder_rows if takes_frames else _rows)(network, seconds)
+    return found
 
 
 def _rows(network: str, seconds: float) -> list[dict]:
@@ -57,6 +66,55 @@ def _rows(network: str, seconds: float) -> list[dict]:
         }
         for precision in PRECISIONS
     ]
+
+
+def _vocoder_rows(network: str, seconds: float) -> list[dict]:
+    spec = NETWORKS[network]
+    weights = random_weights(spec)
+    models = {p: Model(spec, weights, precision=p) for p in PRECISIONS}
+    frames = _first_frames(spec)
+    for precision, model in models.items():
+        check_first_block(f"{network}, {precision}", model, frames, _first_block(model, frames))
+    work = {}
+    for p, model in models.items():
+        work[f"{p}, sample"] = _times(partial(_first_sample, model, frames))
+        work[f"{p}, block"] = _times(partial(_first_block, model, frames))
+    rates = measure(work, seconds)
+    return [
+        {
+            "network": network,
+            "precision": precision,
+            "receptive_field": spec.receptive_field,
+            "first_sample_seconds": 1 / rates[f"{precision}, sample"],
+            "first_block_seconds": 1 / rates[f"{precision}, block"],
+        }
+        for precision in PRECISIONS
+    ]
+
+
+def _first_frames(spec: WaveNetSpec) -> np.ndarray:
+    """The fewest frames that determine samples: one, or with linear interpolation two."""
+    end = spec.conditioning
+    assert end is not None
+    shape = (1 + (end.interpolation == "linear"), end.channels)
+    return np.random.default_rng(4).standard_normal(shape, dtype=np.float32)
+
+
+def _first_sample(model: Model, frames: np.ndarray) -> np.ndarray:
+    return Generator(model, seed=0).generate(1, frames=frames)
+
+
+def _first_block(model: Model, frames: np.ndarray) -> np.ndarray:
+    """The first samples of a new voice, (hop,), once their frames are there."""
+    return next(Generator(model, seed=0).vocode([frames]))
+
+
+def check_first_block(name: str, model: Model, frames: np.ndarray, block: np.ndarray) -> None:
+    """Raises Refused if a block is not the first samples of all frames at once."""
+    hop = model.spec.conditioning.hop if model.spec.conditioning else 0
+    whole = Generator(model, seed=0).generate(len(frames) * hop, frames=frames)
+    if not np.array_equal(block, whole[:hop]):
+        raise Refused(f"{name}: the first block has other samples than a call with all frames")
 
 
 def _work(model: Model, codes: np.ndarray) -> dict[str, Work]:

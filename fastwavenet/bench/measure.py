@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import reference
 from ..spec import WaveNetSpec
+from .conditions import conditions_for
 from .peer import Peer, Weights
 
 ROUNDS = 7
@@ -25,18 +26,23 @@ class Refused(ValueError):
 
 
 class Answers:
-    """The right logits of a network: the float64 reference, one row of codes per voice."""
+    """The right logits of a network: the float64 reference, one row of codes per voice.
+
+    conditions: of all voices, for a conditioned network; contenders are given the same.
+    """
 
     def __init__(self, spec: WaveNetSpec, weights: Weights, voices: int):
         self.spec, self.weights = spec, weights
         past = max((k - 1) * d for k, d in zip(spec.kernel, spec.dilations, strict=True))
         rng = np.random.default_rng(1)
         self.codes = rng.integers(0, spec.levels, (voices, past + 16))  # wraps every ring
+        self.conditions = conditions_for(spec, weights, voices)
         self.row = functools.cache(self._row)
 
     def _row(self, voice: int, n: int) -> np.ndarray:
         """Logits (n, Q) after the first n codes of a voice."""
-        return reference.teacher_forced(self.spec, self.weights, self.codes[voice, :n])
+        cond = None if self.conditions is None else self.conditions.voice(voice, n)
+        return reference.teacher_forced(self.spec, self.weights, self.codes[voice, :n], cond)
 
     def check(self, name: str, peer: Peer) -> None:
         """Raises Refused if a voice's logits are further off than ALLOWED.

@@ -7,11 +7,12 @@ or dies, so they are random.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 
-from ..ends import CodeInput
+from ..ends import CodeInput, FrameConditioning
 from ..spec import WaveNetSpec
 
 
@@ -38,6 +39,10 @@ NETWORKS = {
     "C4x30": _spec(3, 10, 2, r=128, s=256, head=256),
     "C5": _spec(4, 6, 3, r=128, s=128, head=128),  # in the style of r9y9/wavenet_vocoder
 }
+NETWORKS["C3mel"] = dataclasses.replace(  # C3 as a vocoder of mel frames
+    NETWORKS["C3"],
+    conditioning=FrameConditioning(channels=80, hop=256, interpolation="linear"),
+)
 
 
 def random_weights(spec: WaveNetSpec, seed: int = 0) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..spec import WaveNetSpec
+from .conditions import Conditions
 from .packed import Packed
 from .peer import Weights
 
@@ -14,10 +15,21 @@ SMALL = 256  # inputs that OpenBLAS multiplies by several rows without packing t
 
 
 class TunedNumpy(Packed):
-    """Preallocated buffers, six operations a layer; past, current input and bias in one product."""
+    """Preallocated buffers, six operations a layer; past, current input and bias in one product.
 
-    def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1, seed: int = 0):
-        super().__init__(spec, weights, batch)
+    The bias is the row of w for an input of 1.  With conditioning w has such a row for each voice,
+    which is its base, and a one in that voice's inputs only: a copy a step, no operation a layer.
+    """
+
+    def __init__(
+        self,
+        spec: WaveNetSpec,
+        weights: Weights,
+        batch: int = 1,
+        conditions: Conditions | None = None,
+        seed: int = 0,
+    ):
+        super().__init__(spec, weights, batch, conditions)
         self.rows = () if batch == 1 else (batch,)  # one voice: vectors, which numpy adds faster
         rng = np.random.default_rng(seed)
         self.noise = gumbel_noise(rng, self.noise_rows, (*self.rows, spec.levels))
@@ -28,16 +40,22 @@ class TunedNumpy(Packed):
 
     def _make_layers(self) -> None:
         spec, (layers, inputs, outputs), b = self.spec, self.past.shape, self.rows
-        seen = np.ones((layers, *b, inputs + spec.residual + 1), np.float32)  # past, now, 1
+        ones, bias = np.ones((*b, 1), np.float32), self.gate_bias[:, None]  # (B, 1), (L, 1, 2D)
+        if self.bases is not None:
+            ones, bias = np.eye(self.batch).reshape(*b, -1), self.bases[0]  # (B, B), (L, B, 2D)
+        known = inputs + spec.residual
+        seen = np.zeros((layers, *b, known + ones.shape[-1]), np.float32)  # past, now, 1
+        seen[..., known:] = ones
         self.read = self.reads.reshape(-1, layers, *b, self.reads.shape[-1])
         self.write = self.writes.reshape(-1, layers, *b)
         self.before = seen[..., :inputs].reshape(layers, *b, -1, spec.residual)  # (L, B, k-1, R)
-        self.x = seen[..., inputs:-1]  # (L, B, R)
+        self.x = seen[..., inputs:known]  # (L, B, R)
         self.x0 = self.x[0]
         self.change = np.empty((*b, spec.residual), np.float32)
         self.z_one = np.ones((*b, layers * spec.dilation_channels + 1), np.float32)
         z = np.split(self.z_one[..., :-1], layers, axis=-1)  # L x (B, D)
-        w = np.concatenate([self.past, self.now, self.gate_bias[:, None]], axis=1)
+        w = np.concatenate([self.past, self.now, bias], axis=1)
+        self.base = w[:, known:]
         h = np.empty((layers, *b, outputs), np.float32)
         gates = list(zip(seen, w, h, *np.split(h, 2, axis=-1), z, strict=True))
         self.last = gates.pop()
@@ -82,6 +100,8 @@ class TunedNumpy(Packed):
 
     def _step(self, codes: np.ndarray) -> None:
         dot, add, multiply, tanh = np.dot, np.add, np.multiply, np.tanh
+        if self.bases is not None:
+            np.copyto(self.base, self.bases[self.time % len(self.bases)])
         moment = self.time % len(self.read)
         self.ring.take(self.read[moment], 0, self.before, "clip")  # no bounds checks, no buffer
         add(self.older, self.newer[codes], self.x0)

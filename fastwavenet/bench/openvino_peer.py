@@ -29,7 +29,7 @@ FORMATS = {  # required capability of the CPU, and the format of the products
 }
 
 TINY = np.finfo(np.float32).tiny  # a scale for outputs without weights
-Node = Any  # an openvino.Node, or one of its outputs
+Node = Any  # an openvino.Node, or one of its outputs, or a tuple of them
 
 
 class OpenVinoQueue(OneStep):
@@ -46,18 +46,23 @@ class OpenVinoQueue(OneStep):
             options = OPTIONS | {"INFERENCE_PRECISION_HINT": hint}
             compiled = core.compile_model(self._graph(), "CPU", options)
         request = compiled.create_infer_request()
-        for index, array in enumerate((self.past_rows, self.x[0])):
+        for index, array in enumerate(self._inputs()):
             request.set_input_tensor(index, openvino.Tensor(array, shared_memory=True))
         later = self.x[1:].reshape(-1, self.spec.residual)
         for index, array in enumerate((self.logit_rows, later)[: len(compiled.outputs)]):
             request.set_output_tensor(index, openvino.Tensor(array, shared_memory=True))
         return functools.partial(request.infer, share_outputs=True)
 
+    def _inputs(self) -> list[np.ndarray]:
+        """(L, B, (k-1) R), (B, R) and, with conditioning, (L, B, 2D)."""
+        base = [] if self.base is None else [self.base]
+        return [self.past_rows, self.x[0], *base]
+
     def _graph(self) -> openvino.Model:
-        """(L, B, (k-1) R) and (B, R) to logits (B, Q) and, with several layers, ((L-1) B, R)."""
-        past, x = (ops.parameter(a.shape, np.float32) for a in (self.past_rows, self.x[0]))
-        inputs, z, xs = [past, x], [], []
-        for layer, before in enumerate(self._split(past)):
+        """The inputs to logits (B, Q) and, with several layers, ((L-1) B, R)."""
+        inputs = [ops.parameter(a.shape, np.float32) for a in self._inputs()]
+        (past, x, *base), z, xs = inputs, [], []
+        for layer, before in enumerate(self._split(past, *base)):
             a, gate = ops.split(ops.tanh(self._gates(layer, before, x)), 1, 2).outputs()
             z.append(ops.add(a, ops.multiply(a, gate)))  # (B, D)
             if layer + 1 < self.spec.layers:
@@ -66,9 +71,10 @@ class OpenVinoQueue(OneStep):
         logits = self._head(ops.concat(z, 1))
         return openvino.Model([logits, ops.concat(xs, 0)] if xs else [logits], inputs, "step")
 
-    def _split(self, past: Node) -> list[Node]:
-        """The part of each layer's gates from past inputs and biases: L x (B, 2D)."""
-        h = ops.add(ops.matmul(past, self.past, False, False), self.gate_bias[:, None])
+    def _split(self, past: Node, base: Node | None = None) -> list[Node]:
+        """The part of each layer's gates from past inputs and biases, or base: L x (B, 2D)."""
+        bias = self.gate_bias[:, None] if base is None else base
+        h = ops.add(ops.matmul(past, self.past, False, False), bias)
         return _layers(h, self.spec.layers)
 
     def _gates(self, layer: int, before: Node, x: Node) -> Node:
@@ -106,13 +112,16 @@ class OpenVinoInt8(OpenVinoQueue):
 
     precision = "int8"
 
-    def _split(self, past: Node) -> list[Node]:
-        """The past inputs themselves: L x (B, (k-1) R)."""
-        return _layers(past, self.spec.layers)
+    def _split(self, past: Node, base: Node | None = None) -> list[Node]:
+        """The past inputs themselves, L x (B, (k-1) R), and each layer's bias or base."""
+        layers = self.spec.layers
+        biases = self.gate_bias if base is None else _layers(base, layers)
+        return list(zip(_layers(past, layers), biases, strict=True))
 
     def _gates(self, layer: int, before: Node, x: Node) -> Node:
+        past, bias = before
         w = np.concatenate([self.past[layer], self.now[layer]])
-        return ops.add(self._product(ops.concat([before, x], 1), w), self.gate_bias[layer])
+        return ops.add(self._product(ops.concat([past, x], 1), w), bias)
 
     def _product(self, x: Node, w: np.ndarray) -> Node:
         scale = np.abs(w).max(0)[:, None] / np.float32(127)  # (out, 1)

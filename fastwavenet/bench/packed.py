@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..spec import WaveNetSpec
+from .conditions import Conditions
 from .peer import Peer, Weights
 
 NOISE_NUMBERS = 2**16  # random numbers are made so many at once
@@ -21,11 +22,19 @@ class Packed(Peer):
       so that nothing is left to add; the effect of c_l on h is in h's bias, and silence is -c_l.
     - Matrices are (inputs, outputs): a row times such a matrix is fastest in BLAS here.
     - One ring holds all layers' past inputs: one gather and one scatter move them all.
+    - Conditioning is known ahead: rows and h's bias are added up before the timing.  `bases`,
+      (T, L, B, 2D), takes the place of the bias, and repeats after T steps.
 
     Raises ValueError for a spec with mixed kernels, an input of other than 2 taps, or no biases.
     """
 
-    def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1):
+    def __init__(
+        self,
+        spec: WaveNetSpec,
+        weights: Weights,
+        batch: int = 1,
+        conditions: Conditions | None = None,
+    ):
         if len(set(spec.kernel)) > 1 or spec.input.taps != 2 or not spec.bias:
             raise ValueError("tuned peers need one kernel size, an input of 2 taps and biases")
         self.spec, self.batch = spec, batch
@@ -34,6 +43,7 @@ class Packed(Peer):
         self.tables = _float32(self._weights["first.weight"])  # (2, Q, R)
         self.tables[1] += weights["first.bias"]
         self._pack_gates()
+        self.bases = None if conditions is None else conditions.bases(self.half, self.gate_bias)
         self._pack_outputs()
         self._lay_out_ring()
         del self._weights
@@ -49,11 +59,11 @@ class Packed(Peer):
         dilated = np.array(self._layers("dilated.weight"))  # (L, 2D, R, k)
         bias = np.array(self._layers("dilated.bias"))  # (L, 2D)
         bias += np.einsum("lork,lr->lo", dilated, self.offsets)
-        half = np.repeat([1, 0.5], d)  # (2D,)
-        taps = dilated.transpose(0, 3, 2, 1) * half  # (L, k, R, 2D)
+        self.half = np.repeat([1, 0.5], d)  # (2D,)
+        taps = dilated.transpose(0, 3, 2, 1) * self.half  # (L, k, R, 2D)
         self.past = _float32(taps[:, :-1].reshape(layers, -1, 2 * d))  # (L, (k-1) R, 2D)
         self.now = _float32(taps[:, -1])  # (L, R, 2D)
-        self.gate_bias = _float32(bias * half)  # (L, 2D)
+        self.gate_bias = _float32(bias * self.half)  # (L, 2D)
 
     def _pack_outputs(self) -> None:
         w = self._weights

@@ -13,7 +13,7 @@ from ..atomic import read_regular, replace_atomically
 from ..instruction_sets import available_isas
 from ..shown import shown
 
-FORMAT = {"made_by": "fastwavenet bench", "format": 2}
+FORMAT = {"made_by": "fastwavenet bench", "format": 3}
 EXPECTED = "expected a file of `fastwavenet bench -o`"
 
 

@@ -186,13 +186,18 @@ def latency(rows: Sequence[dict]) -> Table:
     """A line per network and precision."""
     lines = []
     for row in rows:
+        name, first = f"{row['network']}, {row['precision']}", 1e3 * row["first_sample_seconds"]
+        if "first_block_seconds" in row:
+            block = f"{1e3 * row['first_block_seconds']:.2f}"
+            lines.append([name, f"{first:.2f}", "-", "-", "-", "-", block])
+            continue
         call = row["call_seconds"] - row["sample_seconds"]
-        numbers = [f"{1e3 * row['first_sample_seconds']:.2f}", f"{1e6 * call:.1f}"]
-        numbers += [f"{1e3 * row['prime_seconds']:.1f}", f"{row['scored_per_second']:,.0f}"]
+        numbers = [f"{first:.2f}", f"{1e6 * call:.1f}", f"{1e3 * row['prime_seconds']:.1f}"]
         times = row["scored_per_second"] / row["forward_per_second"]
-        lines.append([f"{row['network']}, {row['precision']}", *numbers, f"{times:.2f}"])
+        lines.append([name, *numbers, f"{row['scored_per_second']:,.0f}", f"{times:.2f}", "-"])
     heads = ["first sample, ms", "generate(1) beyond a sample, us", "priming a receptive field, ms"]
-    return ["latency", *heads, "score, samples/s", "times PyTorch's forward"], lines
+    heads += ["score, samples/s", "times PyTorch's forward", "first block of frames, ms"]
+    return ["latency", *heads], lines
 
 
 def mu_law(rows: Sequence[dict]) -> Table:
@@ -223,7 +228,8 @@ def _markdown(table: Table) -> str:
 
 def _sizes(cell: dict) -> str:
     kernel = "" if cell["kernel"] == 2 else f"kernel {cell['kernel']}, "
-    return f"{cell['layers']} layers, {kernel}R {cell['residual']}, S {cell['skip']}"
+    frames = "" if cell["conditioning"] is None else f", {cell['conditioning']}"
+    return f"{cell['layers']} layers, {kernel}R {cell['residual']}, S {cell['skip']}{frames}"
 
 
 def _rate(row: dict) -> str:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..spec import WaveNetSpec
+from .conditions import Conditions
 from .packed import Packed
 from .peer import Weights, available
 from .torch_peers import gumbel_noise
@@ -38,11 +39,21 @@ class Step(torch.nn.Module):
         )
 
     def forward(
-        self, codes: Tensor, older: Tensor, ring: Tensor, read: Tensor, write: Tensor, noise: Tensor
+        self,
+        codes: Tensor,
+        older: Tensor,
+        ring: Tensor,
+        read: Tensor,
+        write: Tensor,
+        noise: Tensor,
+        base: Tensor | None = None,
     ) -> Tensor:
-        """codes (B,) int64 and older (B, R) become the next step's; returns logits (B, Q)."""
+        """codes (B,) int64 and older (B, R) become the next step's; returns logits (B, Q).
+
+        base: (L, B, 2D), in the place of the biases, with conditioning.
+        """
         before = ring.index_select(0, read).view(self.layers, self.batch, -1)
-        h = self._all_past(before)  # (L, B, 2D)
+        h = self._all_past(before, self.gate_bias if base is None else base)  # (L, B, 2D)
         x, xs, zs = older + self.newer.index_select(0, codes), [], []
         for layer in range(self.layers):
             xs.append(x)
@@ -72,10 +83,10 @@ class Step(torch.nn.Module):
             return bias + (x[:, None] * w.T).sum(2)
         return torch.addmm(bias, x, w)
 
-    def _all_past(self, before: Tensor) -> Tensor:
+    def _all_past(self, before: Tensor, base: Tensor) -> Tensor:
         if self._small(self.past):
-            return self.gate_bias + (before * self.past.mT).sum(2)[:, None]
-        return torch.baddbmm(self.gate_bias, before, self.past)
+            return base + (before * self.past.mT).sum(2)[:, None]
+        return torch.baddbmm(base, before, self.past)
 
 
 class CompiledQueue(Packed):
@@ -85,11 +96,19 @@ class CompiledQueue(Packed):
     """
 
     @torch.inference_mode()
-    def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1, seed: int = 0):
-        super().__init__(spec, weights, batch)
+    def __init__(
+        self,
+        spec: WaveNetSpec,
+        weights: Weights,
+        batch: int = 1,
+        conditions: Conditions | None = None,
+        seed: int = 0,
+    ):
+        super().__init__(spec, weights, batch, conditions)
         period = len(self.reads)
         self.read = list(torch.from_numpy(self.reads.reshape(period, -1)))  # (L B (k-1),) each
         self.write = list(torch.from_numpy(self.writes.reshape(period, -1)))  # (L B,) each
+        self.base = None if self.bases is None else list(torch.from_numpy(self.bases))
         random = torch.Generator().manual_seed(seed)
         self.noise = gumbel_noise(random, self.noise_rows, (batch, spec.levels))
         torch.compiler.reset()  # one function for many shapes: it would give up after eight
@@ -122,6 +141,7 @@ class CompiledQueue(Packed):
 
     def _step(self) -> Tensor:
         moment = self.time % len(self.read)
+        base = () if self.base is None else (self.base[self.time % len(self.base)],)
         self.time += 1
         return self.compiled(
             self.codes,
@@ -130,4 +150,5 @@ class CompiledQueue(Packed):
             self.read[moment],
             self.write[moment],
             next(self.noise),
+            *base,
         )

@@ -8,13 +8,15 @@ and benchmarks compare it with them.
             (Le Paine et al., *Fast Wavenet Generation Algorithm*, 2016)
 
 Shapes in comments: B independent rows, T time, Q levels, R residual, D dilation channels, S skip,
-k kernel.
+k kernel; of a conditioned network C channels, F frames, L layers.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import cast
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -81,11 +83,15 @@ def draw(logits: Tensor, temperature: float, generator: torch.Generator | None =
 
 
 class NaiveWaveNet:
-    """The training network, run on the last receptive field of codes for every new one."""
+    """The training network, run on the last receptive field of codes for every new one.
 
-    def __init__(self, module: WaveNet, batch: int = 1):
+    frames: of a conditioned network, (B, C, F), which repeat; the first step's is the first one.
+    """
+
+    def __init__(self, module: WaveNet, batch: int = 1, frames: Tensor | None = None):
         self.module, self.spec, self.batch = module, module.spec, batch
         self.codes = torch.empty(batch, 0, dtype=torch.int64)
+        self.frames, self.time = frames, 0
 
     def feed(self, codes: Tensor) -> None:
         """Appends given codes, int64 (B, T), to the past."""
@@ -95,14 +101,29 @@ class NaiveWaveNet:
     def step(self, codes: Tensor) -> Tensor:
         """Feeds one code per row, int64 (B,); returns the logits (B, Q) of the next."""
         self.feed(codes[:, None])
-        return self.module(self.codes)[:, :, -1]
+        return self.module(self.codes, **self._conditioning())[:, :, -1]
+
+    def _conditioning(self) -> dict[str, Any]:
+        """The frames of the samples that the columns predict, the last of them sample `time`."""
+        if self.frames is None or self.spec.conditioning is None:
+            return {}
+        hop, columns = self.spec.conditioning.hop, self.codes.shape[1]
+        frame, at = divmod(self.time + 1 - columns, hop)
+        self.time += 1
+        needed = torch.arange(frame, frame + (at + columns - 1) // hop + 2)  # and the next one
+        return {"frames": self.frames[:, :, needed % self.frames.shape[2]], "at": at}
 
 
 class QueuedWaveNet:
-    """One column of the network at a time, at the cost of one column."""
+    """One column of the network at a time, at the cost of one column.
 
-    def __init__(self, module: WaveNet, batch: int = 1):
+    rows: of a conditioned network, (T, L, B, 2D): the projections of the features, which repeat
+    after T steps.
+    """
+
+    def __init__(self, module: WaveNet, batch: int = 1, rows: Tensor | None = None):
         self.spec, self.batch = module.spec, batch
+        self.rows, self.time = rows, 0
         self.tables, self.first_bias = module.first.weight, module.first.bias  # (k, Q, R), (R,)
         taps = len(self.tables)
         self.codes: deque[Tensor | None] = deque([None] * taps, maxlen=taps)
@@ -119,10 +140,17 @@ class QueuedWaveNet:
         """Feeds one code per row, int64 (B,); returns the logits (B, Q) of the next."""
         x = self._embed(codes)  # (B, R)
         total = x.new_zeros(())
-        for layer in self.layers:
-            x, skip = layer.step(x)
+        for layer, row in zip(self.layers, self._next_rows(), strict=False):
+            x, skip = layer.step(x, row)
             total = total + skip  # (B, S)
         return F.linear(F.relu(F.linear(F.relu(total), *self.hidden)), *self.output)
+
+    def _next_rows(self) -> Iterable[Tensor | None]:
+        """The projections for each layer in this step, (B, 2D), or None."""
+        if self.rows is None:
+            return repeat(None)
+        self.time += 1
+        return self.rows[(self.time - 1) % len(self.rows)]
 
     def _embed(self, codes: Tensor) -> Tensor:  # (B,) -> (B, R)
         self.codes.append(codes)
@@ -149,8 +177,11 @@ class QueuedLayer:
         self.dilated, self.skip = _matrix(layer.dilated), _matrix(layer.skip)
         self.residual = None if layer.residual is None else _matrix(layer.residual)
 
-    def step(self, x: Tensor) -> tuple[Tensor, Tensor]:  # (B, R) -> (B, R), (B, S)
+    def step(self, x: Tensor, row: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Feeds (B, R); returns (B, R) and (B, S).  row: features' projections, (B, 2D)."""
         h = F.linear(self._window(x), *self.dilated)  # (B, 2D)
+        if row is not None:
+            h = h + row
         value, gate = h.chunk(2, dim=1)
         z = torch.tanh(value) * torch.sigmoid(gate)  # (B, D)
         if self.residual is not None:

@@ -9,6 +9,7 @@ import torch
 
 from ..spec import WaveNetSpec
 from ..training.model import WaveNet
+from .conditions import Conditions
 from .packed import Packed
 from .peer import Peer, Weights
 from .torch_generate import NaiveWaveNet, QueuedWaveNet, draw
@@ -17,17 +18,26 @@ from .torch_generate import NaiveWaveNet, QueuedWaveNet, draw
 class CleanQueue(Peer):
     """The queue of fastwavenet.bench.torch_generate: the yardstick for the others."""
 
-    network: type[NaiveWaveNet | QueuedWaveNet] = QueuedWaveNet
-
-    def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1):
-        self.batch = batch
+    def __init__(
+        self,
+        spec: WaveNetSpec,
+        weights: Weights,
+        batch: int = 1,
+        conditions: Conditions | None = None,
+    ):
+        self.batch, self.conditions = batch, conditions
         self.module = WaveNet(spec)
         self.module.load_state_dict({name: torch.tensor(a) for name, a in weights.items()})
         self.reset()
 
     def reset(self) -> None:
-        self.net = self.network(self.module, self.batch)
+        self.net = self._network()
         self.codes = torch.full((self.batch,), self.module.spec.start.code)
+
+    def _network(self) -> NaiveWaveNet | QueuedWaveNet:
+        given = self.conditions
+        rows = None if given is None else torch.from_numpy(given.rows)
+        return QueuedWaveNet(self.module, self.batch, rows)
 
     def step(self, codes: np.ndarray) -> np.ndarray:
         return self.net.step(torch.tensor(codes)).numpy()
@@ -41,11 +51,18 @@ class CleanQueue(Peer):
 
 
 class Naive(CleanQueue):
-    """The whole receptive field for every sample; `fill` makes it whole from the first one on."""
+    """The whole receptive field for every sample; `fill` makes it whole from the first one on.
 
-    network = NaiveWaveNet
+    The training network takes frames, not rows.
+    """
+
     checked_steps = 16  # it is slow, and keeps nothing that it could forget
     reads_weights_once = False
+
+    def _network(self) -> NaiveWaveNet:
+        given = self.conditions
+        frames = None if given is None else torch.from_numpy(given.frames).mT  # (B, C, F)
+        return NaiveWaveNet(self.module, self.batch, frames)
 
     def fill(self) -> None:
         self.net.feed(self.codes[:, None].expand(-1, self.module.spec.receptive_field))
@@ -55,8 +72,15 @@ class TunedTorch(Packed):
     """Preallocated buffers, four operations a layer; all layers' past inputs in one baddbmm."""
 
     @torch.inference_mode()
-    def __init__(self, spec: WaveNetSpec, weights: Weights, batch: int = 1, seed: int = 0):
-        super().__init__(spec, weights, batch)
+    def __init__(
+        self,
+        spec: WaveNetSpec,
+        weights: Weights,
+        batch: int = 1,
+        conditions: Conditions | None = None,
+        seed: int = 0,
+    ):
+        super().__init__(spec, weights, batch, conditions)
         random = torch.Generator().manual_seed(seed)
         self.noise = gumbel_noise(random, self.noise_rows, (batch, spec.levels))
         self.newer, self.older_table = torch.from_numpy(self.tables).flip(0)  # (Q, R) each
@@ -74,7 +98,8 @@ class TunedTorch(Packed):
         self.before = torch.empty(len(self.read[0]), residual)
         self.before_rows = self.before.view(layers, self.batch, inputs)
         self.w_past = torch.from_numpy(self.past)
-        self.w_past_bias = torch.from_numpy(self.gate_bias)[:, None]  # (L, 1, 2D)
+        self.w_past_bias = torch.from_numpy(self.gate_bias)[:, None]  # (L, 1, 2D), or (L, B, 2D)
+        self.base = None if self.bases is None else list(torch.from_numpy(self.bases))
         self.h = torch.empty(layers, self.batch, self.past.shape[2])
 
     def _make_layers(self) -> None:
@@ -136,6 +161,8 @@ class TunedTorch(Packed):
         product = torch.addmv if self.batch == 1 else torch.addmm
         accumulate = torch.Tensor.addmv_ if self.batch == 1 else torch.Tensor.addmm_
         addcmul = torch.addcmul
+        if self.base is not None:
+            self.w_past_bias = self.base[self.time % len(self.base)]
         moment = self.time % len(self.read)
         torch.index_select(self.ring, 0, self.read[moment], out=self.before)
         torch.baddbmm(self.w_past_bias, self.before_rows, self.w_past, out=self.h)

@@ -217,10 +217,10 @@ def test_a_second_core_that_is_not_there_is_not_measured(tiny, capsys):
     assert "cores: not measured, this process may use one core only" in capsys.readouterr().out
 
 
-def test_by_default_all_networks_take_part_the_largest_with_one_voice_only():
-    assert command._plan(arguments()) == dict.fromkeys(NETWORKS.keys() - {"tiny"}, [1, 8, 64]) | {
-        "C4x30": [1]
-    }
+def test_by_default_all_networks_without_frames_take_part_the_largest_with_one_voice_only():
+    assert command._plan(arguments()) == dict.fromkeys(
+        NETWORKS.keys() - {"tiny", "C3mel"}, [1, 8, 64]
+    ) | {"C4x30": [1]}
     assert command._plan(arguments("--quick")) == {"C1": [1], "C3": [1]}
     given = arguments("--networks", "C4x30", "--batches", "2,8")
     assert command._plan(given) == {"C4x30": [2, 8]}

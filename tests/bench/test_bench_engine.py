@@ -1,5 +1,6 @@
 """The benchmark's tables of the engine alone: instruction sets, two cores, latency."""
 
+import dataclasses
 import math
 import multiprocessing
 import os
@@ -10,12 +11,14 @@ from networks import NETWORKS as SMALL
 from networks import random_codes, random_weights
 
 from fastwavenet import Generator, Model, available_isas, reference
-from fastwavenet.bench import cores, instruction_sets, latency
+from fastwavenet.bench import cores, instruction_sets, latency, table
 from fastwavenet.bench.contenders import PRECISIONS
 from fastwavenet.bench.engine_peer import Engine
 from fastwavenet.bench.measure import Refused
 from fastwavenet.bench.networks import NETWORKS
 from fastwavenet.bench.torch_peers import forward
+from fastwavenet.ends import FrameConditioning
+from fastwavenet.spec import WaveNetSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -113,6 +116,15 @@ def test_two_cores_are_timed_in_each_precision_and_given_back():
         assert len(row["rates"]) == 4 and min(row["rates"].values()) > 0
 
 
+each_interpolation = pytest.mark.parametrize("interpolation", ["held", "linear"])
+
+
+def vocoder(interpolation: str) -> WaveNetSpec:
+    """TINY with frames of 12 samples."""
+    end = FrameConditioning(channels=3, hop=12, interpolation=interpolation)
+    return dataclasses.replace(TINY, conditioning=end)
+
+
 # ---- latency -----------------------------------------------------------------------------------
 
 
@@ -125,6 +137,42 @@ def test_latency_is_measured_in_each_precision():
         assert row["receptive_field"] == TINY.receptive_field
         assert all(row[key] > 0 for key in row if key.endswith(("_seconds", "_per_second")))
     assert len({row["forward_per_second"] for row in found}) == 1
+
+
+@each_interpolation
+def test_a_vocoder_is_timed_from_its_first_frames_to_its_first_samples(monkeypatch, interpolation):
+    monkeypatch.setitem(NETWORKS, "tiny mel", vocoder(interpolation))
+    found = latency.rows(["tiny mel"], SECONDS)
+    assert [(row["network"], row["precision"]) for row in found] == [
+        ("tiny mel", p) for p in PRECISIONS
+    ]
+    for row in found:
+        assert row["receptive_field"] == TINY.receptive_field
+        assert {key for key in row if key.endswith("_seconds")} == {
+            "first_sample_seconds",
+            "first_block_seconds",
+        }
+        assert row["first_sample_seconds"] > 0 and row["first_block_seconds"] > 0
+    heads, lines = table.latency(found)
+    assert {len(line) for line in lines} == {len(heads)}
+    assert [(line[0], line[2:6]) for line in lines] == [
+        (f"tiny mel, {precision}", ["-"] * 4) for precision in PRECISIONS
+    ]
+
+
+@each_interpolation
+@each_precision
+def test_the_first_block_is_of_the_fewest_frames_and_others_are_refused(precision, interpolation):
+    spec = vocoder(interpolation)
+    model = Model(spec, random_weights(spec, seed=9), precision=precision)
+    frames = latency._first_frames(spec)
+    assert frames.shape == ({"held": 1, "linear": 2}[interpolation], 3)
+    block = latency._first_block(model, frames)
+    assert block.shape == (12,)
+    latency.check_first_block("mel", model, frames, block)
+    for wrong in (block[:-1], np.roll(block, 1)):
+        with pytest.raises(Refused, match="mel: the first block has other samples than"):
+            latency.check_first_block("mel", model, frames, wrong)
 
 
 def test_the_forward_pass_finds_codes_as_surprising_as_the_reference():

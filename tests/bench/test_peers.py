@@ -31,7 +31,7 @@ from fastwavenet.training.model import WaveNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-# Peers have no conditioning: the benchmark compares networks without.
+# Conditioned ones: test_conditions.py.
 COMPARABLE = {name: spec for name, spec in NETWORKS.items() if not spec.conditioning}
 
 
