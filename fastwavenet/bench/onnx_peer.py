@@ -67,10 +67,10 @@ class OnnxQueue(OneStep):
         return functools.partial(session.run_with_iobinding, self._bound(session))
 
     def _graph(self) -> bytes:
-        """Inputs: x, past_l, noise, base.  Outputs: the x of later layers, logits, codes."""
+        """Inputs: x, past_l, base_l, noise.  Outputs: the x of later layers, logits, codes."""
         graph, spec, b = Graph(), self.spec, self.batch
         x, z, self.names = graph.input("x", self.x[0].shape), [], []
-        bases = self.gate_bias if self.base is None else self._base(graph, spec.layers)
+        bases = self.gate_bias if self.base is None else self._bases_of(graph, self.base)
         for layer, past in enumerate(self.past_rows):
             w = np.concatenate([self.past[layer], self.now[layer]])
             seen = graph.add("Concat", graph.input(f"past_{layer}", past.shape), x, axis=1)
@@ -86,12 +86,9 @@ class OnnxQueue(OneStep):
         self.names += [logits, graph.output(codes, (b,), TensorProto.INT64)]
         return graph.serialized()
 
-    def _base(self, graph: Graph, layers: int) -> list[str]:
-        """The base of each layer, L x (B, 2D), all of which are one input (L B, 2D)."""
-        base = graph.input("base", (layers * self.batch, self.past.shape[2]))
-        if layers == 1:
-            return [base]
-        return graph.add("Split", base, outputs=layers, axis=0, num_outputs=layers)
+    def _bases_of(self, graph: Graph, base: np.ndarray) -> list[str]:
+        """L inputs (B, 2D), with conditioning."""
+        return [graph.input(f"base_{layer}", part.shape) for layer, part in enumerate(base)]
 
     def _head(self, graph: Graph, z: list[str]) -> str:
         all_z = graph.add("Concat", *z, axis=1)
@@ -104,7 +101,7 @@ class OnnxQueue(OneStep):
         inputs = {"x": self.x[0], "noise": self.noise_now}
         inputs |= {f"past_{layer}": past for layer, past in enumerate(self.past_rows)}
         if self.base is not None:
-            inputs["base"] = self.base.reshape(-1, self.base.shape[2])
+            inputs |= {f"base_{layer}": part for layer, part in enumerate(self.base)}
         wrap = onnxruntime.OrtValue.ortvalue_from_numpy  # shares the array's memory
         for name, array in inputs.items():
             binding.bind_ortvalue_input(name, wrap(array))
