@@ -4,8 +4,8 @@ It is checked like a model file, holds data only, and is the single source of a 
 files of its folder are made from it.  Tensors, float32, with the shapes of `spec.tensors()`:
 
     model.*                 the latest weights
-    optimizer.exp_avg.*     AdamW's first moments; its step count is the run's
-    optimizer.exp_avg_sq.*  AdamW's second moments
+    optimizer.exp_avg.*     momenta of Muon, and AdamW's first moments; its step count is the run's
+    optimizer.exp_avg_sq.*  AdamW's second moments; 0 where Muon is used
     best.*                  the weights with the lowest validation loss, after the first report
 
 Everything else is JSON in the metadata entry "fastwavenet.training".
@@ -26,14 +26,13 @@ import safetensors.numpy
 
 from ..atomic import replace_atomically
 from ..modelfile import ModelFormatError, check_weights
-from ..older_specs import upgraded_spec
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .conditioning import wrong_losses
 from .settings import Budget, Recordings, Settings
 from .table import all_fields
 
-VERSION = 2  # version 1 had a spec as in model files of versions 1 and 2
+VERSION, OLDER = 3, (1, 2)
 METADATA_KEY = "fastwavenet.training"
 LATEST, BEST = "model", "best"
 MOMENTS = ("optimizer.exp_avg", "optimizer.exp_avg_sq")
@@ -141,9 +140,14 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
     about = json.loads(text, parse_constant=_refuse_constant)
     keys = {"version", "settings", "budget", "corpus", "progress"}
     found = set(about) - {"recordings"} if isinstance(about, dict) else set()
-    if found != keys or about["version"] not in (1, VERSION):
+    if isinstance(about, dict) and about.get("version") in OLDER:
+        raise ValueError(
+            f"version {about['version']} is of an older optimizer, without which its run cannot go "
+            f"on: train into another folder; model.safetensors beside it remains a model"
+        )
+    if found != keys or about["version"] != VERSION:
         raise ValueError(f"expected version {VERSION} with {', '.join(sorted(keys))}")
-    settings = Settings.from_dict(_upgraded(about["settings"], about["version"]))
+    settings = Settings.from_dict(about["settings"])
     if settings.autocast is None:
         raise ValueError("autocast must be True or False, not None")
     return Checkpoint(
@@ -154,13 +158,6 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
         tensors={},
         recordings=_parse_recordings(about.get("recordings")),
     )
-
-
-def _upgraded(settings: object, version: int) -> object:
-    """Settings of an older version in the present form."""
-    if version == VERSION or not isinstance(settings, dict):
-        return settings
-    return settings | {"spec": upgraded_spec(settings.get("spec"))}
 
 
 def _make(kind: type[T], name: str, fields: object) -> T:

@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..shown import shown
-from .checkpoint import LATEST, MOMENTS, Weights
+from .checkpoint import LATEST, Weights
 from .conditioning import WRONG_FRAMES, WRONG_SPEAKERS, Standardisation, for_raw_frames
 from .data import Corpus
 from .layers import predict
 from .model import Conditioning, WaveNet
+from .optimizer import Optimizer
 from .pitch_predictor import Accuracy, fit, judge
 from .settings import Settings
 from .windows import IGNORED, Batch, Windows, with_wrong_frames, with_wrong_speakers
@@ -47,12 +48,7 @@ class Learner:
             self.model = WaveNet(spec)
         self.standardisation = self._standardise([clip.frames for clip in corpus.train])
         self.model.to(device)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        for parameter in self.model.parameters():  # the initial state of AdamW
-            moments = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
-            self.optimizer.state[parameter] = {"step": torch.tensor(0.0), **moments}
+        self.optimizer = Optimizer(self.model, settings.learning_rate, settings.weight_decay)
         context = spec.receptive_field - 1
         self.training = Windows(corpus.train, context, settings.window)
         self.validation = Windows(corpus.validation, context, settings.window)
@@ -99,8 +95,7 @@ class Learner:
 
     def set_rate(self, factor: float) -> None:
         """Sets the learning rate to `factor` times its highest value."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * factor
+        self.optimizer.set_rate(self.settings.learning_rate * factor)
 
     def _gradient(self) -> tuple[float, int]:
         """Loss in nats per sample and number of targets of the next batch; sets the gradients."""
@@ -199,25 +194,14 @@ class Learner:
 
     def state(self) -> dict[str, Weights]:
         """A copy of all tensors that change in training."""
-        groups = {LATEST: self.weights()}
-        for moment in MOMENTS:
-            key = moment.removeprefix("optimizer.")
-            groups[moment] = {
-                name: _copy(self.optimizer.state[parameter][key])
-                for name, parameter in self.model.named_parameters()
-            }
-        return groups
+        return {LATEST: self.weights()} | self.optimizer.moments()
 
     @torch.no_grad()
     def restore(self, groups: dict[str, Weights], steps: int, samples: int) -> None:
         """Continues from a `state()` after `steps` steps and `samples` predicted samples."""
         for name, parameter in self.model.named_parameters():
-            state = self.optimizer.state[parameter]
-            state["step"].fill_(steps)
             parameter.copy_(torch.tensor(groups[LATEST][name]))
-            for moment in MOMENTS:
-                key = moment.removeprefix("optimizer.")
-                state[key].copy_(torch.tensor(groups[moment][name]))
+        self.optimizer.restore(groups, steps)
         self.steps, self.samples = steps, samples
 
 

@@ -284,13 +284,12 @@ class Run:
             f"step {self.learner.steps}, {progress.seconds:.0f} s: "
             f"{train_loss:.3f} nats per sample, held out {validation_loss:.3f}{beside}"
         )
-        (group,) = self.learner.optimizer.param_groups
         return {
             "step": self.learner.steps,
             "seconds": round(progress.seconds, 2),
             "train_loss": train_loss,
             "validation_loss": validation_loss,
-            "learning_rate": group["lr"],
+            "learning_rate": self.learner.optimizer.rate,
             **wrong,
         }
 

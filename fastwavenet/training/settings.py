@@ -135,11 +135,11 @@ class Settings:
     batch: int = setting(1, "windows per step", check=positive_whole, metavar="N")
     window: int = setting(4096, "predicted samples per window", check=positive_whole, metavar="N")
     learning_rate: float = setting(
-        0.01, "learning rate of AdamW at its highest", check=positive, metavar="X"
+        0.01, "learning rate of Muon and AdamW at its highest", check=positive, metavar="X"
     )
     weight_decay: float = setting(
         0.01,
-        "weight decay of AdamW; 1 helps with seconds of audio, and costs 0.2 nats per sample "
+        "weight decay of both; 1 helps with seconds of audio, and costs 0.2 nats per sample "
         "with half an hour",
         check=partial(checks.number, zero=True),
         metavar="X",
