@@ -48,6 +48,7 @@ def preset_spec(preset: str, sample_rate: int) -> WaveNetSpec:
 
 
 def preset_name(spec: WaveNetSpec) -> str | None:
-    """The name of the preset with this network's sizes; None if there is none."""
-    rate, sizes = spec.sample_rate, dataclasses.replace(spec, conditioning=None)
-    return next((name for name in PRESETS if preset_spec(name, rate) == sizes), None)
+    """The name of the preset with these sizes, whatever the codec is; None if there is none."""
+    sizes = dataclasses.replace(spec, conditioning=None, codec=None)
+    names = (name for name in PRESETS if preset_spec(name, spec.sample_rate) == sizes)
+    return next(names, None)

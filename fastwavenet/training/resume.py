@@ -41,6 +41,7 @@ def choose_settings(
     _confirm_mel(settings.spec, network)
     _confirm_hop(started, network)
     _confirm_speakers(settings.spec, network)
+    _confirm_pre_emphasis(settings.spec, network)
     wanted = dataclasses.replace(settings, spec=network.choose(settings.spec), **given)
     preset, run_preset = network.preset, preset_name(settings.spec)
     if preset is not None and run_preset is not None and preset != run_preset:
@@ -59,6 +60,13 @@ def _confirm_mel(spec: WaveNetSpec, network: Network) -> None:
     if end is None or (end.features, end.pitch) != (given.features, given.pitch):
         old = "not given" if end is None or end.mel is None else shown(end.described)
         raise ValueError(f"mel is {old} in this run, not {shown(network.mel)}: {LEAVE_OUT}")
+
+
+def _confirm_pre_emphasis(spec: WaveNetSpec, network: Network) -> None:
+    """Raises ValueError if another pre-emphasis is given than a run's."""
+    old, new = spec.codec.pre_emphasis, network.pre_emphasis
+    if new is not None and new != old:
+        raise ValueError(f"pre_emphasis is {old:g} in this run, not {new:g}: {LEAVE_OUT}")
 
 
 def _confirm_hop(started: Checkpoint, network: Network) -> None:

@@ -340,3 +340,41 @@ def test_a_run_with_the_mel_differs_from_one_without(source, tmp_path):
     assert {name for name in with_mel if "conditioning" in name} == {
         f"layers.{i}.conditioning.weight" for i in range(SPEC.layers)
     }
+
+
+# ---- pre-emphasis ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mel", [None, "hifigan-16k"])
+def test_a_network_learns_codes_of_pre_emphasised_audio(source, tmp_path, mel):
+    summary = quick(source, tmp_path / "run", mel=mel, pre_emphasis=0.85)
+    codec = fw.load(summary.model).spec.codec
+    assert codec == dataclasses.replace(SPEC.codec, pre_emphasis=0.85)
+    (clip,) = load_corpus(source / "a.wav", summary.spec, validation=source / "b.wav").train
+    audio, _ = fw.read_audio(source / "a.wav")
+    emphasised = audio - np.float32(0.85) * np.concatenate([[0], audio[:-1]]).astype(np.float32)
+    wanted = fw.mu_law_encode(emphasised)[: len(clip.codes)]
+    assert (np.abs(clip.codes.astype(int) - wanted) <= 1).all()  # at a border of two codes
+    assert (clip.codes == wanted).mean() > 0.99
+
+
+def test_a_resumed_run_keeps_its_pre_emphasis_and_refuses_another(source, tmp_path):
+    quick(source, tmp_path / "run", pre_emphasis=0.85, steps=1)
+    message = r"^pre_emphasis is 0\.85 in this run, not 0\.9: leave it out"
+    with pytest.raises(ValueError, match=message):
+        quick(source, tmp_path / "run", resume=True, steps=2, pre_emphasis=0.9)
+    summary = quick(source, tmp_path / "run", resume=True, steps=2, pre_emphasis=0.85)
+    assert summary.spec.codec.pre_emphasis == 0.85
+
+
+def test_a_presets_run_with_pre_emphasis_is_resumed_by_its_preset(source, tmp_path):
+    small = {"preset": "tiny", "window": 64, "autocast": False, "progress": False}
+    train(source, tmp_path / "run", **small, pre_emphasis=0.5, steps=1)
+    summary = train(source, tmp_path / "run", **small, resume=True, steps=2)
+    assert (summary.steps, summary.spec.codec.pre_emphasis) == (2, 0.5)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, "much", float("nan")])
+def test_pre_emphasis_is_a_number_below_1(source, tmp_path, value):
+    with pytest.raises(ValueError, match="pre_emphasis must be "):
+        quick(source, tmp_path / "run", pre_emphasis=value)
