@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -185,11 +186,10 @@ def _round(audio: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _encode(samples: np.ndarray, sample_rate: int, container: str, subtype: str) -> bytes:
-    buffer = io.BytesIO()  # in memory, because libsndfile does not report a full disk
     try:
         if isinstance(sample_rate, bool):
             raise TypeError
-        soundfile.write(buffer, samples, sample_rate, format=container, subtype=subtype)
+        buffer = encoded(samples, sample_rate, format=container, subtype=subtype)
     except (soundfile.LibsndfileError, OverflowError, TypeError):
         channels = 1 if samples.ndim == 1 else samples.shape[1]
         rate = shown(sample_rate).strip("'")
@@ -200,6 +200,18 @@ def _encode(samples: np.ndarray, sample_rate: int, container: str, subtype: str)
     if subtype == "FLOAT":
         _forget_time(buffer.getbuffer())
     return buffer.getvalue()
+
+
+def encoded(samples: np.ndarray, sample_rate: int, **kind: str) -> io.BytesIO:
+    """The bytes that soundfile writes.
+
+    They are collected in memory, because libsndfile does not report a full disk, and in a thread: a
+    Ctrl-C in the main thread while libsndfile called back to write would be printed and lost.
+    """
+    buffer = io.BytesIO()
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(soundfile.write, buffer, samples, sample_rate, **kind).result()
+    return buffer
 
 
 def _forget_time(wav: memoryview) -> None:

@@ -6,13 +6,11 @@ that a FLOAT file has no PEAK chunk: that holds the loudest sample, which is unk
 
 from __future__ import annotations
 
-import io
 import struct
 
 import numpy as np
-import soundfile
 
-from .audio import SUBTYPES, check_subtype, stored_samples
+from .audio import SUBTYPES, check_subtype, encoded, stored_samples
 
 TAGS = {"FLOAT": 3, "ULAW": 7}  # of the format in a WAV header; the others are PCM, 1
 
@@ -38,10 +36,8 @@ def wav_block(audio: np.ndarray, subtype: str) -> bytes:
 
     Raises AudioError for values that are not finite.
     """
-    buffer = io.BytesIO()
     samples = stored_samples(audio, subtype)
-    soundfile.write(buffer, samples, 1, format="RAW", subtype=subtype, endian="LITTLE")
-    return buffer.getvalue()
+    return encoded(samples, 1, format="RAW", subtype=subtype, endian="LITTLE").getvalue()
 
 
 def wav_tail(n: int, subtype: str) -> bytes:

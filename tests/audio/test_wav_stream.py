@@ -1,6 +1,10 @@
 """WAV in pieces: the bytes of the whole, for every subtype and every cut."""
 
 import io
+import os
+import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastwavenet import audio as audio_module
 from fastwavenet.audio import SUBTYPES, AudioError, encode_audio
 from fastwavenet.wav_stream import encode_wav, wav_block, wav_header, wav_tail
 
@@ -66,3 +71,23 @@ def test_a_subtype_that_a_wav_cannot_hold_is_refused():
 def test_what_is_not_finite_is_refused(value):
     with pytest.raises(AudioError, match="sample 2 is .*, expected finite numbers"):
         wav_block(np.array([0, 1, value], np.float32), "PCM_16")
+
+
+@pytest.mark.parametrize("encode", [lambda x: wav_block(x, "PCM_16"), lambda x: encode_audio(x, 1)])
+def test_an_interruption_while_libsndfile_writes_is_raised_and_not_lost(monkeypatch, encode):
+    """The signal comes in the callback; an exception there would be printed, and lost."""
+    write = io.BytesIO.write
+    interrupted = []
+
+    class Interrupting(io.BytesIO):
+        def write(self, data):
+            if not interrupted:
+                interrupted.append(threading.current_thread())
+                os.kill(os.getpid(), signal.SIGINT)
+            return write(self, data)
+
+    monkeypatch.setattr(audio_module.io, "BytesIO", Interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        encode(sound(100))
+        time.sleep(1)  # until Python sees the signal
+    assert interrupted[0] is not threading.main_thread()
