@@ -33,6 +33,7 @@ COMMON = (
     "arena",
     "model",
     "pack",
+    "upsample",
     "stream",
     "run",
     "state",

@@ -10,6 +10,7 @@ typedef struct fwn_kernels {
     void (*begin)(void), (*end)(void);  /* around blocks; or NULL */
     void (*store)(fwn_act row, const float *x, uint32_t k); /* x [k] as a row ... */
     void (*load)(float *x, fwn_act row, uint32_t k); /* ... and back: storing it changes no bit */
+    void (*upsample)(const fwn_stage *, const float *x, size_t count, float *y); /* float32 only */
     int (*encode_f32)(const fwn_mulaw *, const float *x, size_t n, void *codes); /* codec_mulaw.h */
     void (*encode_i16)(const fwn_mulaw *, const int16_t *x, size_t n, void *codes);
     void (*decode_f32)(const fwn_mulaw *, const void *codes, size_t n, float *x);

@@ -65,6 +65,16 @@ typedef struct {
     double mu, steps, encode_offset, decode_offset, decode_divisor, pre_emphasis;
 } fwn_codec;
 
+/* A stage of learned upsampling, over time: with stride 1 a convolution, above a transposed one.  Of
+ * n inputs the full convolution has (n - 1) stride + kernel outputs, of which the stage keeps n
+ * stride from number `crop` on.  Bounds: inputs and outputs 1 to 4096, kernel and stride 1 to 65536,
+ * stride + crop at most kernel. */
+typedef struct {
+    uint32_t inputs, outputs; /* channels */
+    uint32_t kernel, stride, crop;
+    uint32_t relu; /* 1: of the outputs */
+} fwn_upsampling;
+
 typedef struct {
     uint32_t levels, residual, dilation_channels, skip, head; /* Q, R, D, S, H */
     uint32_t first_kernel, layers;
@@ -73,10 +83,14 @@ typedef struct {
     const fwn_codec *codec;              /* or NULL */
     /* Conditioning: C channels of each frame, and E of a speaker's embedding; all 0 without.
      * Bounds: C and E up to 4096, speakers up to 65536 and 0 exactly if E is 0, frame_hop 1 to
-     * 65536, also of speakers alone. */
+     * 65536, also of speakers alone.  With upsampling, these frames are the last stage's outputs:
+     * fwn_upsample makes them of the first stage's inputs, which last frame_hop times all strides,
+     * at most 65536. */
     uint32_t frame_channels, frame_hop;  /* C; samples that a frame lasts */
     uint32_t frame_linear;               /* 1: channels are interpolated up to the next frame */
     uint32_t speakers, speaker_channels; /* their number, E */
+    const fwn_upsampling *upsampling;    /* [stages], in order */
+    uint32_t stages;                     /* up to 16; 0: none */
 } fwn_spec;
 
 /* Weights are float32, tap 0 is the oldest sample, an absent bias is zero:
@@ -84,6 +98,8 @@ typedef struct {
  *   layers.l.dilated.weight [2D][R][kernel], tanh half first      .bias [2D]
  *   layers.l.residual.weight [R][D][1]     .bias [R]              (not in the last layer)
  *   layers.l.conditioning.weight [2D][C + E][1]   conditioning.speakers.weight [speakers][E]
+ *   conditioning.upsampling.i.weight [outputs][inputs][kernel]    .bias [outputs]
+ *       with stride above 1 [inputs][outputs][kernel]
  *   layers.l.skip.weight [S][D][1]         .bias [S]
  *   head.hidden.weight [H][S][1]  .bias    head.output.weight [Q][H][1]  .bias */
 typedef struct {
@@ -104,6 +120,18 @@ typedef struct {
     const void *arena;    /* address of the packed weights, advised to be huge pages (smaps) */
 } fwn_info;
 int fwn_model_info(const fwn_model *model, fwn_info *out);
+
+/* ---- upsampling ------------------------------------------------------------------------------ */
+
+/* Inputs before and after one that affect the outputs in its place. */
+void fwn_upsampling_reach(const fwn_upsampling *stage, uint32_t *before, uint32_t *after);
+/* The outputs of a stage in the places of the inputs that have all inputs within their reach: all
+ * but the first `before` and the last `after`, so n must exceed their sum.
+ *   x [rows][n][inputs], finite      y [rows][(n - before - after) * stride][outputs]
+ * No output depends on the cuts between calls.  The caller chooses the frames before the first one
+ * and behind the last one.  Any number of threads may call it at once. */
+int fwn_upsample(const fwn_model *model, int isa, uint32_t stage, uint32_t rows, size_t n,
+                 const float *x, float *y);
 
 /* ---- streams --------------------------------------------------------------------------------- */
 

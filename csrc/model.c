@@ -36,6 +36,11 @@ static uint64_t packed_bytes(const fwn_spec *s)
     numbers += layers * sk * (d + 1) + h * (sk + 1) + q * (h + 1);
     if (inputs_of(s)) numbers += layers * 2 * d * (fwn_pad(inputs_of(s)) + 1);
     numbers += (uint64_t)s->speakers * fwn_pad(s->speaker_channels);
+    for (uint32_t i = 0; i < s->stages; i++) {
+        const fwn_upsampling *stage = &s->upsampling[i];
+        const uint64_t k = (uint64_t)fwn_stage_taps(stage) * stage->inputs;
+        numbers += fwn_pad(stage->stride * stage->outputs) * (k + 1);
+    }
     return sizeof(float) * numbers + 16 * FWN_ALIGN;
 }
 
@@ -61,9 +66,33 @@ static uint64_t stream_bytes(const fwn_spec *s)
            (FWN_BLOCK_ROWS + FWN_TILED_ROWS) * row + cond + (8 * layers + 64) * FWN_ALIGN;
 }
 
+/* The bounds of UpsamplingStage in fastwavenet/upsampling.py. */
+static int check_stage(const fwn_upsampling *s)
+{
+    return between(s->inputs, 1, 4096) && between(s->outputs, 1, 4096) &&
+           between(s->kernel, 1, 65536) && between(s->stride, 1, s->kernel) &&
+           s->crop <= s->kernel - s->stride && s->relu <= 1;
+}
+
+/* The stages' channels fit to one another, and the last one's are those of the frames. */
+static int check_upsampling(const fwn_spec *s)
+{
+    if (!s->stages) return 1;
+    if (s->stages > FWN_MAX_STAGES || !s->upsampling) return 0;
+    uint64_t hop = s->frame_hop;
+    for (uint32_t i = 0; i < s->stages; i++) {
+        const uint32_t next = i + 1 < s->stages ? s->upsampling[i + 1].inputs : s->frame_channels;
+        if (!check_stage(&s->upsampling[i]) || s->upsampling[i].outputs != next) return 0;
+        hop *= s->upsampling[i].stride;
+        if (hop > 65536) return 0;
+    }
+    return 1;
+}
+
 /* The bounds of FrameConditioning in fastwavenet/ends.py. */
 static int check_conditioning(const fwn_spec *s)
 {
+    if (!check_upsampling(s)) return 0;
     if (!inputs_of(s)) return !s->frame_hop && !s->frame_linear && !s->speakers;
     return between(s->frame_channels, 0, 4096) && between(s->frame_hop, 1, 65536) &&
            s->frame_linear <= 1 && between(s->speaker_channels, 0, 4096) &&
@@ -97,6 +126,8 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
     uint32_t *kernels = fwn_arena_take(arena, spec->layers, sizeof *kernels);
     uint32_t *dilations = fwn_arena_take(arena, spec->layers, sizeof *dilations);
     fwn_layer *layers = fwn_arena_take(arena, spec->layers, sizeof *layers);
+    fwn_upsampling *upsampling = fwn_arena_take(arena, spec->stages, sizeof *upsampling);
+    m->stage = fwn_arena_take(arena, spec->stages, sizeof *m->stage);
     for (uint32_t l = 0; l < spec->layers; l++) {
         const uint32_t taps = spec->kernels[l], dilation = spec->dilations[l];
         fwn_mat *tap = fwn_arena_take(arena, taps, sizeof *tap);
@@ -111,6 +142,8 @@ static void plan(fwn_model *m, const fwn_spec *spec, fwn_arena *arena)
     m->spec.kernels = kernels;
     m->spec.dilations = dilations;
     m->spec.codec = &m->codec;
+    m->spec.upsampling = upsampling;
+    if (spec->stages) memcpy(upsampling, spec->upsampling, spec->stages * sizeof *upsampling);
     m->codec = spec->codec ? *spec->codec : fwn_codec_symmetric(spec->levels);
     m->layers = layers;
     m->Rp = fwn_pad(spec->residual);
@@ -153,6 +186,7 @@ static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *
     const uint32_t cond[] = {s->frame_channels, s->frame_hop, s->frame_linear, s->speakers,
                              s->speaker_channels};
     if (inputs_of(s)) h = fwn_hash(h, cond, sizeof cond / 4);
+    h = fwn_hash(h, s->upsampling, s->stages * sizeof *s->upsampling / 4);
     if (s->codec && s->codec->pre_emphasis > 0.0)
         h = fwn_hash(h, &s->codec->pre_emphasis, sizeof s->codec->pre_emphasis / 4);
     for (size_t i = 0; i < count; i++) {

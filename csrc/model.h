@@ -10,6 +10,7 @@
 #define FWN_BLOCK_ROWS 64 /* rows that go through the network together, at most */
 #define FWN_TILED_ROWS 32 /* rows that AMX reads at once, at most: two tiles */
 #define FWN_MAX_LAYERS 512
+#define FWN_MAX_STAGES 16
 #define FWN_MORE_FRAMES 2 /* frames of a block of steps beyond one for each step */
 
 static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
@@ -60,12 +61,23 @@ typedef struct {
     fwn_mat cond;     /* Up -> 2Dp; with conditioning */
 } fwn_layer;
 
+/* A stage of upsampling as a convolution: y[n] = bias[n] + sum_k W[n][k] x[k], x the channels of
+ * all inputs that affect the outputs in the place of one input, earliest first. */
+typedef struct {
+    size_t k, n; /* taps * inputs; stride * outputs */
+    size_t step; /* inputs: from one x to the next */
+    uint32_t taps, relu;
+    const float *w;    /* [np / 16][k][16] */
+    const float *bias; /* [np] */
+} fwn_stage;
+
 struct fwn_model {
     fwn_spec spec; /* with arrays of its own */
     int precision;
     uint32_t Rp, Dp, Sp, Hp, Qp;
     uint32_t Up;             /* inputs of conditioning: frame channels, then a speaker's; 0: none */
     const float *speakers;   /* [speakers][Ep] embeddings */
+    fwn_stage *stage;        /* [spec.stages] */
     const float *first;      /* [first_kernel][Q + 1][Rp]; row Q is "before the first sample" */
     const float *first_bias; /* [Rp] */
     fwn_layer *layers;       /* [L] */
@@ -77,6 +89,11 @@ struct fwn_model {
     size_t arena_bytes;
     void *arena, *plan; /* the weights; everything else */
 };
+
+/* ---- upsample.c ------------------------------------------------------------------------------ */
+
+/* Inputs that affect the outputs in the place of one. */
+uint32_t fwn_stage_taps(const fwn_upsampling *stage);
 
 /* ---- pack.c ---------------------------------------------------------------------------------- */
 

@@ -237,6 +237,51 @@ static void pack_speakers(fwn_model *m, fwn_arena *arena, source *src)
         memcpy(to + (size_t)i * ep, weight + (size_t)i * e, e * sizeof *to);
 }
 
+/* The input d earlier than the one in whose place the outputs are affects output `phase` there by
+ * tap crop + phase + d stride of the full convolution, if there is such a tap.  PyTorch numbers the
+ * taps of a convolution in the other direction. */
+static void fill_stage(const fwn_stage *to, const fwn_upsampling *s, const float *weight,
+                       const float *bias)
+{
+    uint32_t before, after;
+    fwn_upsampling_reach(s, &before, &after);
+    for (size_t n = 0; n < to->n; n++) {
+        const size_t phase = n / s->outputs, o = n % s->outputs;
+        if (bias) ((float *)to->bias)[n] = bias[o];
+        for (size_t k = 0; k < to->k; k++) {
+            const size_t tap = s->crop + phase + (before - k / s->inputs) * s->stride,
+                         i = k % s->inputs;
+            if (tap >= s->kernel) continue; /* also below 0, which wraps */
+            const size_t at = s->stride == 1 ? (o * s->inputs + i) * s->kernel + s->kernel - 1 - tap
+                                             : (i * s->outputs + o) * s->kernel + tap;
+            ((float *)to->w)[(n / 16 * to->k + k) * 16 + n % 16] = weight[at];
+        }
+    }
+}
+
+static void pack_stage(fwn_model *m, uint32_t number, fwn_arena *arena, source *src)
+{
+    const fwn_upsampling *s = &m->spec.upsampling[number];
+    const uint32_t taps = fwn_stage_taps(s), transposed = s->stride > 1;
+    const size_t k = (size_t)taps * s->inputs, n = (size_t)s->stride * s->outputs;
+    char name[64];
+    snprintf(name, sizeof name, "conditioning.upsampling.%u.weight", (unsigned)number);
+    const float *weight = find(src, name, 3, transposed ? s->inputs : s->outputs,
+                               transposed ? s->outputs : s->inputs, s->kernel);
+    snprintf(name, sizeof name, "conditioning.upsampling.%u.bias", (unsigned)number);
+    const float *bias = find(src, name, 1, s->outputs, 0, 0);
+    if (!weight) src->error = FWN_BAD_TENSOR;
+    const size_t padded = fwn_pad((uint32_t)n);
+    m->stage[number] = (fwn_stage){.k = k,
+                                   .n = n,
+                                   .step = s->inputs,
+                                   .taps = taps,
+                                   .relu = s->relu,
+                                   .w = fwn_arena_take(arena, padded * k, sizeof(float)),
+                                   .bias = fwn_arena_take(arena, padded, sizeof(float))};
+    if (arena->base && !src->error) fill_stage(&m->stage[number], s, weight, bias);
+}
+
 /* Weights lie in the order in which a step reads them: current tap, residual.  Past taps, which are
  * read once in many samples, lie in `apart`. */
 static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *apart, source *src)
@@ -288,6 +333,7 @@ int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor 
     source src = {tensors, count, 0, 0, FWN_OK};
     pack_first(m, arena, &src);
     pack_speakers(m, apart, &src);
+    for (uint32_t i = 0; i < m->spec.stages; i++) pack_stage(m, i, apart, &src);
     for (uint32_t l = 0; l < m->spec.layers; l++) pack_layer(m, l, arena, apart, &src);
     pack_skip(m, arena, &src);
     m->hidden = pack(m, arena, &src, "head.hidden", m->spec.head, m->spec.skip, FWN_INPUT_ROW);

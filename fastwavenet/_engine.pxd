@@ -40,6 +40,11 @@ cdef extern from "fastwavenet.h" nogil:
     ctypedef struct fwn_codec:
         double mu, steps, encode_offset, decode_offset, decode_divisor, pre_emphasis
 
+    ctypedef struct fwn_upsampling:
+        uint32_t inputs, outputs
+        uint32_t kernel, stride, crop
+        uint32_t relu
+
     ctypedef struct fwn_spec:
         uint32_t levels, residual, dilation_channels, skip, head
         uint32_t first_kernel, layers
@@ -48,6 +53,8 @@ cdef extern from "fastwavenet.h" nogil:
         uint32_t start_code
         const fwn_codec *codec
         uint32_t frame_channels, frame_hop, frame_linear, speakers, speaker_channels
+        const fwn_upsampling *upsampling
+        uint32_t stages
 
     ctypedef struct fwn_tensor:
         const char *name
@@ -67,6 +74,10 @@ cdef extern from "fastwavenet.h" nogil:
         const void *arena
     size_t fwn_stream_bytes(const fwn_model *model, uint32_t batch)
     int fwn_model_info(const fwn_model *model, fwn_info *out)
+
+    void fwn_upsampling_reach(const fwn_upsampling *stage, uint32_t *before, uint32_t *after)
+    int fwn_upsample(const fwn_model *model, int isa, uint32_t stage, uint32_t rows, size_t n,
+                     const float *x, float *y)
 
     ctypedef struct fwn_stream
     int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t threads,

@@ -35,6 +35,13 @@ class Network:
     @property
     def speakers(self) -> int: ...
     def info(self) -> dict[str, int]: ...
+    def upsample(
+        self,
+        isa: str,
+        stage: int,
+        inputs: npt.NDArray[np.float32],
+        outputs: npt.NDArray[np.float32],
+    ) -> None: ...
     def stream_bytes(self, rows: int) -> int: ...
 
 class Stream:

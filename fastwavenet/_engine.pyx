@@ -102,6 +102,8 @@ cdef class Network:
 
     cdef fwn_model *model
     cdef readonly int levels, frame_channels, speakers
+    cdef uint32_t stages
+    cdef fwn_upsampling upsampling[16]
 
     def __cinit__(self, spec, dict weights, str precision not None):
         """weights: name -> C-contiguous float32 array, as checked by modelfile.check_weights."""
@@ -123,13 +125,16 @@ cdef class Network:
         sizes.codec = &codec
         self.frame_channels = self.speakers = 0
         sizes.frame_channels = sizes.frame_hop = sizes.frame_linear = 0
-        sizes.speakers = sizes.speaker_channels = 0
+        sizes.speakers = sizes.speaker_channels = sizes.stages = 0
+        sizes.upsampling = self.upsampling
         if spec.conditioning is not None:
-            sizes.frame_channels = self.frame_channels = spec.conditioning.channels
-            sizes.frame_hop = spec.conditioning.hop
+            sizes.frame_channels = self.frame_channels = spec.conditioning.feature_channels
+            sizes.frame_hop = spec.conditioning.feature_hop
             sizes.frame_linear = spec.conditioning.interpolation == "linear"
             sizes.speakers = self.speakers = len(spec.conditioning.speakers)
             sizes.speaker_channels = spec.conditioning.speaker_channels
+            sizes.stages = describe_upsampling(self.upsampling, spec.conditioning)
+        self.stages = sizes.stages
         cdef list names = [name.encode() for name in weights]  # keeps the bytes alive
         cdef size_t i, count = len(weights)
         cdef int code
@@ -155,6 +160,24 @@ cdef class Network:
         return {"arena_bytes": info.arena_bytes, "step_bytes": info.step_bytes,
                 "fingerprint": info.fingerprint, "arena": <size_t>info.arena}
 
+    def upsample(self, str isa not None, uint32_t stage, const float[:, :, ::1] inputs not None,
+                 float[:, :, ::1] outputs not None):
+        """A stage of the upsampling; see fwn_upsample.  Arrays (rows, inputs, channels)."""
+        if stage >= self.stages:
+            check(FWN_BAD_ARGUMENT)
+        cdef fwn_upsampling *sizes = &self.upsampling[stage]
+        cdef uint32_t before, after, rows = inputs.shape[0]
+        cdef int number = isa_number(isa), code
+        cdef size_t n = inputs.shape[1]
+        fwn_upsampling_reach(sizes, &before, &after)
+        count = (inputs.shape[1] - before - after) * sizes.stride
+        expect("inputs", inputs.shape, (rows, n, sizes.inputs))
+        expect("outputs", outputs.shape, (rows, count, sizes.outputs))
+        with nogil:
+            code = fwn_upsample(self.model, number, stage, rows, n, &inputs[0, 0, 0],
+                                &outputs[0, 0, 0])
+        check(code)
+
     def stream_bytes(self, uint32_t rows):
         return fwn_stream_bytes(self.model, rows)
 
@@ -169,6 +192,20 @@ cdef fwn_codec numbers_of(codec) except *:
     numbers.decode_divisor = codec.decode_divisor
     numbers.pre_emphasis = codec.pre_emphasis
     return numbers
+
+
+cdef uint32_t describe_upsampling(fwn_upsampling *sizes, end) except? 0:
+    """The sizes of an ends.FrameConditioning's stages; returns their number."""
+    cdef uint32_t inputs = end.channels, count = 0
+    for stage in end.upsampling:
+        sizes[count].inputs = inputs
+        sizes[count].outputs = inputs = stage.channels
+        sizes[count].kernel = stage.kernel
+        sizes[count].stride = stage.stride
+        sizes[count].crop = stage.crop
+        sizes[count].relu = stage.activation == "relu"
+        count += 1
+    return count
 
 
 cdef uint32_t[::1] _words(values):

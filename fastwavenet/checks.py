@@ -77,6 +77,13 @@ def within(
     return found
 
 
+def supported(name: str, value: object, known: tuple[str, ...]) -> None:
+    """Raises ValueError unless `value` is one of the names that this version computes."""
+    if value not in known:
+        expected = " or ".join(map(repr, known))
+        raise ValueError(f"{name} {shown(value)} is not supported by this version, only {expected}")
+
+
 def check_fields(cls: type, given: dict, name: str, *, all_of_them: bool = False) -> None:
     """Raises ValueError for a field that the dataclass lacks, or one that it needs and has not.
 

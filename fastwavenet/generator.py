@@ -199,8 +199,22 @@ class Generator:
         progress(done, total) is called after each chunk, in samples of one row; an exception that
         it raises ends the call.
         """
-        n, session = integer("n", n, 0, MAX_SAMPLES), self._session
-        given = check_frames(self.model.spec, frames, self._speakers, samples=n, rows=session.rows)
+        n = integer("n", n, 0, MAX_SAMPLES)
+        return self._generate(n, frames, 0, temperature, min_p, out, progress)
+
+    def _generate(
+        self,
+        n: int,
+        frames: npt.ArrayLike | None,
+        at: int,
+        temperature: npt.ArrayLike | None = None,
+        min_p: npt.ArrayLike | None = None,
+        out: Audio | None = None,
+        progress: Progress | None = None,
+    ) -> Audio:
+        """`generate`, where the first frame begins `at` samples before the first sample."""
+        spec, session = self.model.spec, self._session
+        given = check_frames(spec, frames, self._speakers, samples=n, at=at, rows=session.rows)
         audio = np.empty((session.rows, n), np.float32) if out is None else self._out(out, n)
         if given.values is not None and np.may_share_memory(given.values, audio):
             given = given._replace(values=given.values.copy())  # or samples would be read as frames
@@ -223,26 +237,32 @@ class Generator:
 
         chunks: arrays as `frames` of `generate`, of any number of frames, also none.  The blocks
         together are the samples of all frames at once, bit for bit.  With linear interpolation the
-        samples of a frame need the next one, so those of the last frame come at the end.
+        samples of a frame need the next one, and with upsampling perhaps more: the samples of the
+        last frames come at the end.
         Raises ValueError and TypeError as `generate`, before any sample of the chunk is made.
         """
         conditioning = self.model.spec.conditioning
         if conditioning is None or not conditioning.channels:
             raise ValueError("the model takes no frames")
-        return self._vocoded(chunks, conditioning.hop, int(conditioning.interpolation == "linear"))
+        return self._vocoded(chunks, conditioning.hop, conditioning.reach)
 
-    def _vocoded(self, chunks: Iterable[npt.ArrayLike], hop: int, later: int) -> Iterator[Audio]:
-        """later: frames after one on which its samples depend."""
-        waiting: np.ndarray | None = None  # frames whose samples are not made yet
+    def _vocoded(
+        self, chunks: Iterable[npt.ArrayLike], hop: int, reach: tuple[int, int]
+    ) -> Iterator[Audio]:
+        """reach: frames before and after one on which its samples depend."""
+        before, after = reach
+        kept: np.ndarray | None = None  # frames on which samples to come depend
+        done = 0  # of these: frames whose samples are made
         for chunk in chunks:
             new = frames_of(self.model.spec, chunk, self._session.rows)
-            waiting = new if waiting is None else np.concatenate([waiting, new], axis=1)
-            ready = waiting.shape[1] - later
-            if ready > 0:
-                yield self.generate(ready * hop, frames=waiting)
-                waiting = waiting[:, ready:]
-        if waiting is not None and waiting.shape[1]:
-            yield self.generate(waiting.shape[1] * hop, frames=waiting)
+            kept = new if kept is None else np.concatenate([kept, new], axis=1)
+            ready = kept.shape[1] - after
+            if ready > done:
+                yield self._generate((ready - done) * hop, kept, done * hop)
+                first = max(ready - before, 0)
+                kept, done = kept[:, first:], ready - first
+        if kept is not None and kept.shape[1] > done:
+            yield self._generate((kept.shape[1] - done) * hop, kept, done * hop)
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[Audio]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _engine, modelfile
-from .ends import PITCH_NETWORK
+from .frame_conditioning import PITCH_NETWORK
 from .hugepages import huge_page_bytes
 from .precision import resolve_precision
 from .shown import shown

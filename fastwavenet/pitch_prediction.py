@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from .ends import PITCH_NETWORK, Pitch
+from .frame_conditioning import PITCH_NETWORK, Pitch
 from .types import Audio
 
 

@@ -23,6 +23,7 @@ from .model import Model, open_stream
 from .shown import shown
 from .spec import WaveNetSpec
 from .types import Audio, Isa, Speaker
+from .upsampled import UpsampledFrames
 
 LOOK_SECONDS = 0.02  # duration of a chunk, about
 FIRST_MACS = 2**21  # of a call's first chunk, before the speed of the machine is measured
@@ -192,6 +193,8 @@ class Session:
     def __init__(self, model: Model, isa: Isa, rows: int = 1, threads: int = 1):
         self.stream = open_stream(model, isa, rows, threads)
         _streams.add(self.stream)
+        self.isa, self.conditioning = isa, model.spec.conditioning
+        self.upsampled: tuple[Frames, UpsampledFrames] | None = None  # of the newest call
         self.rows = rows
         self.chunk = min(MAX_CHUNK, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
         self.cancelled = 0
@@ -269,14 +272,30 @@ class Session:
         if self.stream is _CLOSED or (self.cancelled and self.cancelled == self.stream.use()):
             raise CancelledError(f"cancelled after {start} steps")
         began = time.perf_counter()
+        values, at, drawing = self._features(frames, frames.at + start, n, drawing)
         self.stream.run(
             n,
-            frames=frames.values,
-            frame_at=frames.at + start,
+            frames=values,
+            frame_at=at,
             speakers=frames.speakers,
             **(drawing.arguments() | arrays),
         )
         self.pace(n, time.perf_counter() - began)
+
+    def _features(
+        self, frames: Frames, at: int, n: int, drawing: Drawing
+    ) -> tuple[Audio | None, int, Drawing]:
+        """The frames that the engine takes for n samples, the place of the first sample in them,
+        and their drawing.
+        """
+        end = self.conditioning
+        if frames.values is None or end is None or not end.upsampling or n == 0:
+            return frames.values, at, drawing
+        if self.upsampled is None or self.upsampled[0] is not frames:
+            network = self.stream.network
+            self.upsampled = (frames, UpsampledFrames(network, self.isa, end, frames.values))
+        upsampled = self.upsampled[1]
+        return *upsampled.of_samples(at, n), upsampled.drawing(drawing)
 
     def pace(self, steps: int, seconds: float) -> None:
         """Sets the length of the next chunk by the duration of one of `steps` steps."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from .checks import check_fields, whole
 from .ends import (
     ENDS,
-    PITCH_NETWORK,
     CodeInput,
     FrameConditioning,
     MuLawCodec,
@@ -24,7 +24,9 @@ from .ends import (
     check_end,
     end_from_dict,
 )
+from .frame_conditioning import PITCH_NETWORK
 from .shown import shown
+from .upsampling import inputs_of
 
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
@@ -190,7 +192,14 @@ class WaveNetSpec:
             inputs = _padded(self.conditioning.inputs)
             numbers += self.layers * 2 * d * (inputs + 1)
             numbers += len(self.conditioning.speakers) * _padded(self.conditioning.speaker_channels)
+            numbers += sum(self._stage_numbers(self.conditioning))
         return 4 * numbers + 16 * LINE
+
+    def _stage_numbers(self, end: FrameConditioning) -> Iterator[int]:
+        """Packed numbers of each stage of the upsampling."""
+        inputs = inputs_of(end.upsampling, end.channels)
+        for stage, channels in zip(end.upsampling, inputs, strict=True):
+            yield _padded(stage.stride * stage.channels) * (stage.taps * channels + 1)
 
     @property
     def voice_bytes(self) -> int:
@@ -223,16 +232,27 @@ class WaveNetSpec:
     def macs_per_sample(self) -> int:
         """Multiply-adds of one generated sample, a share of its frame's among them; no tables."""
         of_frames = self._product_weights(".conditioning.weight")
-        hop = 1 if self.conditioning is None else self.conditioning.hop
-        return self._product_weights(".weight") - of_frames + -(-of_frames // hop)
+        end = self.conditioning
+        hop = 1 if end is None else end.feature_hop
+        upsampling = 0 if end is None else -(-self._upsampling_macs(end) // end.hop)
+        return self._product_weights(".weight") - of_frames + -(-of_frames // hop) + upsampling
+
+    def _upsampling_macs(self, end: FrameConditioning) -> int:
+        """Multiply-adds of the upsampling of one frame."""
+        macs, features = 0, 1
+        for stage, channels in zip(
+            end.upsampling, inputs_of(end.upsampling, end.channels), strict=True
+        ):
+            features *= stage.stride
+            macs += features * stage.channels * stage.taps * channels
+        return macs
 
     def _product_weights(self, ending: str) -> int:
-        """Number of weights in matrices, of the tensors whose names end so."""
-        tables = ("first.weight", "conditioning.speakers.weight")
+        """Number of weights in the layers' and the head's matrices whose names end so."""
         return sum(
             math.prod(shape)
             for name, shape in self.tensors().items()
-            if name.endswith(ending) and not name.startswith((*tables, PITCH_NETWORK))
+            if name.endswith(ending) and name.startswith(("layers.", "head."))
         )
 
     def weight_bytes(self, precision: str = "float32") -> int:

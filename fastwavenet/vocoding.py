@@ -27,6 +27,7 @@ from .pitch_prediction import with_predicted_pitch
 from .recording_frames import recording_frames
 from .session import Frames, Progress, Session, frames_of, speaker_rows
 from .types import Audio, Isa, Speaker
+from .upsampling import continued
 
 SEGMENT = 64  # frames of a run, at most
 MAX_BATCH = 65536
@@ -204,7 +205,9 @@ class _Utterances:
         drawing: Callable[[Audio], Drawing],
         reset: tuple[int, int],
     ):
-        self.model, self.hop = model, _conditioning(model).hop
+        self.model, self.end = model, _conditioning(model)
+        self.hop, (self.before, after) = self.end.hop, self.end.reach
+        self.after = max(after, 1)
         self.utterances, self.speakers = utterances, speakers
         self.drawing, self.start = drawing, reset
         longest_first = sorted(range(len(utterances)), key=lambda i: -utterances[i].frames)
@@ -264,8 +267,10 @@ class _Utterances:
         """Runs all rows until one of them ends.  Yields samples made, after each chunk."""
         rows = [held for held in self.held if held is not None]
         count = min(SEGMENT, *(len(row.frames) - row.done for row in rows))
-        values = _next_frames([row.frames for row in rows], rows, count)
-        given, drawing = Frames(values, 0, self._speakers_of(rows)), _next_drawing(rows, count)
+        numbers = np.arange(-self.before, count + self.after)  # within reach of the next frames
+        values = _next_frames([row.frames for row in rows], rows, numbers, self.end.edges)
+        given = Frames(values, self.before * self.hop, self._speakers_of(rows))
+        drawing = _next_drawing(rows, numbers)
         with session.stream:
             for start, n in session.chunks(count * self.hop):
                 audio = np.empty((len(rows), n), np.float32)
@@ -284,23 +289,24 @@ class _Utterances:
         return None if self.speakers is None else self.speakers[[row.index for row in rows]]
 
 
-def _next_drawing(rows: list[_Row], count: int) -> Drawing:
+def _next_drawing(rows: list[_Row], numbers: np.ndarray) -> Drawing:
     temperatures, top_ks, min_ps = zip(*(row.drawing for row in rows), strict=True)
     return Drawing(
-        _next_frames(temperatures, rows, count), top_ks[0], _next_frames(min_ps, rows, count)
+        _next_frames(temperatures, rows, numbers), top_ks[0], _next_frames(min_ps, rows, numbers)
     )
 
 
-def _next_frames(each: Sequence[Any], rows: list[_Row], count: int) -> Any:
-    """float32 (count + 1, rows, ...) of each row's (frames, 1, ...); a number stands for itself.
+def _next_frames(
+    each: Sequence[Any], rows: list[_Row], numbers: np.ndarray, edges: str = "held"
+) -> Any:
+    """float32 (len(numbers), rows, ...) of each row's (frames, 1, ...); a number stands for itself.
 
-    The frame after them is for linear interpolation; the last one of an utterance is held.
+    numbers: of frames, from the next one of each row on, which has the number 0; there may be more
+    than the utterance has.  edges: as in `FrameConditioning`.
     """
     if not isinstance(each[0], np.ndarray):
         return each[0]
-    numbers = np.arange(count + 1)
     following = [
-        array[np.minimum(row.done + numbers, len(array) - 1)]
-        for array, row in zip(each, rows, strict=True)
+        continued(array, row.done + numbers, edges) for array, row in zip(each, rows, strict=True)
     ]
     return np.ascontiguousarray(np.concatenate(following, axis=1))

@@ -32,6 +32,12 @@
 #include "second_thread.h"
 #include "output_softmax.h"
 #include "codec_mulaw.h"
+#if FWN_PRECISION == 0
+#include "upsample.h"
+#define FWN_UPSAMPLE upsample
+#else
+#define FWN_UPSAMPLE NULL
+#endif
 
 /* The part of z that belongs to layer l. */
 static fwn_act layer_z(const fwn_stream *s, uint32_t l)
@@ -145,7 +151,7 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
 #define FWN_TABLE(isa, precision) \
     const fwn_kernels FWN_NAME(isa, precision) = { \
         .block = run_block, .helper_block = helper_block, .begin = FWN_BEGIN, .end = FWN_END, \
-        .store = act_store, .load = act_load, \
+        .store = act_store, .load = act_load, .upsample = FWN_UPSAMPLE, \
         .encode_f32 = encode_f32, .encode_i16 = encode_i16, .decode_f32 = decode_f32};
 /* clang-format on */
 #define FWN_KERNELS(isa) FWN_TABLE(isa, FWN_PRECISION)

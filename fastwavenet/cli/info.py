@@ -99,6 +99,8 @@ def _conditioning(end: FrameConditioning | None) -> str:
     if end.channels:
         features = f" ({end.described})" if end.described else ""
         every = f"{end.channels} numbers every {end.hop} samples, {end.interpolation}"
+        if end.upsampling:
+            every += f" after {len(end.upsampling)} learned stages, every {end.feature_hop} samples"
         parts.append(f"frames{features}: {every}")
     return "; ".join(parts)
 

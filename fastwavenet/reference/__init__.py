@@ -9,6 +9,7 @@ from .int8 import Int8Steps, project_frames_int8
 from .mu_law import mu_law_decode, mu_law_encode
 from .network import WaveNetSteps, project_frames, relu, sigmoid, teacher_forced
 from .outputs import draw, draw_order, philox4x32, uniform
+from .upsampling import upsample, upsample_float32
 
 __all__ = [
     "Int8Steps",
@@ -26,4 +27,6 @@ __all__ = [
     "sigmoid",
     "teacher_forced",
     "uniform",
+    "upsample",
+    "upsample_float32",
 ]

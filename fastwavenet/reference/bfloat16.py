@@ -21,10 +21,13 @@ def round_to_bfloat16(weight: np.ndarray) -> np.ndarray:
 
 
 def bfloat16_weights(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All tensors of a network; biases and tables stay as they are."""
-    tables = ("first.weight", "conditioning.speakers.weight")
-    exact = {name for name in weights if name.endswith(".bias") or name in tables}
-    return {name: a if name in exact else round_to_bfloat16(a) for name, a in weights.items()}
+    """All tensors of a network; biases, tables and the upsampling stay as they are."""
+    return {
+        name: round_to_bfloat16(a)
+        if name.startswith(("layers.", "head.")) and name.endswith(".weight")
+        else a
+        for name, a in weights.items()
+    }
 
 
 def _nearest_word(weight: np.ndarray, lower: np.ndarray | np.uint32) -> np.ndarray:

@@ -13,15 +13,11 @@ import numpy as np
 
 from ..spec import WaveNetSpec
 from .network import WaveNetSteps, conditioning_inputs, relu
+from .upsampling import fused, upsample_float32
 
 EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
 EXACT_GATED = 131072  # ... and of weights and 8-bit outputs of gates
 LEAST_SCALE = np.float32(1e-30)  # smaller weights count as 0
-
-
-def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """float32 a b + c: a b is exact in float64, and rounding twice shows once in 2**29 sums."""
-    return (np.asarray(a, np.float64) * b + c).astype(np.float32)
 
 
 def to_16_bits(x: np.ndarray) -> tuple[np.ndarray, np.float32]:
@@ -98,7 +94,8 @@ def project_frames_int8(
     samples: Iterable[int],
 ) -> np.ndarray:
     """`network.project_frames` in int8: float32 (n, layers, 2D), to the last bit."""
-    rows = conditioning_inputs(spec, weights, frames, speaker).astype(np.float32)
+    features = None if frames is None else upsample_float32(spec, weights, frames)
+    rows = conditioning_inputs(spec, weights, features, speaker).astype(np.float32)
     projected = np.empty((len(rows), spec.layers, 2 * spec.dilation_channels), np.float32)
     for layer in range(spec.layers):
         matrix = Int8Matrix(
@@ -109,11 +106,12 @@ def project_frames_int8(
             projected[frame, layer] = matrix.add_to(zero, *to_16_bits(u))
     end, numbers, last = spec.conditioning, np.array([*samples], int), len(rows) - 1
     assert end is not None
-    now = projected[np.minimum(numbers // end.hop, last)]
+    hop = end.feature_hop
+    now = projected[np.minimum(numbers // hop, last)]
     if end.interpolation == "held":
         return now
-    following = projected[np.minimum(numbers // end.hop + 1, last)]
-    part = np.asarray(numbers % end.hop, np.float32)[:, None, None] / np.float32(end.hop)
+    following = projected[np.minimum(numbers // hop + 1, last)]
+    part = np.asarray(numbers % hop, np.float32)[:, None, None] / np.float32(hop)
     return fused(part, following - now, now)
 
 
@@ -126,7 +124,7 @@ class Int8Steps(WaveNetSteps):
         self.matrices = {
             name: [Int8Matrix(tap) for tap in np.moveaxis(self.w[f"{name}.weight"], 2, 0)]
             for name in (n.removesuffix(".weight") for n in self.w if n.endswith(".weight"))
-            if name not in ("first", "conditioning.speakers") and not name.endswith(".skip")
+            if name.startswith(("layers.", "head.")) and not name.endswith(".skip")
         }
         self.skip = Int8Matrix(np.hstack([self._padded(w[:, :, 0]) for w in self._skips("weight")]))
         silence = to_16_bits(np.zeros(spec.residual, np.float32))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ..spec import WaveNetSpec
+from .upsampling import upsample
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -88,9 +89,10 @@ def project_frames(
     """V_l u of each layer for each of the samples, numbered from the first frame's begin.
 
     frames: (frames, channels).  Returns (n, layers, 2D), the terms that `WaveNetSteps.step` adds
-    to its gates' inputs, held or interpolated between the frames; after the last frame it is held.
+    to its gates' inputs, held or interpolated between features; after the last one it is held.
     """
-    rows = conditioning_inputs(spec, weights, frames, speaker)
+    features = None if frames is None else upsample(spec, weights, frames)
+    rows = conditioning_inputs(spec, weights, features, speaker)
     tensors = [weights[f"layers.{layer}.conditioning.weight"] for layer in range(spec.layers)]
     matrix = np.asarray(tensors, np.float64)[:, :, :, 0]  # (L, 2D, inputs)
     return between_frames(spec, np.einsum("ldi,fi->fld", matrix, rows), samples)
@@ -99,27 +101,28 @@ def project_frames(
 def conditioning_inputs(
     spec: WaveNetSpec,
     weights: Mapping[str, np.ndarray],
-    frames: np.ndarray | None,
+    features: np.ndarray | None,
     speaker: int | None,
 ) -> np.ndarray:
-    """u of each frame: (frames, channels and those of the speaker), float64."""
-    frames = np.zeros((1, 0)) if frames is None else np.asarray(frames, np.float64)
+    """u of each feature: (features, channels and those of the speaker), float64."""
+    rows = np.zeros((1, 0)) if features is None else np.asarray(features, np.float64)
     if speaker is None:
-        return frames
+        return rows
     embedding = np.asarray(weights["conditioning.speakers.weight"], np.float64)[speaker]
-    return np.hstack([frames, np.broadcast_to(embedding, (len(frames), len(embedding)))])
+    return np.hstack([rows, np.broadcast_to(embedding, (len(rows), len(embedding)))])
 
 
 def between_frames(spec: WaveNetSpec, projected: np.ndarray, samples: Iterable[int]) -> np.ndarray:
-    """The projection of each sample's frame, or a part of the way to the next one's."""
+    """The projection of each sample's feature, or a part of the way to the next one's."""
     end, numbers, last = spec.conditioning, np.array([*samples], int), len(projected) - 1
     assert end is not None
-    now = projected[np.minimum(numbers // end.hop, last)]
+    hop = end.feature_hop
+    now = projected[np.minimum(numbers // hop, last)]
     if end.interpolation == "held":
         return now
-    following = projected[np.minimum(numbers // end.hop + 1, last)]
-    part = (numbers % end.hop / end.hop)[:, None, None]
-    held = (numbers // end.hop >= last)[:, None, None]
+    following = projected[np.minimum(numbers // hop + 1, last)]
+    part = (numbers % hop / hop)[:, None, None]
+    held = (numbers // hop >= last)[:, None, None]
     return np.where(held, now, now + part * (following - now))
 
 

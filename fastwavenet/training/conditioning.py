@@ -13,10 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..ends import PITCH_NETWORK, FrameConditioning
+from ..frame_conditioning import PITCH_NETWORK, FrameConditioning
 from ..recording_frames import recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
+from ..upsampling import UPSAMPLING, Stages, UpsamplingStage
+
+UPSAMPLINGS = ("linear", "learned")
+LEAST_HOP = 10  # samples of learned features: shorter ones cost more than the network around them
+CONTEXT = 5  # frames of the convolution before the transposed one
 
 WRONG_FRAMES, WRONG_SPEAKERS = "wrong_frames", "wrong_speakers"
 SPEAKER_CHANNELS = 32  # of an embedding, unless a spec has speakers already
@@ -78,6 +83,41 @@ def with_speakers(spec: WaveNetSpec, names: tuple[str, ...]) -> WaveNetSpec:
     return dataclasses.replace(spec, conditioning=end)
 
 
+def with_upsampling(spec: WaveNetSpec, how: str) -> WaveNetSpec:
+    """The network with one of UPSAMPLINGS: "learned" is between features of LEAST_HOP samples.
+
+    Raises ValueError if it has no frames.
+    """
+    end = spec.conditioning
+    if end is None or not end.channels:
+        raise ValueError("upsample needs frames: those of mel, or frames from files")
+    stages = learned_stages(end) if how == "learned" else ()
+    end = dataclasses.replace(end, interpolation="linear", upsampling=stages, edges="held")
+    return dataclasses.replace(spec, conditioning=end)
+
+
+def learned_stages(end: FrameConditioning) -> Stages:
+    """A centred convolution with ReLU over frames, and a centred transposed convolution.
+
+    Features last LEAST_HOP samples or a few more.  They have as many channels as the frames.
+    """
+    hops = (hop for hop in range(LEAST_HOP, end.hop + 1) if end.hop % hop == 0)
+    stride = end.hop // next(hops, end.hop)
+    frames = UpsamplingStage(end.channels, CONTEXT, crop=CONTEXT // 2, activation="relu")
+    if stride == 1:
+        return (frames,)
+    return frames, UpsamplingStage(end.channels, 2 * stride, stride, crop=stride // 2)
+
+
+def upsampling_of(end: FrameConditioning | None) -> str:
+    """The upsampling of frames as `--upsample` names it, or its description."""
+    if end is None or not end.channels:
+        return "not given"
+    usual = end.interpolation == "linear" and end.edges == "held"
+    names = {(): "linear", learned_stages(end): "learned"} if usual else {}
+    return names.get(end.upsampling, "of another kind")
+
+
 def wrong_losses(spec: WaveNetSpec) -> tuple[str, ...]:
     """The keys of a report's losses with wrong frames and with wrong speakers, where it has them.
 
@@ -111,18 +151,48 @@ def for_raw_frames(
     """The weights of the same network on frames that are not standardised.
 
     V (u - mean) / deviation = V' u - V' mean with V' = V / deviation, and the last term is
-    subtracted from the bias: the layer's, or that of the first convolution that predicts pitch.
+    subtracted from the bias: each layer's or that of the first stage of the upsampling, whichever
+    takes the frames, and that of the first convolution that predicts pitch.
     """
     changed = dict(weights)
-    for layer in range(spec.layers):
-        bias = f"layers.{layer}.dilated.bias"
-        _fold(changed, f"layers.{layer}.conditioning.weight", bias, *standardisation)
+    if spec.conditioning is not None and spec.conditioning.upsampling:
+        _fold_stage(changed, spec.conditioning.upsampling[0], standardisation)
+    else:
+        for layer in range(spec.layers):
+            bias = f"layers.{layer}.dilated.bias"
+            _fold(changed, f"layers.{layer}.conditioning.weight", bias, *standardisation)
     first = f"{PITCH_NETWORK}.0.weight"
     if first in weights:
         mels = weights[first].shape[1]
         parts = (values[:mels] for values in standardisation)
         _fold(changed, first, f"{PITCH_NETWORK}.0.bias", *parts)
     return changed
+
+
+def has_foldable_mean(spec: WaveNetSpec) -> bool:
+    """Whether a bias can take the mean of the frames.
+
+    With upsampling that is the first stage's bias.  A transposed convolution has taps of its own
+    for each of an input's outputs, so the mean would need a bias for each of them, and zeros around
+    the frames are not the mean.
+    """
+    end = spec.conditioning
+    if end is None or not end.upsampling:
+        return spec.bias
+    first = end.upsampling[0]
+    return spec.bias and first.bias and first.stride == 1 and end.edges == "held"
+
+
+def _fold_stage(
+    weights: dict[str, np.ndarray], stage: UpsamplingStage, standardisation: Standardisation
+) -> None:
+    """Takes the standardisation into the first stage of the upsampling."""
+    name = f"{UPSAMPLING}.0.weight"
+    if stage.stride == 1:
+        _fold(weights, name, f"{UPSAMPLING}.0.bias", *standardisation)
+    else:  # (in, out, k), and the mean is 0
+        deviation = standardisation.deviation[:, None, None]
+        weights[name] = (weights[name] / deviation).astype(np.float32)
 
 
 def _fold(

@@ -113,7 +113,11 @@ def describe(corpus: Corpus, settings: Settings, budget: Budget) -> Iterator[str
 def _conditions(end: FrameConditioning) -> Iterator[str]:
     if end.channels:
         kind = f"mel frames of {end.described}" if end.mel else "frames"
-        yield f"conditioned on {kind}: {end.channels} numbers every {end.hop} samples"
+        features = f"{end.feature_channels} every {end.feature_hop} samples"
+        yield (
+            f"conditioned on {kind}: {end.channels} numbers every {end.hop} samples"
+            + (f", upsampled to {features}" if end.upsampling else "")
+        )
     if end.speakers:
         count = len(end.speakers)
         yield f"conditioned on {count} speaker{'s' * (count > 1)}: {named(end.speakers)}"

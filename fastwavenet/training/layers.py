@@ -71,11 +71,11 @@ def _conv1x1(x: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 class _Place(NamedTuple):
-    """The place of a window of T samples in N whole frames.
+    """The place of a window of T samples in N whole frames, or upsampled features in their place.
 
     at      the number, from the first frame's begin, of the sample that column 0 predicts
     hop     samples of a frame
-    linear  whether features are interpolated from frame to frame
+    linear  whether values are interpolated from frame to frame
     """
 
     at: int
@@ -133,9 +133,10 @@ def _bases(
         rows = rows + torch.stack(biases)[:, None, None]
     if conditioning is None or rows.shape[1] == 1:
         return rows.expand(-1, 2, batch, -1), _Place(0, time, linear=False)
-    count = (at + time - 1) // conditioning.hop + 1
-    numbers = torch.arange(count + 1, device=rows.device).clamp(max=rows.shape[1] - 1)
-    return rows[:, numbers], _Place(at, conditioning.hop, conditioning.linear)
+    hop = conditioning.hop
+    first, behind = at // hop, (at + time - 1) // hop + 1
+    numbers = torch.arange(first, behind + 1, device=rows.device).clamp(max=rows.shape[1] - 1)
+    return rows[:, numbers], _Place(at - first * hop, hop, conditioning.linear)
 
 
 # ---- the layers ----------------------------------------------------------------------------------

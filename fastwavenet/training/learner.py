@@ -14,7 +14,13 @@ from torch.nn import functional as F
 
 from ..shown import shown
 from .checkpoint import LATEST, Weights
-from .conditioning import WRONG_FRAMES, WRONG_SPEAKERS, Standardisation, for_raw_frames
+from .conditioning import (
+    WRONG_FRAMES,
+    WRONG_SPEAKERS,
+    Standardisation,
+    for_raw_frames,
+    has_foldable_mean,
+)
 from .data import Corpus
 from .layers import predict
 from .model import Conditioning, WaveNet
@@ -50,8 +56,9 @@ class Learner:
         self.model.to(device)
         self.optimizer = Optimizer(self.model, settings.learning_rate, settings.weight_decay)
         context = spec.receptive_field - 1
-        self.training = Windows(corpus.train, context, settings.window)
-        self.validation = Windows(corpus.validation, context, settings.window)
+        sizes = context, settings.window, spec.conditioning
+        self.training = Windows(corpus.train, *sizes)
+        self.validation = Windows(corpus.validation, *sizes)
         self.steps = self.samples = 0
 
     def _standardise(self, frames: list[np.ndarray | None]) -> Standardisation | None:
@@ -59,7 +66,7 @@ class Learner:
         given = [array for array in frames if array is not None]
         if not given:
             return None
-        found = Standardisation.of(given, centred=self.settings.spec.bias)
+        found = Standardisation.of(given, centred=has_foldable_mean(self.settings.spec))
         conditioning = cast(Conditioning, self.model.conditioning)
         for buffer, values in zip((conditioning.mean, conditioning.deviation), found, strict=True):
             buffer.copy_(torch.from_numpy(values)[:, None])

@@ -70,6 +70,7 @@ def train(
     mel: str | None = None,
     hop: int | None = None,
     speakers_from_folders: bool | None = None,
+    upsample: str | None = None,
     pre_emphasis: float | None = None,
     spec: WaveNetSpec | None = None,
     validation: str | os.PathLike[str] | None = None,

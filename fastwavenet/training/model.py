@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ..ends import FrameConditioning
 from ..spec import WaveNetSpec
 from .pitch_predictor import PitchPredictor
+from .upsampling import Upsampling
 
 
 class CausalEmbedding(nn.Module):
@@ -79,8 +80,8 @@ class ResidualLayer(nn.Module):
 class Conditioning(nn.Module):
     """Features u of frames, which each layer projects, and their places in time.
 
-    The projections are made of whole frames, and then held or interpolated: a product for each
-    frame instead of each sample.
+    The projections are made of features that last `hop` samples, and then held or interpolated: a
+    product for each feature instead of each sample.
 
     In training, frames are standardised: (u - mean) / deviation, each (C, 1).  A model file has no
     such numbers; its weights contain them (see `conditioning.for_raw_frames`).
@@ -89,9 +90,9 @@ class Conditioning(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, end: FrameConditioning):
+    def __init__(self, end: FrameConditioning, bias: bool):
         super().__init__()
-        self.channels, self.hop = end.channels, end.hop
+        self.channels, self.hop = end.channels, end.feature_hop
         self.linear = end.interpolation == "linear"
         count, channels = len(end.speakers), end.speaker_channels
         self.speakers = nn.Embedding(count, channels) if count else None
@@ -100,13 +101,14 @@ class Conditioning(nn.Module):
             self.pitch = PitchPredictor(end.pitch, end.mel.mels)  # for frames without pitch
         self.register_buffer("mean", torch.zeros(self.channels, 1), persistent=False)
         self.register_buffer("deviation", torch.ones(self.channels, 1), persistent=False)
+        self.upsampling = Upsampling(end, bias)
 
     def forward(self, frames: Tensor | None, speakers: Tensor | None) -> Tensor:
-        """(B, C, F) and (B,) -> u (B, C + E, F); without frames F is 1."""
+        """(B, C, F) and (B,) -> u (B, C' + E, F'); without frames F' is 1."""
         if (frames is None) != (self.channels == 0) or (speakers is None) != (not self.speakers):
             raise ValueError("frames and speakers must be given exactly where the network has them")
         if frames is not None:
-            frames = self.standardised(frames)
+            frames = self.upsampling(self.standardised(frames))
         if self.speakers is None or speakers is None:
             return cast(Tensor, frames)
         embedding = self.speakers(speakers)[:, :, None]  # (B, E, 1)
@@ -157,7 +159,7 @@ class WaveNet(nn.Module):
         self.layers = nn.ModuleList(ResidualLayer(spec, layer) for layer in range(spec.layers))
         self.head = Head(spec)
         end = spec.conditioning
-        self.conditioning = None if end is None else Conditioning(end)
+        self.conditioning = None if end is None else Conditioning(end, spec.bias)
 
     def forward(
         self,

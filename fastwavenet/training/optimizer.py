@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..ends import PITCH_NETWORK
+from ..frame_conditioning import PITCH_NETWORK
 from .checkpoint import MOMENTS, Weights
 
 MOMENTUM = 0.95
@@ -120,7 +120,7 @@ def _is_convolution(name: str, parameter: Tensor) -> bool:
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """(out, in, k) as (out, in k)."""
+    """(out, in, k) as (out, in k), and (in, out, k) of a transposed convolution as (in, out k)."""
     return weight.reshape(len(weight), -1)
 
 

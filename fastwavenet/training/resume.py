@@ -15,7 +15,7 @@ from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import Checkpoint
 from .clip_frames import channels_of
-from .conditioning import with_frames, with_speakers
+from .conditioning import upsampling_of, with_frames, with_speakers, with_upsampling
 from .listing import list_recordings
 from .presets import preset_name
 from .settings import LEAVE_OUT, Budget, Network, Recordings, Settings
@@ -41,6 +41,7 @@ def choose_settings(
     _confirm_mel(settings.spec, network)
     _confirm_hop(started, network)
     _confirm_speakers(settings.spec, network)
+    _confirm_upsample(settings.spec, network)
     _confirm_pre_emphasis(settings.spec, network)
     wanted = dataclasses.replace(settings, spec=network.choose(settings.spec), **given)
     preset, run_preset = network.preset, preset_name(settings.spec)
@@ -86,20 +87,30 @@ def _confirm_speakers(spec: WaveNetSpec, network: Network) -> None:
         raise ValueError(f"speakers_from_folders is {old} in this run, not {new}: {LEAVE_OUT}")
 
 
+def _confirm_upsample(spec: WaveNetSpec, network: Network) -> None:
+    """Raises ValueError if another upsampling is given than that of a run's network."""
+    old, new = upsampling_of(spec.conditioning), network.upsample
+    if new is not None and old != new:
+        raise ValueError(f"upsample is {old} in this run, not {new}: {LEAVE_OUT}")
+
+
 def _with_shown(spec: WaveNetSpec, network: Network, recordings: Recordings | None) -> WaveNetSpec:
-    """A new run's network with the speakers and the frames that its recordings show."""
+    """A new run's network with the speakers and the frames that its recordings show, upsampled."""
     frames = None if recordings is None else recordings.frames
     if network.mel is not None and frames is not None:
         raise ValueError("give either mel, frames of the audio, or frames from files, not both")
     if network.hop is not None and frames is None:
         raise ValueError("hop is that of frames from files: give their folder (--frames, frames=)")
-    if recordings is None or (frames is None and not network.speakers_from_folders):
-        return spec
-    listing = list_recordings(recordings.source, recordings.validation)
-    if frames is not None:
-        files = listing.frames_files(Path(frames))
-        spec = with_frames(spec, channels_of(files), network.hop) if files else spec
-    return with_speakers(spec, listing.train.speakers()) if network.speakers_from_folders else spec
+    if recordings is not None and (frames is not None or network.speakers_from_folders):
+        listing = list_recordings(recordings.source, recordings.validation)
+        if frames is not None:
+            files = listing.frames_files(Path(frames))
+            if not files:
+                return spec  # no recordings, which is refused where they are read
+            spec = with_frames(spec, channels_of(files), network.hop)
+        if network.speakers_from_folders:
+            spec = with_speakers(spec, listing.train.speakers())
+    return spec if network.upsample is None else with_upsampling(spec, network.upsample)
 
 
 def choose_budget(started: Checkpoint | None, given: dict[str, Any], finished: bool) -> Budget:

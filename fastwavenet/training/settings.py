@@ -23,7 +23,7 @@ from ..recording_frames import WITH_PITCH, recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import table
-from .conditioning import conditioned, with_mel
+from .conditioning import UPSAMPLINGS, conditioned, with_mel
 from .presets import PRESETS, preset_spec
 from .table import one_of, setting
 
@@ -74,6 +74,14 @@ class Network:
         otherwise="no speakers",
         check=partial(one_of, values=(True, False)),
     )
+    upsample: str | None = setting(
+        None,
+        "frames to features: linear interpolation, or learned convolutions before it: "
+        "linear, learned",
+        otherwise="linear, or that of spec",
+        check=partial(one_of, values=UPSAMPLINGS),
+        metavar="HOW",
+    )
     pre_emphasis: float | None = setting(
         None,
         "a in y(t) = x(t) - a x(t-1), the audio that the network models; 0.85 moves the noise of 8 "
@@ -95,8 +103,9 @@ class Network:
     def choose(self, started: WaveNetSpec | None) -> WaveNetSpec:
         """The spec for a new run (None), or the spec to compare with that of a started run.
 
-        Frames from files and speakers, which the recordings show, are not in the spec for a new
-        run, but are in the other, where mel, hop and speakers_from_folders are those of the run.
+        Frames from files and speakers, which the recordings show, and their upsampling are not in
+        the spec for a new run, but are in the other, where mel, hop, speakers_from_folders and
+        upsample are those of the run.
         Raises ValueError for an unknown preset or mel, or for a spec beside preset or sample_rate.
         """
         if self.spec is not None:
@@ -110,7 +119,7 @@ class Network:
             chosen = dataclasses.replace(chosen, codec=codec)
         if started is None:
             return chosen if self.mel is None else with_mel(chosen, self.mel)
-        added = self.mel or self.hop or self.speakers_from_folders
+        added = self.mel or self.hop or self.speakers_from_folders or self.upsample
         return conditioned(chosen, started.conditioning) if added else chosen
 
     def _choose_preset(self, started: WaveNetSpec | None) -> WaveNetSpec:

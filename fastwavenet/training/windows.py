@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..ends import FrameConditioning
+from ..upsampling import continued
 from .data import Clip
 
 IGNORED = -100  # the target that cross_entropy ignores
@@ -16,7 +18,8 @@ class Batch(NamedTuple):
     """Windows of one length T, with their frames and speakers if the network has them.
 
     inputs, targets  int64 (B, T); targets that do not count are IGNORED
-    frames           float16 or float32 (B, C, F), from the frame of input 0 on; None: none
+    frames           float16 or float32 (B, C, F), from the frame of input 0 on, or with
+                     upsampling from an earlier one on; None: none
     at               the number, from the first frame's begin, of the sample that target 0 is
     speakers         int64 (B,), indices; None: none
     """
@@ -38,9 +41,14 @@ class Windows:
 
     The frames of a window last to one behind its last target, towards which the features are
     interpolated; after a clip's last frame that frame is repeated, which holds its features.
+    With upsampling, a window has all further frames on both sides that affect its features.
+
+    end: the network's conditioning, if it has frames
     """
 
-    def __init__(self, clips: list[Clip], context: int, fresh: int):
+    def __init__(
+        self, clips: list[Clip], context: int, fresh: int, end: FrameConditioning | None = None
+    ):
         self.clips = clips
         self.context = context
         self.fresh = fresh
@@ -48,7 +56,10 @@ class Windows:
         self.length = min(context + fresh, max(lengths) - 1)
         self.ends = np.cumsum(lengths)
         self.hop = clips[0].hop
-        self.frame_count = (self.hop + self.length - 1) // self.hop + 2  # for any start
+        self.before, after = (0, 1) if end is None else end.reach
+        self.edges = "held" if end is None else end.edges
+        own = (self.hop + self.length - 1) // self.hop + 1  # for any start
+        self.frame_count = self.before + own + max(after, 1)
 
     def cut(self, clip: int, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The window whose first input is sample `start` of a clip."""
@@ -66,8 +77,8 @@ class Windows:
         frames = self.clips[clip].frames
         if frames is None:
             return None
-        first = start // self.hop
-        return frames[np.arange(first, first + self.frame_count).clip(max=len(frames) - 1)].T
+        first = start // self.hop - self.before
+        return continued(frames, np.arange(first, first + self.frame_count), self.edges).T
 
     def batch(self, rng: np.random.Generator, size: int) -> Batch:
         """`size` random windows.
@@ -103,7 +114,8 @@ class Windows:
         frames = [f for place in places if (f := self.cut_frames(*place)) is not None]
         if not frames:
             return batch
-        return batch._replace(frames=np.stack(frames), at=places[0][1] % self.hop + 1)
+        at = self.before * self.hop + places[0][1] % self.hop + 1
+        return batch._replace(frames=np.stack(frames), at=at)
 
 
 def with_wrong_frames(batches: list[Batch]) -> list[Batch]:

@@ -15,7 +15,7 @@ typedef struct {
 
 /* Claims of one test_*.c, ended by a name of NULL. */
 extern const claim CALLS[], CONDITIONING[], FLOAT_MODE[], MEMORY[], MODELS[], MULAW[], STATES[],
-    STEPPING[], THREADS[];
+    STEPPING[], THREADS[], UPSAMPLING[];
 
 /* ---- the allocator (allocator.c) ------------------------------------------------------------- */
 

@@ -185,6 +185,32 @@ static void run(pair *p, input *in)
     free(io.logits);
 }
 
+/* A stage of the upsampling: both instruction sets give the same bits. */
+static void upsample(const pair *p, input *in, const uint8_t *choice)
+{
+    const uint32_t stage = next_below(in, 3), rows = next_below(in, 4), n = next_below(in, 24);
+    const fwn_model *model = p->of->model;
+    uint32_t seed = next_word(in) | 1, before = 0, after = 0, inputs = 1, each = 1;
+    if (stage < p->spec->stages) {
+        const fwn_upsampling *s = &p->spec->upsampling[stage];
+        fwn_upsampling_reach(s, &before, &after);
+        inputs = s->inputs, each = s->stride * s->outputs;
+    }
+    const int expected = stage < p->spec->stages && n > before + after ? FWN_OK : FWN_BAD_ARGUMENT;
+    const size_t given = (size_t)rows * n * inputs,
+                 made = expected ? 0 : (size_t)rows * (n - before - after) * each;
+    float *x = exactly(given + 1, sizeof *x), *y = exactly(made + 1, sizeof *y),
+          *twin = exactly(made + 1, sizeof *y);
+    for (size_t i = 0; i < given; i++) x[1 + i] = (float)(int32_t)scramble(&seed) * 0x1p-31f;
+    CHECK(fwn_upsample(model, isa_of(choice[ISA]), stage, rows, n, x + 1, y + 1) == expected);
+    CHECK(fwn_upsample(model, isa_of(choice[TWIN_ISA]), stage, rows, n, x + 1, twin + 1) ==
+          expected);
+    CHECK(!memcmp(y + 1, twin + 1, made * sizeof *y));
+    free(x);
+    free(y);
+    free(twin);
+}
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 static void begin(const pair *p, input *in)
@@ -329,7 +355,7 @@ static void call(pair *p, input *in, const uint8_t *choice)
     switch (next_below(in, 16)) {
     case 8: begin(p, in); break;
     case 9: next_below(in, 2) ? set_last(p, in) : reset(p, in); break;
-    case 10: set_threads(p, in); break;
+    case 10: next_below(in, 2) ? upsample(p, in, choice) : set_threads(p, in); break;
     case 11: move_state(p, in); break;
     case 12: tear(p, in); break;
     case 13: try_mulaw(in, isa_of(choice[ISA]), isa_of(choice[TWIN_ISA])); break;

@@ -11,6 +11,7 @@ enum { MOST_LAYERS = 512, MOST_BYTES = 1 << 17 };
 typedef struct {
     fwn_spec spec;
     uint32_t kernels[MOST_LAYERS], dilations[MOST_LAYERS];
+    fwn_upsampling upsampling[16];
     fwn_tensor tensors[MOST_TENSORS + 1];
     size_t count;
 } flawed;
@@ -24,6 +25,9 @@ static inline void copy_network(flawed *to, const network *net)
     }
     to->spec.kernels = to->kernels;
     to->spec.dilations = to->dilations;
+    for (uint32_t i = 0; i < COUNT(to->upsampling); i++)
+        to->upsampling[i] = net->upsampling[i % MOST_STAGES];
+    to->spec.upsampling = to->upsampling;
     memcpy(to->tensors, net->tensors, sizeof net->tensors);
     to->count = net->count;
 }
@@ -51,6 +55,8 @@ static inline void spoil_spec(flawed *f, input *in)
                          &f->spec.frame_linear,
                          &f->spec.speakers,
                          &f->spec.speaker_channels,
+                         &f->spec.stages,
+                         (uint32_t *)&f->upsampling[0] + next_below(in, 6),
                          &f->kernels[next_below(in, 5)],
                          &f->dilations[next_below(in, 5)]};
     *sizes[next_below(in, COUNT(sizes))] = wild(in);

@@ -12,7 +12,7 @@ enum {
     ISA, TWIN_ISA, ROWS, THREADS,
     NETWORK, PRECISION = NETWORK, WEIGHTS, SCALE, LEVELS, LEVELS_HIGH, RESIDUAL, DILATION, SKIP,
     HEAD, FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CODEC,
-    CONDITIONED, CHANNELS, HOP, SPEAKERS, EMBEDDING, CHOICES
+    CONDITIONED, CHANNELS, HOP, SPEAKERS, EMBEDDING, UPSAMPLED, CHOICES
 };
 /* clang-format on */
 
@@ -129,6 +129,19 @@ static inline void choose_codec(network *net, uint8_t choice)
     net->spec.codec = &net->codec;
 }
 
+/* One or two stages for a quarter of all choices of a network with frames, if they are small. */
+static inline void choose_upsampling(network *net, uint8_t choice)
+{
+    const uint32_t channels = net->spec.frame_channels, between = 1 + choice / 8 % 6,
+                   stride = 1 + choice / 32 % 4, kernel = stride + choice / 4 % 8;
+    const fwn_upsampling stages[] = {
+        {between, between, 1 + choice / 16, 1, choice / 32, choice / 4 % 2},
+        {between, channels, kernel, stride, kernel - stride, choice / 64 % 2}};
+    if (choice % 4 || !channels || channels > 40 || net->spec.frame_hop > 1000) return;
+    if (choice / 4 % 2) add_upsampling(net, stages, 2);
+    else add_upsampling(net, stages + 1, 1);
+}
+
 static inline network *network_from(const uint8_t *choice)
 {
     static const float scales[16] = {1, 1,  1, 1,      1,      1,     1,     0.1f,
@@ -140,6 +153,7 @@ static inline network *network_from(const uint8_t *choice)
     for (size_t i = 0; scale != 1 && i < net->used; i++) net->values[i] *= scale;
     net->spec.start_code = choice[START] % of.sizes[0];
     choose_codec(net, choice[CODEC]);
+    choose_upsampling(net, choice[UPSAMPLED]);
     return net;
 }
 

@@ -36,7 +36,7 @@ static inline uint64_t digest(uint64_t h, const void *bytes, size_t count)
 
 /* ---- random networks ------------------------------------------------------------------------- */
 
-enum { MOST_TENSORS = 48 };
+enum { MOST_TENSORS = 48, MOST_STAGES = 3, MOST_STAGE_VALUES = 8000 };
 
 typedef struct {
     fwn_spec spec;
@@ -45,8 +45,10 @@ typedef struct {
     fwn_tensor tensors[MOST_TENSORS];
     size_t count;
     char names[MOST_TENSORS][48];
-    float *values; /* of all tensors, one after the other */
+    float *values; /* of all tensors but the upsampling's, one after the other */
     size_t used;
+    fwn_upsampling upsampling[MOST_STAGES];
+    float stage_values[MOST_STAGE_VALUES];
 } network;
 
 typedef struct {
@@ -160,6 +162,33 @@ static inline network *network_of(const shape *of)
     add_conv(net, "head.output", n[0], n[4], 1, bias);
     add_conditioning(net, &of->cond);
     return net;
+}
+
+/* Adds stages of upsampling, the last of which has the outputs of the network's frame channels. */
+static inline void add_upsampling(network *net, const fwn_upsampling *stages, uint32_t count)
+{
+    float *values = net->stage_values;
+    for (uint32_t i = 0; i < count; i++) {
+        const fwn_upsampling *s = &stages[i];
+        const int transposed = s->stride > 1;
+        const uint32_t sides[] = {transposed ? s->inputs : s->outputs,
+                                  transposed ? s->outputs : s->inputs};
+        fwn_tensor *t = &net->tensors[net->count];
+        const size_t weights = (size_t)s->inputs * s->outputs * s->kernel;
+        CHECK(net->count + 2 <= MOST_TENSORS);
+        CHECK(values + weights + s->outputs <= net->stage_values + MOST_STAGE_VALUES);
+        t[0] = (fwn_tensor){net->names[net->count], values, 3, {sides[0], sides[1], s->kernel}};
+        t[1] = (fwn_tensor){net->names[net->count + 1], values + weights, 1, {s->outputs}};
+        snprintf(net->names[net->count], sizeof net->names[0], "conditioning.upsampling.%u.weight",
+                 (unsigned)i);
+        snprintf(net->names[net->count + 1], sizeof net->names[0],
+                 "conditioning.upsampling.%u.bias", (unsigned)i);
+        net->count += 2;
+        for (size_t k = 0; k < weights + s->outputs; k++) *values++ = random_float();
+        net->upsampling[i] = *s;
+    }
+    net->spec.upsampling = net->upsampling;
+    net->spec.stages = count;
 }
 
 static inline network *random_network(size_t which) { return network_of(&NETWORKS[which]); }

@@ -118,6 +118,32 @@ static void mulaw_bits(int isa, uint32_t levels)
     fwn_mulaw_destroy(codec);
 }
 
+/* A stage of upsampling, of INPUTS inputs of each row. */
+static void stage_bits(int isa, size_t number)
+{
+    enum { INPUTS = 23 };
+    static const fwn_upsampling stages[] = {
+        {19, 33, 5, 1, 2, 1}, {3, 17, 24, 8, 8, 0}, {40, 3, 11, 3, 0, 1}};
+    const fwn_upsampling *stage = &stages[number];
+    shape of = NETWORKS[0];
+    of.cond = (conditioning){stage->outputs, 1, 0, 0, 0};
+    random_step = 500 + number;
+    network *net = network_of(&of);
+    add_upsampling(net, stage, 1);
+    fwn_model *model = model_of(net, FWN_INT8); /* any precision */
+    uint32_t before, after;
+    fwn_upsampling_reach(stage, &before, &after);
+    const size_t count = (size_t)ROWS * (INPUTS - before - after) * stage->stride * stage->outputs;
+    float *inputs = random_frames((size_t)ROWS * INPUTS * stage->inputs),
+          *outputs = malloc(count * sizeof *outputs);
+    CHECK(!fwn_upsample(model, isa, 0, ROWS, INPUTS, inputs, outputs));
+    print(isa, "upsampling", "stage", number, digest(EMPTY, outputs, count * sizeof *outputs));
+    free(inputs);
+    free(outputs);
+    fwn_model_destroy(model);
+    free_network(net);
+}
+
 int main(void)
 {
     static const uint32_t levels[] = {2, 3, 255, 256, 257, 1000, 65536};
@@ -128,6 +154,7 @@ int main(void)
             for (size_t which = 0; which < COUNT(NETWORKS); which++)
                 network_bits((setting){isas[i], precision, which});
         for (size_t l = 0; l < COUNT(levels); l++) mulaw_bits(isas[i], levels[l]);
+        for (size_t number = 0; number < 3; number++) stage_bits(isas[i], number);
     }
     return 0;
 }

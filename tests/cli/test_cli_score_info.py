@@ -14,7 +14,7 @@ import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.audio_finding import READ_SUFFIXES
 from fastwavenet.cli.info import _runs
-from fastwavenet.ends import FrameConditioning, Sampling, VoicedSampling
+from fastwavenet.ends import FrameConditioning, Sampling, UpsamplingStage, VoicedSampling
 
 
 def nats_of(voice, path):
@@ -138,6 +138,15 @@ def test_info_describes_a_model_to_people(run, tmp_path):
     assert lines["sampling"] == "top_k all; temperature 1; min_p 0"
     assert lines["receptive field"] == f"{spec.receptive_field} samples, 2.0 ms"
     assert lines["per sample"].startswith(f"{spec.macs_per_sample:,} multiply-adds, ")
+
+
+def test_info_describes_upsampling(run, tmp_path):
+    end = FrameConditioning(3, 8, "linear", upsampling=(UpsamplingStage(5, 4, 4),))
+    spec, voice = small_spec(conditioning=end), tmp_path / "voice.safetensors"
+    modelfile.save(voice, spec, random_weights(spec, seed=1))
+    assert (
+        "frames: 3 numbers every 8 samples, linear after 1 learned stages" in run("info", voice)[1]
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from networks import every_network, random_codes, random_frames, small_spec, wid
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.ends import FrameConditioning
+from fastwavenet.ends import FrameConditioning, UpsamplingStage
 from fastwavenet.reference import Int8Steps, bfloat16_weights
 from fastwavenet.training.model import WaveNet
 
@@ -109,6 +109,19 @@ ENDS = [
     FrameConditioning(speakers=("ann", "bob", "cid"), speaker_channels=4),
     FrameConditioning(channels=17, hop=7, speakers=("ann", "bob"), speaker_channels=16),
     FrameConditioning(3, 4, "linear", ("ann",), 1),
+    FrameConditioning(3, 5, upsampling=(UpsamplingStage(4, 3, crop=1, activation="relu"),)),
+    FrameConditioning(1, 6, "linear", upsampling=(UpsamplingStage(3, 7, 3, 2),), edges="zeros"),
+    FrameConditioning(
+        80,
+        8,
+        "linear",
+        ("ann", "bob"),
+        3,
+        upsampling=(
+            UpsamplingStage(17, 5, crop=2, activation="relu"),
+            UpsamplingStage(16, 16, 8, 4),
+        ),
+    ),
 ]
 every_end = pytest.mark.parametrize("end", ENDS, ids=str)
 
@@ -152,7 +165,7 @@ def test_int8_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
 
 @every_end
 def test_an_output_depends_on_no_frame_before_it_begins(end, isa):
-    """With interpolation a frame begins to count one frame earlier."""
+    """With interpolation a frame counts from one frame earlier on, with upsampling from more."""
     if not end.channels:
         pytest.skip("there are no frames")
     spec, n = small_spec(conditioning=end), 3 * end.hop + 2
@@ -162,11 +175,12 @@ def test_an_output_depends_on_no_frame_before_it_begins(end, isa):
         changed = frames.copy()
         changed[frame] += 1
         after = fw.outputs(model_of(spec), codes, frames=changed, speaker=speaker_of(end), isa=isa)
-        first = (frame - (end.interpolation == "linear")) * end.hop  # sample
-        first += end.interpolation == "linear"  # at its begin the frame before counts alone
+        first = (frame - end.reach[1]) * end.hop  # sample
+        if not end.upsampling:
+            first += end.interpolation == "linear"  # at its begin the frame before counts alone
         same = np.all(after == before, axis=1)  # row t predicts sample t + 1
         assert same[: max(first - 1, 0)].all()
-        if 1 <= first <= n:
+        if 1 <= first <= n and not end.upsampling:
             assert not same[first - 1]
 
 

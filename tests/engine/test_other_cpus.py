@@ -70,6 +70,11 @@ levels_256          f70569e13c1e261c
 levels_257          18c480a0c004f085
 levels_1000         f9469858494b18e9
 levels_65536        48cdf2d8e9aa3b5d
+
+case                upsampling
+stage_0             7b2eb8503e41ca17
+stage_1             fff88433ff2f8595
+stage_2             110c41fdac70fb95
 """
 
 

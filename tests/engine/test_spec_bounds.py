@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from networks import small_spec, widths
 
 from fastwavenet import _engine
-from fastwavenet.ends import CodeInput, MuLawCodec, Start
+from fastwavenet.ends import CodeInput, FrameConditioning, MuLawCodec, Start, UpsamplingStage
 from fastwavenet.spec import PRECISIONS, WaveNetSpec
 
 # ---- bounds ----------------------------------------------------------------------------------
@@ -153,6 +153,18 @@ def test_what_is_admitted_here_is_admitted_by_the_engine_and_nothing_else(what):
     assert bounded or what == "head"  # which is small beside the bounds, whatever its size
 
 
+@pytest.mark.parametrize(("stride", "crop"), [(1, 0), (4, 0), (4, 3)])
+def test_the_weights_of_upsampling_count_as_in_the_engine(stride, crop):
+    found = {}
+    for kernel in range(stride + crop, 40):
+        stage = UpsamplingStage(4096, kernel, stride, crop)
+        end = FrameConditioning(4096, 4, upsampling=(stage,))
+        fields = {"levels": 16, "taps": 2, "dilations": (1,), "kernel": (2,), "conditioning": end}
+        found[kernel] = admitted(fields)
+        assert admitted_by_the_engine(fields) == found[kernel], kernel
+    assert set(found.values()) == {True, False}
+
+
 def network(spec: WaveNetSpec, precision: str) -> _engine.Network:
     weights = {name: np.zeros(shape, np.float32) for name, shape in spec.tensors().items()}
     return _engine.Network(spec, weights, precision)
@@ -166,6 +178,16 @@ SMALL_SIZES = st.builds(
     dilations=st.lists(st.sampled_from([1, 2, 15, 16, 17, 512, 2**16]), min_size=1, max_size=20),
     kernel=st.integers(2, 4),
     bias=st.booleans(),
+    conditioning=st.sampled_from(
+        [
+            None,
+            FrameConditioning(17, 5, "linear", ("ann", "bob"), 3),
+            FrameConditioning(
+                3, 12, upsampling=(UpsamplingStage(5, 4), UpsamplingStage(3, 9, 4, 5))
+            ),
+            FrameConditioning(80, 8, upsampling=(UpsamplingStage(17, 33, 8),)),
+        ]
+    ),
 )
 
 

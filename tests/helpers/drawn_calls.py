@@ -15,6 +15,7 @@ from fastwavenet.ends import (
     MuLawCodec,
     Sampling,
     Start,
+    UpsamplingStage,
     VoicedSampling,
 )
 from fastwavenet.spec import WaveNetSpec
@@ -58,6 +59,11 @@ def codecs(draw, levels: int) -> MuLawCodec:
     )
 
 
+UPSAMPLINGS = (
+    (UpsamplingStage(4, 5, crop=2, activation="relu"), UpsamplingStage(17, 8, 3, 2)),
+    (UpsamplingStage(2, 3, 1, 0, "relu"), UpsamplingStage(1, 1), UpsamplingStage(3, 4, 2, 2)),
+    (UpsamplingStage(16, 9, 6, bias=False),),
+)
 CONDITIONING = st.sampled_from(
     [
         *[None] * 12,
@@ -69,6 +75,13 @@ CONDITIONING = st.sampled_from(
         ),
         *[FrameConditioning(speakers=("ann", "bob", "cid"), speaker_channels=5)] * 4,
         *[FrameConditioning(4, 3, "linear", ("ann", "bob"), 2)] * 8,
+        *(
+            FrameConditioning(3, hop, interpolation, upsampling=stages, edges=edges)
+            for hop, interpolation, edges, stages in itertools.product(
+                (6, 12, 60), ("held", "linear"), ("held", "zeros"), UPSAMPLINGS
+            )
+        ),
+        *[FrameConditioning(1, 6, "linear", ("ann", "bob"), 2, upsampling=UPSAMPLINGS[1])] * 4,
     ]
 )
 

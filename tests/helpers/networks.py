@@ -67,6 +67,9 @@ def random_weights(spec: WaveNetSpec, seed: int) -> dict[str, np.ndarray]:
             values *= shape[0] ** -0.5  # one row of each tap's table is added
         elif name == "conditioning.speakers.weight":
             pass  # of the size of features
+        elif name.startswith("conditioning.upsampling."):
+            stage = spec.conditioning.upsampling[int(name.split(".")[2])]
+            values *= (values.size / stage.channels / stage.stride) ** -0.5
         else:
             values *= 1.5 * (shape[1] * shape[2]) ** -0.5
         weights[name] = values

@@ -80,3 +80,10 @@ def public_folder():
 def noise(n: int, seed: int = 0, amplitude: float = 0.1) -> np.ndarray:
     """float32 (n,), normally distributed."""
     return (amplitude * np.random.default_rng(seed).standard_normal(n)).astype(np.float32)
+
+
+def alternating(seconds, seed):
+    """Stretches of 0.1 s, each of noise or silence by chance, which the frames show in advance."""
+    rng = np.random.default_rng(seed)
+    stretches = [rng.uniform(-0.5, 0.5, 1600) * rng.integers(2) for _ in range(round(10 * seconds))]
+    return np.concatenate(stretches).astype(np.float32)

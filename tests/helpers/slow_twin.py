@@ -8,6 +8,7 @@ from fastwavenet import reference
 from fastwavenet.reference import Int8Steps, bfloat16_weights
 from fastwavenet.samples import to_codes as samples_to_codes
 from fastwavenet.spec import WaveNetSpec
+from fastwavenet.upsampling import continued
 
 PORTABLE_MACS = 5_000  # of a step in portable code, whose multiply-adds are slow, at most
 PROMISED = 1e-4  # of max(1, the largest logit), between float32 and the float64 reference
@@ -156,8 +157,9 @@ def listen(
     codes, fed = to_codes(samples, model.spec), model.spec.start.fed
     n, voice = len(codes), fw.Generator(model, seed=0, isa=isa_for(model), speaker=speaker)
     frames = frames_of_row(frames, 0)
-    if frames is not None:  # the last output is of a sample after them, where the end is held
-        frames = np.concatenate([frames, frames[-1:]])
+    if frames is not None:  # the last output is of a sample after them
+        numbers = np.arange(len(frames) + 1)
+        frames = continued(frames, numbers, model.spec.conditioning.edges)
     if not fed and n:
         voice._session.begin(codes[:1])
     taken = [

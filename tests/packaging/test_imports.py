@@ -48,7 +48,16 @@ def ours(names: set[str]) -> set[str]:
 ROOT_PACKAGE = {"fastwavenet", "fastwavenet._version"}
 BEHIND_SPEC = {
     f"fastwavenet.{name}"
-    for name in ("checks", "ends", "mel_conventions", "shown", "voiced_sampling")
+    for name in (
+        "checks",
+        "end",
+        "ends",
+        "frame_conditioning",
+        "mel_conventions",
+        "shown",
+        "upsampling",
+        "voiced_sampling",
+    )
 }
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from fastwavenet.ends import FrameConditioning
+from fastwavenet.ends import FrameConditioning, UpsamplingStage
 from fastwavenet.spec import WaveNetSpec
 from fastwavenet.training.layers import predict
 from fastwavenet.training.model import WaveNet
 
 TIME = 40
+STAGES = UpsamplingStage(4, 3, crop=1, activation="relu"), UpsamplingStage(2, 5, 3, 1)
 CONDITIONINGS = {
     "none": None,
     "held": FrameConditioning(3, 7),
@@ -18,6 +19,8 @@ CONDITIONINGS = {
     "one frame": FrameConditioning(2, 64, "linear"),
     "speakers": FrameConditioning(speakers=("a", "b"), speaker_channels=4),
     "both": FrameConditioning(3, 5, "linear", ("a", "b", "c"), 2),
+    "upsampled": FrameConditioning(3, 12, "linear", ("a", "b"), 2, upsampling=STAGES),
+    "upsampled and held": FrameConditioning(3, 12, upsampling=STAGES, edges="zeros"),
 }
 
 
@@ -65,7 +68,7 @@ def compare(model, batch=2, at=1, known=0):
         )
 
 
-@pytest.mark.parametrize("at", [0, 1, 6])
+@pytest.mark.parametrize("at", [0, 1, 6, 30])
 @pytest.mark.parametrize("kind", CONDITIONINGS)
 def test_logits_and_gradients_are_those_of_the_network_to_read(kind, at):
     compare(network(CONDITIONINGS[kind]), at=at)

@@ -9,7 +9,7 @@ from recordings import record
 from runs import SPEC, log, quick
 
 import fastwavenet as fw
-from fastwavenet.ends import PITCH_NETWORK, Pitch
+from fastwavenet.frame_conditioning import PITCH_NETWORK, Pitch
 from fastwavenet.pitch_prediction import with_predicted_pitch
 from fastwavenet.recording_frames import recording_conditioning, recording_frames
 from fastwavenet.training import learner, pitch_predictor

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from recordings import record, tone
-from runs import SPEC, interrupt, left_behind, log, quick, weights
+from recordings import alternating, record, tone
+from runs import SPEC, counting, interrupt, left_behind, log, quick, weights
 
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
@@ -16,7 +16,7 @@ from fastwavenet.ends import FrameConditioning
 from fastwavenet.recording_frames import recording_conditioning, recording_frames
 from fastwavenet.training import pitch_predictor, train
 from fastwavenet.training.conditioning import Standardisation, conditioned
-from fastwavenet.training.data import Clip, load_corpus
+from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.model import WaveNet
 from fastwavenet.training.settings import Settings
@@ -27,27 +27,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 MEL = fw.mel_presets()["hifigan-16k"]
 HOP = MEL.hop
 VOCODER = conditioned(SPEC, recording_conditioning("hifigan-16k"))
-
-
-def alternating(seconds, seed):
-    """Stretches of 0.1 s, each of noise or silence by chance, which the frames show in advance."""
-    rng = np.random.default_rng(seed)
-    stretches = [rng.uniform(-0.5, 0.5, 1600) * rng.integers(2) for _ in range(round(10 * seconds))]
-    return np.concatenate(stretches).astype(np.float32)
-
-
-def counting(*frames, hop=10):
-    """Clips of so many frames; each sample and frame has a number of its own."""
-    ends = np.cumsum(frames)
-    return [
-        Clip(
-            str(end),
-            np.arange(hop * (end - n), hop * end, dtype=np.uint16),
-            frames=np.arange(end - n, end, dtype=np.float16)[:, None],
-            hop=hop,
-        )
-        for n, end in zip(frames, ends, strict=True)
-    ]
 
 
 @pytest.fixture
