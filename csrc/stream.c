@@ -28,10 +28,10 @@ static fwn_act alloc_gated(const fwn_stream *s, fwn_arena *arena, size_t rows, u
     return a;
 }
 
-/* Samples for which a layer's past taps are computed at once: at most FWN_AHEAD rows. */
+/* Samples for which a layer's past taps are computed at once. */
 static uint32_t ahead(const fwn_stream *s, const fwn_layer *layer)
 {
-    const uint32_t most = s->batch < FWN_AHEAD ? FWN_AHEAD / s->batch : 1;
+    const uint32_t most = fwn_most_ahead(s);
     return layer->dilation < most ? layer->dilation : most;
 }
 

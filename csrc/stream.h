@@ -28,6 +28,7 @@ typedef struct {
     float *sums;    /* [ahead][B][2Dp] bias + past taps of coming samples: */
     uint32_t used;  /* samples already consumed */
     uint32_t ready; /* samples after those, still to be consumed */
+    uint32_t conditioned; /* of those, samples whose V_l u is added */
 } fwn_past;
 
 /* The outputs of the head's products that one thread computes, and its own buffers. */
@@ -61,8 +62,10 @@ struct fwn_stream {
     float *cond_row; /* [Up] one of them before it is stored */
     uint32_t cond_most, cond_count;
     uint64_t cond_first;
-    uint32_t cond_slot[FWN_BLOCK_ROWS]; /* for each sample of the block: its frame - cond_first, */
-    float cond_part[FWN_BLOCK_ROWS];    /* and how far it is on the way to the next one */
+    /* samples [cond_begin, cond_end) of the run: */
+    uint32_t cond_begin, cond_end;
+    uint32_t cond_slot[FWN_BLOCK_ROWS]; /* their frames - cond_first, */
+    float cond_part[FWN_BLOCK_ROWS];    /* and how far they are on the way to the next one */
     fwn_share whole;                    /* of a single thread ... */
     fwn_share share[2];                 /* ... of the leader and the helper */
     float *skip_sums;         /* [4 * Sp] partial sums of the helper's skip product; or NULL */
@@ -102,6 +105,12 @@ static inline fwn_act fwn_past_row(const fwn_stream *s, uint32_t layer, uint32_t
     x.at += at * x.stride;
     if (x.scale) x.scale += at;
     return x;
+}
+
+/* Samples for which past taps are computed at once, at most: FWN_AHEAD rows. */
+static inline uint32_t fwn_most_ahead(const fwn_stream *s)
+{
+    return s->batch < FWN_AHEAD ? FWN_AHEAD / s->batch : 1;
 }
 
 /* Sums computed ahead do not hold for a row whose past has changed. */

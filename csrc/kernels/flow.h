@@ -2,8 +2,8 @@
  *
  *   x = b0 + first[0][q(t-k0+1)] + ... + first[k0-1][q(t)]
  *   for each layer l:
- *       h = b + V_0 x(t-(k-1)d) + ... + V_k-1 x(t)          tap 0 is the oldest
- *       h = h + V_l u                                       u: features of the sample q(t+1)
+ *       h = b + V_0 x(t-(k-1)d) + ... + V_k-2 x(t-d)        tap 0 is the oldest
+ *       h = h + V_l u + V_k-1 x(t)                          u: features of the sample q(t+1)
  *       z = tanh(h[:D]) * sigmoid(h[D:])
  *       x = x + Wo z + bo                                   not after the last layer
  *   s = bs + Ws [z_0, z_1, ..., z_L-1]                      one product for all layers
@@ -28,7 +28,6 @@
 #endif
 #include "input_codes.h"
 #include "past_taps.h"
-#include "cond.h"
 #include "second_thread.h"
 #include "output_softmax.h"
 #include "codec_mulaw.h"
@@ -97,7 +96,7 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
     /* x = b0 + first[0][q(t-k0+1)] + ... + first[k0-1][q(t)] */
     embed_codes(s, n);
 
-    /* V_l u of the frames of q(t+1), for all layers */
+    /* V_l u of the frames of q(t+1) and of coming samples, for all layers */
     prepare_cond(s, io, done, n);
 
     for (uint32_t l = 0; l < layers; l++) {
@@ -107,12 +106,9 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
         /* x joins the past of this layer */
         push_input(s, l, n);
 
-        /* h = (b + past taps) + current tap */
-        mul_ring(s->h, s, l, current, 0, n, past_taps(s, l, n));
+        /* h = (b + past taps + V_l u) + current tap */
+        mul_ring(s->h, s, l, current, 0, n, past_taps(s, io, l, done, n));
         advance_ring(s, l, n);
-
-        /* h = h + V_l u */
-        add_cond(s, l, n);
 
         /* z = tanh(h[:D]) * sigmoid(h[D:]) */
         gate(s, l, rows);

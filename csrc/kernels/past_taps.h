@@ -4,7 +4,7 @@
 #ifndef FWN_PAST_TAPS_H
 #define FWN_PAST_TAPS_H
 
-#include "../stream.h"
+#include "cond.h"
 
 /* The inputs of layer l in a slot of its ring. */
 static fwn_act ring_slot(const fwn_stream *s, uint32_t l, uint32_t slot)
@@ -66,25 +66,33 @@ static void compute_ahead(fwn_stream *s, uint32_t l, uint64_t clock, uint32_t n)
     if (past->ready >= n) return;
     const uint32_t until = past->ahead - (uint32_t)(clock % past->ahead);
     past->ready = until < n ? past->ahead : until;
-    past->used = 0;
+    past->used = past->conditioned = 0;
     mul_past(past->sums, s, l, past->ready);
 }
 
-/* bias + past taps of n samples: computed ahead, or in s->h if the block is longer than that. */
-static fwn_rows past_taps(fwn_stream *s, uint32_t l, uint32_t n)
+/* bias + past taps + V_l u of n samples, `done` samples into the run: computed ahead, or in s->h if
+ * the block is longer than that.  Frames are known for the samples of this run only. */
+static fwn_rows past_taps(fwn_stream *s, const fwn_io *io, uint32_t l, uint32_t done, uint32_t n)
 {
     fwn_past *past = &s->past[l];
     const size_t width = 2 * s->model->Dp;
     if (past->ready < n && past->ahead <= n) {
         past->ready = 0;
         mul_past(s->h, s, l, n);
+        if (s->model->Up) add_cond(s->h, s, l, done, n);
         return (fwn_rows){s->h, width};
     }
     compute_ahead(s, l, s->clock, n);
-    const fwn_rows rows = {past->sums + past->used * s->batch * width, width};
+    float *sums = past->sums + past->used * s->batch * width;
+    if (s->model->Up && !past->conditioned) {
+        const uint32_t left = io->n - done;
+        past->conditioned = past->ready < left ? past->ready : left;
+        add_cond(sums, s, l, done, past->conditioned);
+    }
     past->used += n;
     past->ready -= n;
-    return rows;
+    past->conditioned -= s->model->Up ? n : 0;
+    return (fwn_rows){sums, width};
 }
 
 #endif

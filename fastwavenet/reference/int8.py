@@ -149,10 +149,12 @@ class Int8Steps(WaveNetSteps):
         now = to_16_bits(x)
         taps = [past[j * dilation] for j in range(self.spec.kernel[layer] - 1)] + [now]
         h = self.w[f"layers.{layer}.dilated.bias"]  # (2D,)
-        for matrix, (q, unit) in zip(self.matrices[f"layers.{layer}.dilated"], taps, strict=True):
+        *before, current = zip(self.matrices[f"layers.{layer}.dilated"], taps, strict=True)
+        for matrix, (q, unit) in before:
             h = matrix.add_to(h, q, unit)  # oldest first
         if cond is not None:
             h = h + cond
+        h = current[0].add_to(h, *current[1])
         past.append(now)
         d = self.spec.dilation_channels
         return gate(h[:d], h[d:])

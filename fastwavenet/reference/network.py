@@ -67,10 +67,11 @@ class WaveNetSteps:
         weight = self.w[f"layers.{layer}.dilated.weight"]  # (2D, R, k)
         taps = [queue[j * dilation] for j in range(self.spec.kernel[layer] - 1)] + [x]
         h = self.w[f"layers.{layer}.dilated.bias"]  # (2D,)
-        for j, tap in enumerate(taps):  # oldest first
+        for j, tap in enumerate(taps[:-1]):  # oldest first
             h = h + weight[:, :, j] @ tap
         if cond is not None:
             h = h + cond
+        h = h + weight[:, :, -1] @ x
         queue.append(x)
         d = self.spec.dilation_channels
         return np.tanh(h[:d]) * sigmoid(h[d:])
