@@ -98,6 +98,7 @@ CODECS = st.builds(
 
 @settings(max_examples=150)
 @example(MuLawCodec(1, 65535, 256, encode_offset=1.9999999999999432), 3, 0)  # a border next to -1
+@example(MuLawCodec(1, 2, 256, encode_offset=-(2.0**-52)), 3, 0)  # a border next to 1
 @given(CODECS, st.sampled_from([2, 3, 16, 255, 256, 257, 1024, 65536]), st.integers(0, 2**32 - 1))
 def test_the_codes_of_any_codec_are_those_of_the_formula_on_every_instruction_set(
     codec, levels, seed
@@ -111,10 +112,13 @@ def test_the_codes_of_any_codec_are_those_of_the_formula_on_every_instruction_se
         assert np.array_equal(fw.mu_law_encode(audio, levels, codec=codec, isa=isa), found)
     expected = reference.mu_law_encode(audio, levels, codec=codec)
     differs = np.flatnonzero(found != expected)
-    clipped = np.clip(audio[differs, None].astype(np.float64), -1, 1)
-    around = clipped + np.array([-1, 1]) * (1e-9 * np.abs(clipped) + 1e-13)
-    nearby = np.sort(reference.mu_law_encode(around, levels, codec=codec), axis=1)
-    assert np.all((nearby[:, 0] <= found[differs]) & (found[differs] <= nearby[:, 1]))
+    clipped = np.clip(audio[differs].astype(np.float64), -1, 1)
+    for sign in (-1, 1):  # the codes of amplitudes and of borders a rounding away
+        moved = codec.encode_offset + sign * 1e-12 * (codec.steps + abs(codec.encode_offset))
+        shifted = dataclasses.replace(codec, encode_offset=moved)
+        near = clipped + sign * (1e-9 * np.abs(clipped) + 1e-13)
+        bound = reference.mu_law_encode(near, levels, codec=shifted).astype(int)
+        assert np.all(sign * found[differs] <= sign * bound)
 
 
 # ---- pre-emphasis ------------------------------------------------------------------------------
