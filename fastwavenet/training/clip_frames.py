@@ -59,9 +59,7 @@ class SavedFrames:
         """
         file = self.files[recording]
         if not file.exists():
-            raise AudioError(
-                f"{shown(file)}: no such file, expected the frames of {shown(recording)}"
-            )
+            raise AudioError(_missing(file, recording))
         try:
             with opened_frames(file) as opened:
                 frames = compact(opened.read())
@@ -92,12 +90,14 @@ def channels_of(files: dict[Path, Path]) -> int:
             with opened_frames(file) as frames:
                 return frames.shape[1]
         except FileNotFoundError:
-            first = (
-                first or f"{shown(file)}: no such file, expected the frames of {shown(recording)}"
-            )
+            first = first or _missing(file, recording)
         except (ValueError, OSError) as error:
             first = first or str(error)
     raise ValueError(f"none of {len(files)} files of frames can be used, the first: {first}")
+
+
+def _missing(file: Path, recording: Path) -> str:
+    return f"{shown(file)}: no such file, expected the frames of {shown(recording)}"
 
 
 def count_frames(recording: Path, samples: int, frames: np.ndarray, hop: int) -> int:

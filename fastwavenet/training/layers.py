@@ -63,8 +63,7 @@ def _weights(layer: ResidualLayer) -> tuple[Tensor, Maybe, Maybe]:
 
 def _conv1x1(x: Tensor, conv: nn.Conv1d) -> Tensor:
     """(T, B, in) -> (T, B, out), in the precision of x."""
-    bias = None if conv.bias is None else conv.bias.to(x.dtype)
-    return F.linear(x, conv.weight[:, :, 0].to(x.dtype), bias)
+    return _affine(x, conv.weight[:, :, 0].to(x.dtype), conv.bias)
 
 
 # ---- biases and projected frames, with which the sums of a layer begin ---------------------------
@@ -264,5 +263,5 @@ class _Layer:
 
 
 def _affine(x: Tensor, matrix: Tensor, bias: Maybe) -> Tensor:
-    """(n, in) -> (n, out) by a matrix (out, in)."""
+    """(..., in) -> (..., out) by a matrix (out, in) of x's precision."""
     return F.linear(x, matrix, None if bias is None else bias.to(x.dtype))
