@@ -12,7 +12,7 @@ from functools import reduce
 import numpy as np
 
 from ..spec import WaveNetSpec
-from .network import WaveNetSteps, conditioning_inputs, relu
+from .network import WaveNetSteps, conditioning_inputs, neighbours, relu
 from .upsampling import fused, upsample_float32
 
 EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
@@ -104,14 +104,12 @@ def project_frames_int8(
         for frame, u in enumerate(rows):
             zero = np.zeros(2 * spec.dilation_channels, np.float32)
             projected[frame, layer] = matrix.add_to(zero, *to_16_bits(u))
-    end, numbers, last = spec.conditioning, np.array([*samples], int), len(rows) - 1
+    end = spec.conditioning
+    now, following, since = neighbours(spec, projected, samples)
     assert end is not None
-    hop = end.feature_hop
-    now = projected[np.minimum(numbers // hop, last)]
     if end.interpolation == "held":
         return now
-    following = projected[np.minimum(numbers // hop + 1, last)]
-    part = np.asarray(numbers % hop, np.float32)[:, None, None] / np.float32(hop)
+    part = np.asarray(since, np.float32)[:, None, None] / np.float32(end.feature_hop)
     return fused(part, following - now, now)
 
 

@@ -113,18 +113,28 @@ def conditioning_inputs(
     return np.hstack([rows, np.broadcast_to(embedding, (len(rows), len(embedding)))])
 
 
-def between_frames(spec: WaveNetSpec, projected: np.ndarray, samples: Iterable[int]) -> np.ndarray:
-    """The projection of each sample's feature, or a part of the way to the next one's."""
+def neighbours(
+    spec: WaveNetSpec, projected: np.ndarray, samples: Iterable[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The projections of each sample's feature and of the next one, and samples since its begin.
+
+    After the last feature it is held.
+    """
     end, numbers, last = spec.conditioning, np.array([*samples], int), len(projected) - 1
     assert end is not None
-    hop = end.feature_hop
-    now = projected[np.minimum(numbers // hop, last)]
+    feature, since = numbers // end.feature_hop, numbers % end.feature_hop
+    return projected[np.minimum(feature, last)], projected[np.minimum(feature + 1, last)], since
+
+
+def between_frames(spec: WaveNetSpec, projected: np.ndarray, samples: Iterable[int]) -> np.ndarray:
+    """The projection of each sample's feature, or a part of the way to the next one's."""
+    end = spec.conditioning
+    now, following, since = neighbours(spec, projected, samples)
+    assert end is not None
     if end.interpolation == "held":
         return now
-    following = projected[np.minimum(numbers // hop + 1, last)]
-    part = (numbers % hop / hop)[:, None, None]
-    held = (numbers // hop >= last)[:, None, None]
-    return np.where(held, now, now + part * (following - now))
+    part = (since / end.feature_hop)[:, None, None]
+    return np.where(following == now, now, now + part * (following - now))
 
 
 def teacher_forced(
