@@ -15,6 +15,7 @@ Products may be in bfloat16.  Weights, gradients and the residual stream stay in
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
@@ -46,7 +47,7 @@ def predict(
     bases, place = _bases(model, layers, codes, frames, speakers, at)
     skips = torch.cat([layer.skip.weight[:, :, 0] for layer in layers], dim=1)  # (S, L D)
     biases = [layer.skip.bias for layer in layers if layer.skip.bias is not None]
-    bias = torch.stack(biases).sum(0) if biases else None
+    bias = reduce(torch.add, biases) if biases else None  # whose gradients do not share memory
     weights = [tensor for layer in layers for tensor in _weights(layer)]
     run = cast(Callable[..., Tensor], _ResidualLayers.apply)
     skip = run(x, bases, skips, bias, place, model.spec.dilations, dtype, *weights)
