@@ -31,7 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _add_setting(option: AddOption, setting: Setting) -> None:
     """The option of a setting; one that is not given is no argument of `train`."""
-    how: dict[str, Any] = {"default": argparse.SUPPRESS}
+    how: dict[str, Any] = {"dest": setting.name, "default": argparse.SUPPRESS}
     if setting.kind is not bool:
         kind = path if setting.kind is Path else setting.kind
         text = setting.explained

@@ -4,9 +4,10 @@ It is checked like a model file, holds data only, and is the single source of a 
 files of its folder are made from it.  Tensors, float32, with the shapes of `spec.tensors()`:
 
     model.*                 the latest weights
+    average.*               their exponential moving average, of which the model files are made
     optimizer.exp_avg.*     momenta of Muon, and AdamW's first moments; its step count is the run's
     optimizer.exp_avg_sq.*  AdamW's second moments; 0 where Muon is used
-    best.*                  the weights with the lowest validation loss, after the first report
+    best.*                  the average with the lowest validation loss, after the first report
 
 Everything else is JSON in the metadata entry "fastwavenet.training".
 """
@@ -32,9 +33,9 @@ from .conditioning import wrong_losses
 from .settings import Budget, Recordings, Settings
 from .table import all_fields
 
-VERSION, OLDER = 3, (1, 2)
+VERSION, OLDER = 4, (1, 2, 3)
 METADATA_KEY = "fastwavenet.training"
-LATEST, BEST = "model", "best"
+LATEST, AVERAGE, BEST = "model", "average", "best"
 MOMENTS = ("optimizer.exp_avg", "optimizer.exp_avg_sq")
 RECORD = ("step", "seconds", "train_loss", "validation_loss", "learning_rate")
 LARGEST = 2**63  # above every number in a checkpoint
@@ -63,9 +64,14 @@ class Progress:
     history: list[dict] = field(default_factory=list)
 
     @property
+    def losses(self) -> list[float]:
+        """The validation losses, in nats per sample."""
+        return [record["validation_loss"] for record in self.history]
+
+    @property
     def best_loss(self) -> float:
         """The lowest validation loss, in nats per sample; infinity before the first report."""
-        return min((record["validation_loss"] for record in self.history), default=math.inf)
+        return min(self.losses, default=math.inf)
 
 
 @dataclass
@@ -73,7 +79,7 @@ class Checkpoint:
     """The content of the file.
 
     corpus      `Corpus.fingerprint()` of the audio
-    tensors     LATEST, each of MOMENTS and, after the first report, BEST -> weights
+    tensors     LATEST, AVERAGE, each of MOMENTS and, after the first report, BEST -> weights
     recordings  the paths of the audio and the frames; None in files of the first versions
     """
 
@@ -142,7 +148,7 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
     found = set(about) - {"recordings"} if isinstance(about, dict) else set()
     if isinstance(about, dict) and about.get("version") in OLDER:
         raise ValueError(
-            f"version {about['version']} is of an older optimizer, without which its run cannot go "
+            f"version {about['version']} is of an older trainer, without which its run cannot go "
             f"on: train into another folder; model.safetensors beside it remains a model"
         )
     if found != keys or about["version"] != VERSION:
@@ -213,7 +219,7 @@ def _refuse_constant(name: str) -> None:
 def _read_tensors(file: safetensors.safe_open, checkpoint: Checkpoint) -> dict[str, Weights]:
     """All groups of tensors.  Names, dtypes and shapes are checked before any data is read."""
     spec = checkpoint.settings.spec
-    groups = (LATEST, *MOMENTS, *([BEST] if checkpoint.progress.history else []))
+    groups = (LATEST, AVERAGE, *MOMENTS, *([BEST] if checkpoint.progress.history else []))
     expected = {f"{g}.{name}": shape for g in groups for name, shape in spec.tensors().items()}
     different = sorted(expected.keys() ^ set(file.keys()))
     if different:

@@ -134,6 +134,10 @@ class Standardisation(NamedTuple):
     mean: npt.NDArray[np.float64]
     deviation: npt.NDArray[np.float64]
 
+    def inverse(self) -> Standardisation:
+        """With which `for_raw_frames` makes weights for standardised frames of others."""
+        return Standardisation(-self.mean / self.deviation, 1 / self.deviation)
+
     @classmethod
     def of(cls, frames: list[np.ndarray], centred: bool) -> Standardisation:
         """That of arrays (F, C).  centred: False leaves the mean at 0, for a net without biases."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..shown import shown
-from .checkpoint import LATEST, Weights
+from .checkpoint import AVERAGE, LATEST, Weights
 from .conditioning import (
     WRONG_FRAMES,
     WRONG_SPEAKERS,
@@ -30,7 +32,7 @@ from .settings import Settings
 from .windows import IGNORED, Batch, Windows, with_wrong_frames, with_wrong_speakers
 
 VALIDATION_WINDOWS = 16
-MAX_GRADIENT_NORM = 1.0
+AVERAGE_GROWTH = 10  # steps
 TRIALS = 3  # timed steps with and without autocast; the first of each is a warm-up
 WORTH_IT = 0.9  # of the time of a float32 step, at most, to choose bfloat16
 
@@ -57,8 +59,9 @@ class Learner:
         self.optimizer = Optimizer(self.model, settings.learning_rate, settings.weight_decay)
         context = spec.receptive_field - 1
         sizes = context, settings.window, spec.conditioning
-        self.training = Windows(corpus.train, *sizes)
+        self.training = Windows(corpus.train, *sizes, seed=settings.seed)
         self.validation = Windows(corpus.validation, *sizes)
+        self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self.steps = self.samples = 0
 
     def _standardise(self, frames: list[np.ndarray | None]) -> Standardisation | None:
@@ -88,14 +91,27 @@ class Learner:
         fit(predictor, training, normal, self.settings.seed)
         return judge(predictor, held_out, normal)
 
+    @torch.no_grad()
+    def start_from(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Begins with the weights of a model file."""
+        own = dict(weights)
+        if self.standardisation is not None:
+            inverse = self.standardisation.inverse()
+            own = for_raw_frames(self.settings.spec, own, inverse)
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(torch.tensor(own[name]))
+            self.average[name].copy_(parameter)
+
     def step(self, factor: float) -> float:
         """One update at `factor` times the learning rate; the loss in nats per sample."""
         loss, count = self._gradient()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
+        limit = self.settings.max_gradient_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         if not torch.isfinite(norm):
             raise self._diverged(loss)
         self.set_rate(factor)
         self.optimizer.step()
+        self._update_average()
         self.steps += 1
         self.samples += count
         return loss
@@ -105,16 +121,47 @@ class Learner:
         self.optimizer.set_rate(self.settings.learning_rate * factor)
 
     def _gradient(self) -> tuple[float, int]:
-        """Loss in nats per sample and number of targets of the next batch; sets the gradients."""
-        rng = np.random.default_rng([self.settings.seed, self.steps])
-        loss, count = self._loss(self.training.batch(rng, self.settings.batch))
+        """Loss in nats per sample and number of targets of the next step; sets the gradients."""
+        batch, accumulate = self.settings.batch, self.settings.accumulate
+        numbers = range(self.steps * accumulate, (self.steps + 1) * accumulate)
+        batches = [self.training.batch(number, batch) for number in numbers]
+        count = sum(int((b.targets != IGNORED).sum()) for b in batches)
+        total = 0.0
         self.optimizer.zero_grad()
-        (loss / count).backward()
-        return loss.item() / count, count
+        for some in batches:
+            loss, _ = self._loss(some)
+            (loss / count).backward()
+            total += loss.item()
+        return total / count, count
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """One step of the exponential moving average of the weights.
+
+        The decay grows with the steps t as t / (t + 10), up to its setting, so that the average
+        spans at most about the last tenth of a short run.
+        """
+        decay = min(self.settings.ema_decay, self.steps / (self.steps + AVERAGE_GROWTH))
+        for name, parameter in self.model.named_parameters():
+            self.average[name].lerp_(parameter, 1 - decay)
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The network has the average of its weights in this context."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            average = self.average[name]
+            parameter.data, average.data = average.data, parameter.data
 
     @torch.no_grad()
     def validate(self, wrong: str = "") -> float:
-        """Nats per sample on the same held-out windows each time.
+        """Nats per sample of the averaged weights, on the same held-out windows each time.
 
         wrong: WRONG_FRAMES conditions each window on the frames of another one, WRONG_SPEAKERS on
         another speaker.
@@ -126,9 +173,10 @@ class Learner:
             tiles = with_wrong_frames(tiles)
         elif wrong == WRONG_SPEAKERS and end is not None:
             tiles = with_wrong_speakers(tiles, len(end.speakers))
-        for tile in tiles:
-            loss, n = self._loss(tile)
-            total, count = total + loss.item(), count + n
+        with self._averaged():
+            for tile in tiles:
+                loss, n = self._loss(tile)
+                total, count = total + loss.item(), count + n
         if not math.isfinite(total):
             raise self._diverged(total / count)
         return total / count
@@ -190,8 +238,11 @@ class Learner:
     # ---- to and from a checkpoint ----------------------------------------------------------
 
     def weights(self) -> Weights:
-        """A copy of the weights, for standardised frames, by their names in a model file."""
-        return {name: _copy(tensor) for name, tensor in self.model.named_parameters()}
+        """A copy of the averaged weights, by their names in a model file.
+
+        They are for standardised frames.
+        """
+        return {name: _copy(tensor) for name, tensor in self.average.items()}
 
     def for_file(self, weights: Weights) -> Weights:
         """Such weights as a model file has them, for the frames as they are."""
@@ -201,13 +252,15 @@ class Learner:
 
     def state(self) -> dict[str, Weights]:
         """A copy of all tensors that change in training."""
-        return {LATEST: self.weights()} | self.optimizer.moments()
+        latest = {name: _copy(tensor) for name, tensor in self.model.named_parameters()}
+        return {LATEST: latest, AVERAGE: self.weights()} | self.optimizer.moments()
 
     @torch.no_grad()
     def restore(self, groups: dict[str, Weights], steps: int, samples: int) -> None:
         """Continues from a `state()` after `steps` steps and `samples` predicted samples."""
         for name, parameter in self.model.named_parameters():
             parameter.copy_(torch.tensor(groups[LATEST][name]))
+            self.average[name].copy_(torch.tensor(groups[AVERAGE][name]))
         self.optimizer.restore(groups, steps)
         self.steps, self.samples = steps, samples
 

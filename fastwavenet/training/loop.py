@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from ..modelfile import load, record_precision_cost
+from ..modelfile import Contents, load, record_precision_cost
 from ..precision import describe_precision_cost
 from ..precision_cost import Comparison
 from ..spec import WaveNetSpec
@@ -27,7 +27,7 @@ from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
 from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
 from .run import RunFolder
-from .settings import CALL, RUN, Budget, Call, Network, Recordings, Settings, schedule
+from .settings import CALL, RUN, Budget, Call, Network, Recordings, Settings, rate_factor
 from .table import documented, given
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
@@ -72,18 +72,24 @@ def train(
     speakers_from_folders: bool | None = None,
     upsample: str | None = None,
     pre_emphasis: float | None = None,
+    from_: str | os.PathLike[str] | None = None,
     spec: WaveNetSpec | None = None,
     validation: str | os.PathLike[str] | None = None,
     frames: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     batch: int | None = None,
     window: int | None = None,
+    accumulate: int | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
+    schedule: str | None = None,
+    max_gradient_norm: float | None = None,
+    ema_decay: float | None = None,
     convert: bool | None = None,
     autocast: bool | None = None,
     minutes: float | None = None,
     steps: int | None = None,
+    patience: int | None = None,
     resume: bool = False,
     device: str | None = None,
     progress: bool = True,
@@ -124,7 +130,9 @@ def train(
     finished = started is not None and folder.is_published(started.progress.history)
     budget = choose_budget(started, given(Budget, arguments), finished)
     recordings = choose_recordings(started, source, validation, frames)
-    settings = choose_settings(started, network, given(Settings, arguments), recordings)
+    model = open_model(network.from_)
+    known = None if model is None else model.spec
+    settings = choose_settings(started, network, given(Settings, arguments), recordings, known)
     chosen = choose_device(call.device)
     remarks = [ONE_THREAD] if threads_are_lost() else []
     with own_settings(chosen), Console(call.progress) as console:
@@ -140,10 +148,18 @@ def train(
         )
         run = Run(settings, budget, corpus, recordings.absolute(), chosen, folder, console)
         with stop_on_signals(call.stop) as stopped:
-            run.begin(started)
+            run.begin(started, model)
             loss = run.fit(stopped)
             run.record_precision_cost()
     return run.summary(loss)
+
+
+def open_model(path: str | os.PathLike[str] | None) -> Contents | None:
+    """The model to fine-tune: a file, or the best one of a run's folder; None for no path."""
+    if path is None:
+        return None
+    place = Path(path)
+    return load(RunFolder(place).model if place.is_dir() else place)
 
 
 class Run:
@@ -175,8 +191,11 @@ class Run:
         self.before = 0
         self.timed: deque[tuple[float, int]] = deque(maxlen=2 + COST_STEPS)
 
-    def begin(self, started: Checkpoint | None) -> None:
-        """Everything before the first step: prints the corpus, and saves a run to resume."""
+    def begin(self, started: Checkpoint | None, model: Contents | None = None) -> None:
+        """Everything before the first step: prints the corpus, and saves a run to resume.
+
+        model: whose weights a new run has at first
+        """
         for line in oddities(self.corpus):
             self.console.remark(line)
         for line in describe(self.corpus, self.learner.settings, self.budget):
@@ -184,19 +203,25 @@ class Run:
         if started is not None:
             self._resume(started)
         else:
-            self._prepare()
+            self._prepare(model)
         self.folder.clean()
         self.save()
         if started is not None:
             self.publish(self.progress.history, self.best)
 
-    def _prepare(self) -> None:
-        """For a new run: trains the prediction of pitch, and chooses the precision of products."""
-        accuracy = self.learner.fit_pitch(self.corpus)
-        if accuracy is not None:
-            self.console.say(f"pitch from mel frames, held out: {accuracy}")
+    def _prepare(self, model: Contents | None) -> None:
+        """For a new run: weights, prediction of pitch, and the precision of products."""
+        if model is not None:
+            self.learner.start_from(model.weights)
+        else:
+            accuracy = self.learner.fit_pitch(self.corpus)
+            if accuracy is not None:
+                self.console.say(f"pitch from mel frames, held out: {accuracy}")
         if self.learner.settings.autocast is None:
             self.console.say(self.learner.choose_autocast())
+        if model is not None:
+            loss = self.learner.validate()
+            self.console.say(f"before training: held out {loss:.3f} nats per sample")
 
     def _resume(self, started: Checkpoint) -> None:
         check_corpus(started.corpus, self.fingerprint)
@@ -204,7 +229,7 @@ class Run:
         self.best = started.tensors.get(BEST)
         self.learner.restore(started.tensors, self.progress.steps, self.progress.samples)
         last = started.budget.spent(self.progress.steps - 0.5, self.progress.seconds)
-        self.learner.set_rate(schedule(max(last, 0)))  # for a report without another step
+        self.learner.set_rate(self.rate_factor(max(last, 0)))  # for a report without another step
         self.before = self.progress.samples
         self.spent = self.budget.spent(self.progress.steps, self.progress.seconds)
         minutes = self.progress.seconds / 60
@@ -219,22 +244,32 @@ class Run:
         """
         learner, progress = self.learner, self.progress
         began = time.monotonic() - progress.seconds  # as if the run were one process
-        ended = self.spent >= 1
+        ended = self.is_done
         if ended and progress.loss_count:  # killed between its last step and the report
             self.report()
         while not ended:
             middle = self.budget.spent(learner.steps + 0.5, time.monotonic() - began)
-            progress.loss_sum += learner.step(schedule(middle))
+            progress.loss_sum += learner.step(self.rate_factor(middle))
             progress.loss_count += 1
             progress.seconds = time.monotonic() - began
             before, self.spent = self.spent, self.budget.spent(learner.steps, progress.seconds)
             ended = self.spent >= 1 or stopped()
             if self.budget.report_is_due(before, self.spent):
                 self.report()
+                ended = ended or self.is_done
             elif time.monotonic() - self.saved >= SAVE_SECONDS:
                 self.save()
             self.show()
-        return progress.best_loss if self.spent >= 1 else self.interrupt()
+        return progress.best_loss if self.is_done else self.interrupt()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the budget is spent or its patience exhausted."""
+        return self.spent >= 1 or self.budget.is_exhausted(self.progress.losses)
+
+    def rate_factor(self, spent: float) -> float:
+        """The factor of the learning rate after a fraction of the budget."""
+        return rate_factor(self.learner.settings.schedule, spent)
 
     def report(self) -> None:
         """Validates, writes all files, and prints a line."""
@@ -323,7 +358,7 @@ class Run:
             steps=learner.steps,
             seconds=seconds,
             samples_per_second=learner.samples / seconds,
-            interrupted=self.spent < 1,
+            interrupted=not self.is_done,
         )
 
     def show(self) -> None:

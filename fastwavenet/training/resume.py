@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..recording_frames import recording_conditioning
 from ..shown import shown
@@ -18,7 +20,69 @@ from .clip_frames import channels_of
 from .conditioning import upsampling_of, with_frames, with_speakers, with_upsampling
 from .listing import list_recordings
 from .presets import preset_name
-from .settings import LEAVE_OUT, Budget, Network, Recordings, Settings
+from .settings import Budget, Network, Recordings, Settings
+
+NOT_GIVEN = "not given"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The network of a run or of a model file, from which no given argument may differ.
+
+    place   in an error, behind the value there
+    advice  for a user who gave another value
+    """
+
+    spec: WaveNetSpec
+    place: str
+    advice: str
+
+    def confirm_conditioning(self, network: Network) -> None:
+        """Raises ValueError if an argument is of another conditioning or codec than this one."""
+        self._confirm_mel(network.mel)
+        end, folders = self.spec.conditioning, network.speakers_from_folders
+        self._confirm("speakers_from_folders", bool(end and end.speakers), folders, str)
+        self._confirm("upsample", upsampling_of(end), network.upsample, str)
+        self._confirm("pre_emphasis", self.spec.codec.pre_emphasis, network.pre_emphasis)
+
+    def confirm_settings(self, settings: Settings, network: Network, given: dict[str, Any]) -> None:
+        """Raises ValueError if `given` or the network's sizes are others than in `settings`."""
+        own = preset_name(self.spec)
+        wanted = dataclasses.replace(settings, spec=network.choose(settings.spec), **given)
+        if own is not None:
+            self._confirm("preset", own, network.preset)
+        for name, old, new in settings.differences(wanted, {"spec", *given}):
+            self.refuse(name, shown(old), shown(new))
+
+    def _confirm_mel(self, mel: str | None) -> None:
+        if mel is None:
+            return
+        end, given = self.spec.conditioning, recording_conditioning(mel)
+        if end is None or (end.features, end.pitch) != (given.features, given.pitch):
+            old = NOT_GIVEN if end is None or end.mel is None else shown(end.described)
+            self.refuse("mel", old, shown(mel))
+
+    def _confirm(
+        self, name: str, old: object, new: object, show: Callable[[object], str] = shown
+    ) -> None:
+        if new is not None and new != old:
+            self.refuse(name, show(old), show(new))
+
+    def refuse(self, name: str, old: str, new: str) -> NoReturn:
+        """Raises ValueError."""
+        raise ValueError(f"{name} is {old} {self.place}, not {new}: {self.advice}")
+
+
+def kept_by_run(spec: WaveNetSpec) -> Kept:
+    """The network of a run to resume."""
+    advice = "leave it out to resume the run, or train into another folder"
+    return Kept(spec, "in this run", advice)
+
+
+def kept_by_model(spec: WaveNetSpec, file: str) -> Kept:
+    """The network of a model file to fine-tune."""
+    advice = "leave it out to fine-tune that model, or leave out from"
+    return Kept(spec, f"in {shown(Path(file))}", advice)
 
 
 def choose_settings(
@@ -26,72 +90,51 @@ def choose_settings(
     network: Network,
     given: dict[str, Any],
     recordings: Recordings | None = None,
+    model: WaveNetSpec | None = None,
 ) -> Settings:
     """The given settings and defaults, or the settings of a run to resume.
 
     given       fields of Settings without the spec
     recordings  which show the speakers of a new run, and the channels of frames from files
+    model       the network of the model file that `network` names, for a new run
 
-    Raises ValueError for a value that differs from that of the run, or recordings without speakers
-    or frames where they are needed, OSError for a missing folder.
+    Raises ValueError for a value that differs from that of the run or the model, or recordings
+    without speakers or frames where they are needed, OSError for a missing folder.
     """
-    if started is None:
-        return Settings(spec=_with_shown(network.choose(None), network, recordings), **given)
-    settings = started.settings
-    _confirm_mel(settings.spec, network)
-    _confirm_hop(started, network)
-    _confirm_speakers(settings.spec, network)
-    _confirm_upsample(settings.spec, network)
-    _confirm_pre_emphasis(settings.spec, network)
-    wanted = dataclasses.replace(settings, spec=network.choose(settings.spec), **given)
-    preset, run_preset = network.preset, preset_name(settings.spec)
-    if preset is not None and run_preset is not None and preset != run_preset:
-        raise ValueError(
-            f"preset is {shown(run_preset)} in this run, not {shown(preset)}: {LEAVE_OUT}"
-        )
-    settings.confirm(wanted, {"spec", *given})
-    return settings
+    if started is not None:
+        return _resumed(started, network, given)
+    if model is not None:
+        return _fine_tuned(model, network, given, recordings)
+    return Settings(spec=_with_shown(network.choose(None), network, recordings), **given)
 
 
-def _confirm_mel(spec: WaveNetSpec, network: Network) -> None:
-    """Raises ValueError if another mel is given than that of a run's network."""
-    if network.mel is None:
-        return
-    end, given = spec.conditioning, recording_conditioning(network.mel)
-    if end is None or (end.features, end.pitch) != (given.features, given.pitch):
-        old = "not given" if end is None or end.mel is None else shown(end.described)
-        raise ValueError(f"mel is {old} in this run, not {shown(network.mel)}: {LEAVE_OUT}")
+def _resumed(started: Checkpoint, network: Network, given: dict[str, Any]) -> Settings:
+    kept = kept_by_run(started.settings.spec)
+    if network.from_ is not None:
+        raise ValueError("from is for a new run, but this one has begun: leave it out to resume")
+    _confirm_hop(started, network.hop)
+    kept.confirm_conditioning(network)
+    kept.confirm_settings(started.settings, network, given)
+    return started.settings
 
 
-def _confirm_pre_emphasis(spec: WaveNetSpec, network: Network) -> None:
-    """Raises ValueError if another pre-emphasis is given than a run's."""
-    old, new = spec.codec.pre_emphasis, network.pre_emphasis
-    if new is not None and new != old:
-        raise ValueError(f"pre_emphasis is {old:g} in this run, not {new:g}: {LEAVE_OUT}")
+def _fine_tuned(
+    model: WaveNetSpec, network: Network, given: dict[str, Any], recordings: Recordings | None
+) -> Settings:
+    kept = kept_by_model(model, str(network.from_))
+    kept.confirm_conditioning(network)
+    kept.confirm_settings(Settings(spec=model), network, {})
+    if _with_shown(model, network, recordings) != model:
+        kept.refuse("frames", NOT_GIVEN, "those of a folder")
+    return Settings(spec=model, **given)
 
 
-def _confirm_hop(started: Checkpoint, network: Network) -> None:
+def _confirm_hop(started: Checkpoint, hop: int | None) -> None:
     """Raises ValueError if another hop of frames from files is given than a run's."""
-    if network.hop is None:
-        return
     end, recordings = started.settings.spec.conditioning, started.recordings
-    old = end.hop if end and recordings and recordings.frames is not None else "not given"
-    if network.hop != old:
-        raise ValueError(f"hop is {old} in this run, not {network.hop}: {LEAVE_OUT}")
-
-
-def _confirm_speakers(spec: WaveNetSpec, network: Network) -> None:
-    """Raises ValueError if a run with speakers is to have none, or the other way round."""
-    old, new = bool(spec.conditioning and spec.conditioning.speakers), network.speakers_from_folders
-    if new is not None and old != new:
-        raise ValueError(f"speakers_from_folders is {old} in this run, not {new}: {LEAVE_OUT}")
-
-
-def _confirm_upsample(spec: WaveNetSpec, network: Network) -> None:
-    """Raises ValueError if another upsampling is given than that of a run's network."""
-    old, new = upsampling_of(spec.conditioning), network.upsample
-    if new is not None and old != new:
-        raise ValueError(f"upsample is {old} in this run, not {new}: {LEAVE_OUT}")
+    old = end.hop if end and recordings and recordings.frames is not None else NOT_GIVEN
+    if hop is not None and hop != old:
+        kept_by_run(started.settings.spec).refuse("hop", str(old), str(hop))
 
 
 def _with_shown(spec: WaveNetSpec, network: Network, recordings: Recordings | None) -> WaveNetSpec:
@@ -126,13 +169,27 @@ def choose_budget(started: Checkpoint | None, given: dict[str, Any], finished: b
         return Budget(**given)
     if not given:
         return started.budget
-    budget, done = Budget(**given), started.progress
+    budget, done = _continued(started.budget, given), started.progress
     if finished and budget.spent(done.steps, done.seconds) >= 1:
         raise ValueError(
             f"{budget} are spent: this run has taken {done.steps} steps and "
             f"{done.seconds / 60:.2f} minutes; give more minutes or steps, in all, to go on"
         )
+    if finished and budget.is_exhausted(done.losses):
+        raise ValueError(
+            f"the last {budget.patience} validations were no better than one before: give more "
+            f"patience to go on"
+        )
     return budget
+
+
+def _continued(budget: Budget, given: dict[str, Any]) -> Budget:
+    """A run's budget with given parts: minutes or steps take the place of both."""
+    length = given.keys() & {"minutes", "steps"}
+    kept: dict[str, Any] = {"patience": budget.patience}
+    if not length:
+        kept |= {"minutes": budget.minutes, "steps": budget.steps}
+    return Budget(**kept | given)
 
 
 def choose_recordings(
@@ -150,10 +207,8 @@ def choose_recordings(
         source = _known_source(started)
     place = os.fsdecode(source)
     known = None if started is None else started.recordings
-    if known is not None and known.frames is None and frames is not None:
-        raise ValueError(
-            f"frames is not given in this run, not {shown(os.fsdecode(frames))}: {LEAVE_OUT}"
-        )
+    if started and known is not None and known.frames is None and frames is not None:
+        kept_by_run(started.settings.spec).refuse("frames", NOT_GIVEN, shown(os.fsdecode(frames)))
     if known is not None and validation is None:
         validation = _known_place(known.validation, "validation", known.source, place)
     if known is not None and frames is None:

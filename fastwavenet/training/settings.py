@@ -12,6 +12,7 @@ import dataclasses
 import math
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,13 +30,35 @@ from .table import one_of, setting
 
 DEFAULT_PRESET, DEFAULT_SAMPLE_RATE, DEFAULT_MINUTES = "small", 16000, 10.0
 WARM_UP = 0.05  # of the budget
+DECAY = 0.5  # of the budget, at the end of a trapezoid
+MAX_EMA_DECAY = 0.999999
 REPORTS = 20  # validations in a budget, or more:
 REPORT_MINUTES, REPORT_STEPS = 1.0, 500  # they are never further apart
 LARGEST = 2**31  # batch, window or number of steps
-LEAVE_OUT = "leave it out to resume the run, or train into another folder"
 
 positive_whole = partial(checks.whole, low=1, high=LARGEST, expected="a positive whole number")
 positive = partial(checks.number, zero=False)
+
+
+# ---- the learning rate ---------------------------------------------------------------------------
+
+
+def cosine(spent: float) -> float:
+    """Half a cosine from 1 to 0, after the warm-up."""
+    return (1 + math.cos(math.pi * (spent - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def trapezoid(spent: float) -> float:
+    """1, and in the last part of the budget linear to 0."""
+    return min(1.0, (1 - spent) / DECAY)
+
+
+SCHEDULES = {"cosine": cosine, "trapezoid": trapezoid}
+
+
+def rate_factor(schedule: str, spent: float) -> float:
+    """The factor of the learning rate after a fraction of the budget, first a linear warm-up."""
+    return spent / WARM_UP if spent < WARM_UP else SCHEDULES[schedule](min(spent, 1.0))
 
 
 # ---- of a run, the same in each of its processes -------------------------------------------------
@@ -89,6 +112,13 @@ class Network:
         otherwise="0, none",
         check=partial(checks.within, low=0, high=MAX_PRE_EMPHASIS),
         metavar="A",
+    )
+    from_: str | None = setting(
+        None,
+        "begin with the network and the weights of a model file, to fine-tune it",
+        otherwise="random weights",
+        kind=Path,
+        metavar="MODEL",
     )
     spec: WaveNetSpec | None = setting(
         None,
@@ -157,6 +187,12 @@ class Settings:
     )
     batch: int = setting(1, "windows per step", check=positive_whole, metavar="N")
     window: int = setting(4096, "predicted samples per window", check=positive_whole, metavar="N")
+    accumulate: int = setting(
+        1,
+        "batches per step, whose gradients are added one after the other",
+        check=positive_whole,
+        metavar="N",
+    )
     learning_rate: float = setting(
         0.01, "learning rate of Muon and AdamW at its highest", check=positive, metavar="X"
     )
@@ -165,6 +201,26 @@ class Settings:
         "weight decay of both; 1 helps with seconds of audio, and costs 0.2 nats per sample "
         "with half an hour",
         check=partial(checks.number, zero=True),
+        metavar="X",
+    )
+    schedule: str = setting(
+        "cosine",
+        "learning rate after its rise: cosine, half of one down to 0, or trapezoid, constant and "
+        "then linear to 0: cosine, trapezoid",
+        check=partial(one_of, values=tuple(SCHEDULES)),
+        metavar="HOW",
+    )
+    max_gradient_norm: float = setting(
+        1.0,
+        "norm of all gradients of a step, to which larger ones are scaled",
+        check=positive,
+        metavar="X",
+    )
+    ema_decay: float = setting(
+        0.999,
+        "decay per step of the exponential moving average of the weights, which is validated and "
+        "exported; 0 for the weights themselves",
+        check=partial(checks.within, low=0, high=MAX_EMA_DECAY),
         metavar="X",
     )
     convert: bool = setting(
@@ -198,17 +254,13 @@ class Settings:
             raise ValueError(f"the settings must be {', '.join(names)}")
         return cls(**fields | {"spec": WaveNetSpec.from_dict(fields["spec"])})
 
-    def confirm(self, given: Settings, names: set[str]) -> None:
-        """Raises ValueError if `given` has another value for one of `names`."""
+    def differences(self, given: Settings, names: set[str]) -> Iterator[tuple[str, object, object]]:
+        """Each of `names`, and of the spec's fields, with its value here and another in `given`."""
         then, now = self.to_dict(), given.to_dict()
         pairs = [(name, then[name], now[name]) for name in sorted(names - {"spec"})]
         if "spec" in names:
             pairs += [(name, value, now["spec"][name]) for name, value in then["spec"].items()]
-        for name, old, new in pairs:
-            if old != new:
-                raise ValueError(
-                    f"{name} is {shown(old)} in this run, not {shown(new)}: {LEAVE_OUT}"
-                )
+        return ((name, old, new) for name, old, new in pairs if old != new)
 
 
 @dataclass(frozen=True)
@@ -262,6 +314,14 @@ class Budget:
         check=positive_whole,
     )
 
+    patience: int | None = setting(
+        None,
+        "validations in a row without a lower held-out loss, after which training ends",
+        otherwise="no limit",
+        check=positive_whole,
+        metavar="N",
+    )
+
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
             object.__setattr__(self, "minutes", DEFAULT_MINUTES)
@@ -277,6 +337,12 @@ class Budget:
         """The fraction of the budget that is used up; training ends at 1."""
         time = 0.0 if self.minutes is None else seconds / 60 / self.minutes
         return time if self.steps is None else max(time, steps / self.steps)
+
+    def is_exhausted(self, losses: list[float]) -> bool:
+        """Whether the last `patience` validation losses are no lower than one before them."""
+        if self.patience is None or len(losses) <= self.patience:
+            return False
+        return min(losses[: -self.patience]) <= min(losses[-self.patience :])
 
     def seconds_left(self, steps: int, seconds: float, step_seconds: float) -> float:
         """The rest of the budget in seconds, for steps of `step_seconds`."""
@@ -333,10 +399,3 @@ class Call:
 
 RUN = tuple(entry for kind in (Network, Recordings, Settings) for entry in table.entries(kind))
 CALL = tuple(entry for kind in (Budget, Call) for entry in table.entries(kind))
-
-
-def schedule(spent: float) -> float:
-    """The factor of the learning rate: a linear warm-up to 1, then half a cosine down to 0."""
-    if spent < WARM_UP:
-        return spent / WARM_UP
-    return (1 + math.cos(math.pi * min(1.0, (spent - WARM_UP) / (1 - WARM_UP)))) / 2

@@ -52,8 +52,8 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """The name of the option."""
-        return f"--{self.name.replace('_', '-')}"
+        """The name of the option, which may be a word that Python reserves (`from_`)."""
+        return f"--{self.name.rstrip('_').replace('_', '-')}"
 
     @property
     def explained(self) -> str:

@@ -44,18 +44,24 @@ class Windows:
     With upsampling, a window has all further frames on both sides that affect its features.
 
     end: the network's conditioning, if it has frames
+    seed: of the order of `batch`
     """
 
     def __init__(
-        self, clips: list[Clip], context: int, fresh: int, end: FrameConditioning | None = None
+        self,
+        clips: list[Clip],
+        context: int,
+        fresh: int,
+        end: FrameConditioning | None = None,
+        seed: int = 0,
     ):
         self.clips = clips
         self.context = context
         self.fresh = fresh
         lengths = [len(clip.codes) for clip in clips]
         self.length = min(context + fresh, max(lengths) - 1)
-        self.ends = np.cumsum(lengths)
         self.hop = clips[0].hop
+        self.order = PassOrder(lengths, self.length, fresh, self.hop, seed)
         self.before, after = (0, 1) if end is None else end.reach
         self.edges = "held" if end is None else end.edges
         own = (self.hop + self.length - 1) // self.hop + 1  # for any start
@@ -80,20 +86,9 @@ class Windows:
         first = start // self.hop - self.before
         return continued(frames, np.arange(first, first + self.frame_count), self.edges).T
 
-    def batch(self, rng: np.random.Generator, size: int) -> Batch:
-        """`size` random windows.
-
-        A clip is chosen in proportion to its length.  `fresh` of its starts stand for the first
-        sample, so that beginnings are drawn about as often as any other part.  A window with frames
-        begins with a frame, so that all have the same `at`.
-        """
-        clips = np.searchsorted(self.ends, rng.integers(self.ends[-1], size=size), side="right")
-        places = []
-        for clip in clips:
-            last = max(len(self.clips[clip].codes) - 1 - self.length, 0)
-            start = max(int(rng.integers(1 - self.fresh, last + 1)), 0)
-            places.append((int(clip), start - start % self.hop))
-        return self._stack(places)
+    def batch(self, number: int, size: int) -> Batch:
+        """Batch `number` of `size` windows, in the order of passes over all audio."""
+        return self._stack([self.order.place(number * size + i) for i in range(size)])
 
     def tiles(self, most: int) -> Iterator[Batch]:
         """Batches of one that together count every target once; at most `most`, evenly spaced."""
@@ -116,6 +111,38 @@ class Windows:
             return batch
         at = self.before * self.hop + places[0][1] % self.hop + 1
         return batch._replace(frames=np.stack(frames), at=at)
+
+
+class PassOrder:
+    """Windows in passes over all audio: each pass has every target, in an order of its own.
+
+    A clip's windows lie `fresh` samples apart.  Its last one ends with the clip, so that it may
+    repeat targets of the one before.  With frames each window begins with a frame, so that all have
+    the same `at`; of windows shorter than a frame, a pass has one for each frame.
+
+    lengths  samples of the clips
+    length   inputs of a window
+    ends     number of windows in all clips up to each
+    """
+
+    def __init__(self, lengths: list[int], length: int, fresh: int, hop: int, seed: int):
+        self.apart, self.seed = max(fresh - fresh % hop, hop), seed
+        last = np.maximum(np.array(lengths) - 1 - length, 0)
+        self.last = -(-last // hop) * hop  # start of each clip's last window
+        self.ends = np.cumsum(-(-self.last // self.apart) + 1)
+        self._pass, self._numbers = -1, np.zeros(0, np.int64)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The clip and the start of window `number`, counted over all passes."""
+        count = int(self.ends[-1])
+        if self._pass != number // count:
+            self._pass = number // count
+            rng = np.random.default_rng([self.seed, self._pass])
+            self._numbers = rng.permutation(count)
+        chosen = int(self._numbers[number % count])
+        clip = int(np.searchsorted(self.ends, chosen, side="right"))
+        own = chosen - (int(self.ends[clip - 1]) if clip else 0)
+        return clip, min(own * self.apart, int(self.last[clip]))
 
 
 def with_wrong_frames(batches: list[Batch]) -> list[Batch]:

@@ -1,5 +1,6 @@
 """Training runs of a few steps, and what they leave."""
 
+import contextlib
 import json
 import os
 import signal
@@ -22,6 +23,15 @@ def quick(source, output, **changes):
     if not changes.get("resume"):
         changes = {"spec": SPEC, "steps": 3, "batch": 2, "window": 200, "autocast": False} | changes
     return train(source, output, **{"progress": False} | changes)
+
+
+@contextlib.contextmanager
+def changing(learner):
+    """Weights that are set within it are those that are trained, validated and exported."""
+    with torch.no_grad():
+        yield dict(learner.model.named_parameters())
+        for name, parameter in learner.model.named_parameters():
+            learner.average[name].copy_(parameter)
 
 
 def log(run):

@@ -56,9 +56,9 @@ def put(value):
 
 BIAS = "head.output.bias"
 DAMAGE = [
-    (set_in("version", to=4), "expected version 3"),
-    (set_in("version", to=2), "version 2 is of an older optimizer, .*: train into another folder"),
-    (set_in("more", to=2), "expected version 3 with budget, corpus"),
+    (set_in("version", to=5), "expected version 4"),
+    (set_in("version", to=3), "version 3 is of an older trainer, .*: train into another folder"),
+    (set_in("more", to=2), "expected version 4 with budget, corpus"),
     (set_in("settings", to=[]), "the settings must be"),
     (set_in("settings", "seed", to=-1), "seed must be a whole number from 0"),
     (set_in("settings", "batch", to="2"), "batch must be a positive whole number, not '2'"),
@@ -68,7 +68,7 @@ DAMAGE = [
     (set_in("settings", "spec", "bias", to=False), "tensor .* is unexpected"),
     (set_in("budget", "steps", to=0), "steps must be a positive whole number"),
     (set_in("budget", to={"hours": 1}), "hours"),
-    (set_in("budget", to=[1]), r"the budget must have minutes, steps, found \[1\]"),
+    (set_in("budget", to=[1]), r"the budget must have minutes, patience, steps, found \[1\]"),
     (set_in("budget", "\x1b[31m", to=1), r"budget must have .*'\\x1b\[31m'"),
     (set_in("progress", to={}), "the progress must have history, loss_count"),
     (set_in("recordings", to=[]), "the recordings must have frames, source, validation, found"),

@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from networks import small_spec
 from recordings import record, tone
 
@@ -297,20 +299,52 @@ def test_tiles_are_few_the_same_and_spread_out(most):
     assert np.ptp(places) >= 1000 * (1 - 2 / most)
 
 
-def test_a_batch_depends_on_its_random_numbers_alone():
-    windows = Windows(counting(500, 300), context=5, fresh=20)
-    a, b, other = (windows.batch(np.random.default_rng(seed), 4) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(a[:2], b[:2])
-    assert (a[0] != other[0]).any()
-    assert a[0].shape == a[1].shape == (4, 25)
-    assert a[0].dtype == a[1].dtype == np.int64
+def test_a_batch_depends_on_its_number_and_the_seed_alone():
+    def batch(number, seed=1, before=()):
+        windows = Windows(counting(500, 300), context=5, fresh=20, seed=seed)
+        for other in before:
+            windows.batch(other, 4)
+        return windows.batch(number, 4)
+
+    for number in (0, 9, 10, 11, 1000):  # the first pass has 41 windows
+        a, b = batch(number), batch(number, before=(0, 500, number, 7))
+        np.testing.assert_array_equal(a[:2], b[:2])
+        assert any((a[0] != other[0]).any() for other in (batch(number + 1), batch(number, seed=2)))
+        assert a[0].shape == a[1].shape == (4, 25)
+        assert a[0].dtype == a[1].dtype == np.int64
 
 
-def test_all_samples_are_learnt_about_equally_often():
-    windows = Windows(counting(600, 60, 300), context=10, fresh=30)
-    targets = windows.batch(np.random.default_rng(0), 20000).targets
-    seen = np.bincount(counted(targets), minlength=960)
-    assert (seen[[0, 600, 660]] == 0).all()  # the first samples, which nothing predicts
-    expected = 20000 * 30 / 960
-    for part in (seen[1:11], seen[40:560], seen[601:630], seen[661:671], seen[700:920]):
-        assert 0.9 * expected < part.mean() < 1.6 * expected
+@settings(max_examples=200)
+@given(
+    st.lists(st.integers(2, 120), min_size=1, max_size=5),
+    st.integers(0, 30),
+    st.integers(1, 40),
+    st.integers(0, 3),
+)
+def test_a_pass_has_every_target_once_and_only_those_before_a_clips_end_twice(
+    lengths, context, fresh, number
+):
+    windows = Windows(counting(*lengths), context, fresh)
+    size = int(windows.order.ends[-1])
+    targets = counted(windows.batch(number, size).targets)
+    seen = np.bincount(targets, minlength=sum(lengths))
+    firsts = np.cumsum([0, *lengths[:-1]])
+    assert (seen[firsts] == 0).all()  # nothing predicts a clip's first sample
+    for first, length in zip(firsts, lengths, strict=True):
+        own = seen[first + 1 : first + length]
+        assert set(own) <= {1, 2} and (own[: -2 * fresh or None] == 1).all()
+
+
+def test_each_pass_has_an_order_of_its_own():
+    windows = Windows(counting(2000), context=5, fresh=20)
+    size = int(windows.order.ends[-1])
+    first, second = (windows.batch(number, size).inputs[:, 0] for number in (0, 1))
+    assert (first != second).any() and (first != np.sort(first)).any()
+    assert sorted(first) == sorted(second)
+
+
+def test_a_batch_may_lie_in_two_passes():
+    windows = Windows(counting(45), context=5, fresh=20)  # two windows a pass
+    whole = windows.batch(0, 9).inputs
+    np.testing.assert_array_equal(whole[6:9], windows.batch(2, 3).inputs)
+    assert (np.bincount(whole[:8, 0], minlength=45) > 0).sum() == 2

@@ -47,7 +47,7 @@ def test_the_loss_and_the_gradients_are_float32(learner, autocast, monkeypatch):
 
     monkeypatch.setattr("fastwavenet.training.learner.predict", predicted)
     learner.settings = dataclasses.replace(learner.settings, autocast=autocast)
-    loss, _ = learner._loss(learner.training.batch(np.random.default_rng(0), 2))
+    loss, _ = learner._loss(learner.training.batch(0, 2))
     loss.backward()
     assert products == [torch.bfloat16 if autocast else torch.float32]
     assert loss.dtype == torch.float32
@@ -130,7 +130,7 @@ def test_all_that_is_computed_with_is_on_the_device(source, device):
     settings = Settings(spec=SPEC, window=200)
     learner = Learner(settings, load_corpus(source, SPEC), torch.device(device))
     with Devices() as devices:
-        loss, count = learner._loss(learner.training.batch(np.random.default_rng(0), 1))
+        loss, count = learner._loss(learner.training.batch(0, 1))
         (loss / count).backward()
         learner.optimizer.step()
     assert devices.found == {device}

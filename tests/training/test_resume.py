@@ -12,7 +12,7 @@ from runs import SPEC, interrupt, left_behind, log, quick, weights
 from fastwavenet.training import checkpoint, train
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.run import RunFolder
-from fastwavenet.training.settings import schedule
+from fastwavenet.training.settings import rate_factor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 45  # a report every second or third one
@@ -115,7 +115,8 @@ def test_a_larger_budget_trains_longer_and_the_learning_rate_follows_it(source, 
     summary = quick(source, tmp_path / "run", steps=6, resume=True)
     assert summary.steps == 6
     rates = [record["learning_rate"] for record in log(tmp_path / "run")]
-    assert rates == [0.01 * schedule((n + 0.5) / b) for n, b in enumerate((4, 4, 4, 4, 6, 6))]
+    spent = [(step + 0.5) / steps for step, steps in enumerate((4, 4, 4, 4, 6, 6))]
+    assert rates == [0.01 * rate_factor("cosine", x) for x in spent]
     kept = checkpoint.load(tmp_path / "run" / "checkpoint.safetensors")
     assert kept.budget.steps == 6
 

@@ -15,7 +15,7 @@ from runs import interrupt, left_behind, log, quick
 import fastwavenet as fw
 from fastwavenet.training import PRESETS, checkpoint, train
 from fastwavenet.training.learner import Learner
-from fastwavenet.training.settings import schedule
+from fastwavenet.training.settings import rate_factor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -259,5 +259,7 @@ def test_steps_after_the_last_report_are_judged_when_the_budget_ends_with_them(
         quick(source, tmp_path / "run", steps=60)
     summary = quick(source, tmp_path / "run", resume=True, steps=steps)
     assert (summary.steps, log(tmp_path / "run")[-1]["step"]) == (steps, steps)
-    assert log(tmp_path / "run")[-1]["learning_rate"] == 0.01 * schedule((steps - 0.5) / 60)
+    assert log(tmp_path / "run")[-1]["learning_rate"] == 0.01 * rate_factor(
+        "cosine", (steps - 0.5) / 60
+    )
     assert summary.validation_loss == min(r["validation_loss"] for r in log(tmp_path / "run"))

@@ -44,7 +44,9 @@ def another(entry):
     """A value that differs from the default."""
     if entry.kind is bool:
         return not entry.default
-    return (entry.default or 1) * 2 + (entry.kind is int)
+    if entry.name == "schedule":
+        return "trapezoid"
+    return (entry.default or 1) / 2 if entry.kind is float else (entry.default or 1) * 2 + 1
 
 
 def option_parser(table):
@@ -130,7 +132,7 @@ def test_a_checkpoint_keeps_a_setting(entry):
 def test_a_checkpoint_without_a_setting_is_refused(entry):
     fields = Settings(spec=SPEC).to_dict()
     for wrong in (fields | {"more": 1}, {k: v for k, v in fields.items() if k != entry.name}):
-        with pytest.raises(ValueError, match="^the settings must be autocast, batch, "):
+        with pytest.raises(ValueError, match="^the settings must be accumulate, autocast, batch, "):
             Settings.from_dict(wrong)
 
 
@@ -145,7 +147,7 @@ def test_a_resumed_run_has_a_setting_and_refuses_another_value(entry):
     other = True if entry.name == "autocast" else another(entry)
     assert choose_settings(run, Network(), {}) is run.settings
     assert choose_settings(run, Network(), {entry.name: kept}) is run.settings
-    message = rf"^{entry.name} is {kept} in this run, not {other}: leave it out to resume"
+    message = rf"^{entry.name} is {kept!r} in this run, not {other!r}: leave it out to resume"
     with pytest.raises(ValueError, match=message):
         choose_settings(run, Network(), {entry.name: other})
 
@@ -193,8 +195,8 @@ def test_an_event_that_is_none_is_refused():
 class MoreSettings(Settings):
     """The settings of a later version."""
 
-    accumulate: int = setting(
-        2, "batches per step, 100 % of them", check=positive_whole, before=1, metavar="N"
+    beams: int = setting(
+        2, "beams per step, 100 % of them", check=positive_whole, before=1, metavar="N"
     )
     speaker_count: int | None = setting(None, "number of speakers", check=positive_whole)
 
@@ -204,30 +206,31 @@ NEW = entries(MoreSettings)[-2:]
 
 def test_an_added_setting_is_an_option_and_is_explained():
     parser = option_parser(NEW)
-    line = ["--accumulate", "3", "--speaker-count", "4"]
-    assert vars(parser.parse_args(line)) == {"accumulate": 3, "speaker_count": 4}
-    assert "--accumulate N        batches per step, 100 % of them (2)" in parser.format_help()
+    line = ["--beams", "3", "--speaker-count", "4"]
+    assert vars(parser.parse_args(line)) == {"beams": 3, "speaker_count": 4}
+    assert "--beams N             beams per step, 100 % of them (2)" in parser.format_help()
     assert describe(NEW) == (
-        "accumulate     batches per step, 100 % of them (2)\n"
-        "speaker_count  number of speakers (None)"
+        "beams          beams per step, 100 % of them (2)\nspeaker_count  number of speakers (None)"
     )
 
 
 def test_an_added_setting_is_checked_kept_and_the_same_in_a_resumed_run():
-    settings = MoreSettings(spec=SPEC, accumulate=3, speaker_count=4)
+    settings = MoreSettings(spec=SPEC, beams=3, speaker_count=4)
     assert MoreSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
-    with pytest.raises(ValueError, match="^accumulate must be a positive whole number, not 0$"):
-        dataclasses.replace(settings, accumulate=0)
-    with pytest.raises(ValueError, match="^accumulate is 3 in this run, not 4: leave it out"):
-        settings.confirm(dataclasses.replace(settings, accumulate=4), {"accumulate"})
+    with pytest.raises(ValueError, match="^beams must be a positive whole number, not 0$"):
+        dataclasses.replace(settings, beams=0)
+    other = dataclasses.replace(settings, beams=4, speaker_count=5)
+    assert list(settings.differences(other, {"beams"})) == [("beams", 3, 4)]
 
 
 def test_a_checkpoint_that_is_older_than_a_setting_is_read_if_the_setting_has_a_value_before():
     older = Settings(spec=SPEC).to_dict()
-    with pytest.raises(ValueError, match="^the settings must be accumulate, autocast"):
+    with pytest.raises(
+        ValueError, match="^the settings must be accumulate, autocast, batch, beams"
+    ):
         MoreSettings.from_dict(older)
     read = MoreSettings.from_dict(older | {"speaker_count": None})
-    assert (read.accumulate, read.speaker_count) == (1, None)
+    assert (read.beams, read.speaker_count) == (1, None)
 
 
 def test_an_entry_without_a_check_takes_every_value():
