@@ -156,6 +156,8 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
     settings = Settings.from_dict(about["settings"])
     if settings.autocast is None:
         raise ValueError("autocast must be True or False, not None")
+    if settings.weight_decay is None:
+        raise ValueError("weight_decay must be a number from 0, not None")
     return Checkpoint(
         settings=settings,
         budget=_make(Budget, "budget", about["budget"]),

@@ -15,12 +15,11 @@ from tqdm import tqdm
 from ..ends import FrameConditioning
 from .data import Corpus
 from .listing import named
-from .settings import Budget, Settings
+from .settings import LITTLE_SECONDS, Budget, Settings
 
 MOST_SKIPPED = 20  # skipped files that are printed by name
 # Called with each remark about the recordings when no lines are printed.
 REMARKS: ContextVar[Callable[[str], None] | None] = ContextVar("REMARKS", default=None)
-LITTLE_SECONDS = 60.0  # of audio to train on, below which there is a warning
 
 
 class Console:
@@ -126,10 +125,11 @@ def _conditions(end: FrameConditioning) -> Iterator[str]:
 def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:
     seconds = sum(len(clip.codes) for clip in corpus.train) / settings.spec.sample_rate
     if seconds < LITTLE_SECONDS:
-        decay = "" if settings.weight_decay >= 0.5 else "; until then --weight-decay 1 helps"
+        decay = settings.for_audio(seconds).weight_decay or 0
+        advice = "" if decay >= 0.5 else "; until then --weight-decay 1 helps"
         yield (
             f"little audio: {seconds:.1f} s will be learnt by heart, and the voice stays noise or "
-            f"silence; record more, half an hour of one voice or instrument to begin with{decay}"
+            f"silence; record more, half an hour of one voice or instrument to begin with{advice}"
         )
 
 

@@ -50,13 +50,16 @@ class Learner:
     """
 
     def __init__(self, settings: Settings, corpus: Corpus, device: torch.device):
-        spec, self.settings, self.device = settings.spec, settings, device
+        seconds = sum(len(clip.codes) for clip in corpus.train) / settings.spec.sample_rate
+        self.settings = settings = settings.for_audio(seconds)
+        spec, self.device = settings.spec, device
         with torch.random.fork_rng(devices=[]):  # keeps the caller's random state
             torch.manual_seed(settings.seed)
             self.model = WaveNet(spec)
         self.standardisation = self._standardise([clip.frames for clip in corpus.train])
         self.model.to(device)
-        self.optimizer = Optimizer(self.model, settings.learning_rate, settings.weight_decay)
+        decay = cast(float, settings.weight_decay)
+        self.optimizer = Optimizer(self.model, settings.learning_rate, decay)
         context = spec.receptive_field - 1
         sizes = context, settings.window, spec.conditioning
         self.training = Windows(corpus.train, *sizes, seed=settings.seed)

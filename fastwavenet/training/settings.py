@@ -32,6 +32,9 @@ DEFAULT_PRESET, DEFAULT_SAMPLE_RATE, DEFAULT_MINUTES = "small", 16000, 10.0
 WARM_UP = 0.05  # of the budget
 DECAY = 0.5  # of the budget, at the end of a trapezoid
 MAX_EMA_DECAY = 0.999999
+VOCODER_PRE_EMPHASIS = 0.85
+WEIGHT_DECAY, LITTLE_WEIGHT_DECAY = 0.01, 1.0
+LITTLE_SECONDS = 60.0  # of audio to train on, below which there is a warning
 REPORTS = 20  # validations in a budget, or more:
 REPORT_MINUTES, REPORT_STEPS = 1.0, 500  # they are never further apart
 LARGEST = 2**31  # batch, window or number of steps
@@ -109,7 +112,7 @@ class Network:
         None,
         "a in y(t) = x(t) - a x(t-1), the audio that the network models; 0.85 moves the noise of 8 "
         "bits below 1 kHz, where speech is loud",
-        otherwise="0, none",
+        otherwise="0.85 with mel, else 0 or that of spec",
         check=partial(checks.within, low=0, high=MAX_PRE_EMPHASIS),
         metavar="A",
     )
@@ -144,8 +147,9 @@ class Network:
             chosen = self.spec
         else:
             chosen = self._choose_preset(started)
-        if self.pre_emphasis is not None:
-            codec = dataclasses.replace(chosen.codec, pre_emphasis=self.pre_emphasis)
+        emphasis = self._choose_pre_emphasis(started)
+        if emphasis is not None:
+            codec = dataclasses.replace(chosen.codec, pre_emphasis=emphasis)
             chosen = dataclasses.replace(chosen, codec=codec)
         if started is None:
             return chosen if self.mel is None else with_mel(chosen, self.mel)
@@ -163,6 +167,11 @@ class Network:
             sizes = dataclasses.replace(sizes, codec=started.codec)
         return conditioned(sizes, None if started is None else started.conditioning)
 
+    def _choose_pre_emphasis(self, started: WaveNetSpec | None) -> float | None:
+        """The given one, or that of a new vocoder; None to leave it as it is."""
+        new = started is None and self.spec is None and self.mel is not None
+        return VOCODER_PRE_EMPHASIS if self.pre_emphasis is None and new else self.pre_emphasis
+
     def _known_rate(self, started: WaveNetSpec | None) -> int:
         """Hz, where sample_rate was not given."""
         if started is not None:
@@ -176,6 +185,7 @@ class Settings:
     """The settings that a checkpoint keeps.  A resumed run refuses other values.
 
     autocast: None until a few steps were timed with and without it.
+    weight_decay: None until the audio is read.
     Raises ValueError naming the setting and its expected values.
     """
 
@@ -196,10 +206,11 @@ class Settings:
     learning_rate: float = setting(
         0.01, "learning rate of Muon and AdamW at its highest", check=positive, metavar="X"
     )
-    weight_decay: float = setting(
-        0.01,
-        "weight decay of both; 1 helps with seconds of audio, and costs 0.2 nats per sample "
-        "with half an hour",
+    weight_decay: float | None = setting(
+        None,
+        "weight decay of both; 1 keeps a network from learning seconds of audio by heart, and "
+        "costs 0.2 nats per sample with half an hour",
+        otherwise=f"{WEIGHT_DECAY}, or {LITTLE_WEIGHT_DECAY} with less than a minute of audio",
         check=partial(checks.number, zero=True),
         metavar="X",
     )
@@ -239,6 +250,13 @@ class Settings:
         if self.spec.start.fed:
             raise ValueError("a start code that is fed as a sample of its own cannot be trained")
         table.check(self)
+
+    def for_audio(self, seconds: float) -> Settings:
+        """With the weight decay for so much audio to train on, unless it was given."""
+        if self.weight_decay is not None:
+            return self
+        fitting = LITTLE_WEIGHT_DECAY if seconds < LITTLE_SECONDS else WEIGHT_DECAY
+        return dataclasses.replace(self, weight_decay=fitting)
 
     def to_dict(self) -> dict:
         """Plain numbers, strings and lists, for JSON."""

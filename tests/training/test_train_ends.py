@@ -16,6 +16,7 @@ from runs import SPEC, changing, interrupt, log, quick, weights
 
 import fastwavenet as fw
 from fastwavenet.ends import FrameConditioning
+from fastwavenet.training import checkpoint
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner, TrainingError
 from fastwavenet.training.settings import SCHEDULES, WARM_UP, Budget, Settings, rate_factor
@@ -252,3 +253,17 @@ def test_arguments_out_of_bounds_are_refused(source, tmp_path, changes, message)
 
 def test_the_largest_seed_is_a_seed(source, tmp_path):
     assert quick(source, tmp_path / "run", seed=2**64 - 1).steps == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "given", "decay"),
+    [(59.99, None, 1.0), (60, None, 0.01), (3600, None, 0.01), (3, 0.0, 0.0), (60, 0.5, 0.5)],
+)
+def test_weight_decay_is_that_for_the_audio_unless_it_is_given(seconds, given, decay):
+    assert Settings(spec=SPEC, weight_decay=given).for_audio(seconds).weight_decay == decay
+
+
+def test_a_checkpoint_has_the_weight_decay_that_was_used(source, tmp_path):
+    quick(source, tmp_path / "run", weight_decay=None)
+    kept = checkpoint.load(tmp_path / "run" / "checkpoint.safetensors")
+    assert kept.settings.weight_decay == 1.0

@@ -19,7 +19,7 @@ from fastwavenet.training.conditioning import Standardisation, conditioned
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.model import WaveNet
-from fastwavenet.training.settings import Settings
+from fastwavenet.training.settings import Network, Settings
 from fastwavenet.training.windows import IGNORED, Windows, with_wrong_frames
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -335,6 +335,20 @@ def test_a_network_learns_codes_of_pre_emphasised_audio(source, tmp_path, mel):
     wanted = fw.mu_law_encode(emphasised)[: len(clip.codes)]
     assert (np.abs(clip.codes.astype(int) - wanted) <= 1).all()  # at a border of two codes
     assert (clip.codes == wanted).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chosen"),
+    [
+        ({"preset": "tiny", "mel": "hifigan-16k"}, 0.85),
+        ({"preset": "tiny", "mel": "hifigan-16k", "pre_emphasis": 0}, 0),
+        ({"preset": "tiny"}, 0),
+        ({"preset": "tiny", "pre_emphasis": 0.5}, 0.5),
+        ({"spec": SPEC, "mel": "hifigan-16k"}, 0),
+    ],
+)
+def test_a_preset_with_mel_has_pre_emphasis_unless_another_is_given(arguments, chosen):
+    assert Network(**arguments).choose(None).codec.pre_emphasis == chosen
 
 
 def test_a_resumed_run_keeps_its_pre_emphasis_and_refuses_another(source, tmp_path):
