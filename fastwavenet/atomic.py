@@ -25,10 +25,17 @@ NO_SYNC = {
     errno.ENOTTY,
     errno.EROFS,
 }
+# link's errors that mean a file system without hard links (FAT, many network mounts).
+NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
-def replace_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+def replace_atomically(
+    path: str | os.PathLike[str], data: bytes | bytearray, keep: Path | None = None
+) -> None:
     """Writes `data` to `path`, whose file is replaced whole or not at all.
+
+    keep: a name in the same folder that the replaced file gets, in the place of a file there; at
+    every moment one of the two names is that of a whole file.
 
     A file keeps its permissions where the file system allows it, and its successor never has more
     than that.  A symbolic link stays and its target is replaced.  A device or a pipe (/dev/stdout)
@@ -42,7 +49,7 @@ def replace_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             with open(path, "ab") as file:  # appends, for stdout may be a log
                 file.write(data)
         else:
-            _replace(Path(os.path.realpath(path)), data)
+            _replace(Path(os.path.realpath(path)), data, keep)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
@@ -153,12 +160,16 @@ def _belongs_to_others(target: Path) -> bool:
     )  # fmt: skip
 
 
+def _new_temporary(target: Path) -> Path:
+    return target.with_name(_temporary(target.name[:32], secrets.token_hex(8)))
+
+
 def _temporary(name: str, token: str) -> str:
     return f".{name}-{token}.tmp"
 
 
-def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(_temporary(target.name[:32], secrets.token_hex(8)))
+def _replace(target: Path, data: bytes | bytearray, keep: Path | None) -> None:
+    temporary = _new_temporary(target)
     mode = target.stat().st_mode & 0o777 if target.exists() else None
     try:
         with open(temporary, "xb", opener=_creating(0o666 if mode is None else mode)) as file:
@@ -167,11 +178,27 @@ def _replace(target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             _sync(file.fileno())
+        if keep is not None and target.exists():
+            _keep(target, keep)
         temporary.replace(target)
     except BaseException:  # Ctrl-C too
         _remove(temporary)
         raise
     _sync_folder(target.parent)
+
+
+def _keep(target: Path, keep: Path) -> None:
+    """Gives a file a second name; on a file system without links, that name alone."""
+    link = _new_temporary(keep)
+    try:
+        os.link(target, link)
+        link.replace(keep)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        target.replace(keep)
+    finally:
+        _remove(link)  # is still there if both names were those of one file
 
 
 def _creating(mode: int) -> functools.partial[int]:

@@ -1,7 +1,8 @@
 """checkpoint.safetensors: the whole state of a run, from which it resumes exactly.
 
-It is checked like a model file, holds data only, and is the single source of a run: the other
-files of its folder are made from it.  Tensors, float32, with the shapes of `spec.tensors()`:
+It is checked like a model file, holds data only, has a checksum over all of it (seal.py), and is
+the single source of a run: the other files of its folder are made from it.  Tensors, float32, with
+the shapes of `spec.tensors()`:
 
     model.*                 the latest weights
     average.*               their exponential moving average, of which the model files are made
@@ -23,13 +24,14 @@ from typing import TypeVar
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from ..atomic import replace_atomically
 from ..modelfile import ModelFormatError, check_weights
 from ..shown import shown
 from ..spec import WaveNetSpec
+from .computer import Computer
 from .conditioning import wrong_losses
+from .seal import check_seal, sealed
 from .settings import Budget, Recordings, Settings
 from .table import all_fields
 
@@ -80,6 +82,7 @@ class Checkpoint:
 
     corpus      `Corpus.fingerprint()` of the audio
     tensors     LATEST, AVERAGE, each of MOMENTS and, after the first report, BEST -> weights
+    computer    the one that computed the last steps
     recordings  the paths of the audio and the frames; None in files of the first versions
     """
 
@@ -88,11 +91,12 @@ class Checkpoint:
     corpus: dict
     progress: Progress
     tensors: dict[str, Weights]
+    computer: Computer
     recordings: Recordings | None = None
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Replaces a file atomically.
+def save(path: Path, checkpoint: Checkpoint, keep: Path | None = None) -> None:
+    """Replaces a file atomically.  keep: a name for the replaced file, in the same folder.
 
     Raises OSError if it cannot be written, ModelFormatError if a tensor is not finite.
     """
@@ -102,6 +106,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "budget": dataclasses.asdict(checkpoint.budget),
         "corpus": checkpoint.corpus,
         "progress": dataclasses.asdict(checkpoint.progress),
+        "computer": dataclasses.asdict(checkpoint.computer),
     }
     if checkpoint.recordings is not None:
         about["recordings"] = dataclasses.asdict(checkpoint.recordings)
@@ -110,9 +115,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         for group, weights in checkpoint.tensors.items()
         for name, array in check_weights(checkpoint.settings.spec, weights).items()
     }
-    replace_atomically(
-        path, safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(about, allow_nan=False)})
-    )
+    text = json.dumps(about, allow_nan=False)
+    replace_atomically(path, sealed(tensors, {METADATA_KEY: text}), keep)
 
 
 def load(path: Path) -> Checkpoint:
@@ -125,11 +129,12 @@ def load(path: Path) -> Checkpoint:
         raise FileNotFoundError(
             f"{shown(path)}: no such file: expected a run folder that `train` left"
         )
-    with path.open("rb"):  # raises an OSError with the reason, which the library's error lacks
-        pass
     try:
+        has_seal = check_seal(path)
         with safetensors.safe_open(path, framework="numpy") as file:
             checkpoint = _parse(file.metadata() or {})
+            if not has_seal:
+                raise ValueError("its checksum is missing")
             checkpoint.tensors = _read_tensors(file, checkpoint)
             return checkpoint
     except (safetensors.SafetensorError, ValueError, TypeError, RecursionError) as error:
@@ -144,7 +149,7 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
     if not text or len(text) > MAX_METADATA:
         raise ValueError(f"expected at most {MAX_METADATA} characters of {METADATA_KEY!r} metadata")
     about = json.loads(text, parse_constant=_refuse_constant)
-    keys = {"version", "settings", "budget", "corpus", "progress"}
+    keys = {"version", "settings", "budget", "corpus", "progress", "computer"}
     found = set(about) - {"recordings"} if isinstance(about, dict) else set()
     if isinstance(about, dict) and about.get("version") in OLDER:
         raise ValueError(
@@ -164,6 +169,7 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
         corpus=about["corpus"],
         progress=_parse_progress(about["progress"], settings.spec),
         tensors={},
+        computer=_make(Computer, "computer", about["computer"]),
         recordings=_parse_recordings(about.get("recordings")),
     )
 

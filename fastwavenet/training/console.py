@@ -6,7 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 
@@ -20,6 +20,8 @@ from .settings import LITTLE_SECONDS, Budget, Settings
 MOST_SKIPPED = 20  # skipped files that are printed by name
 # Called with each remark about the recordings when no lines are printed.
 REMARKS: ContextVar[Callable[[str], None] | None] = ContextVar("REMARKS", default=None)
+IMPATIENT = (signal.SIGINT, signal.SIGTERM)  # the second one ends the process
+STOPPING = (*IMPATIENT, signal.SIGHUP)
 
 
 class Console:
@@ -155,10 +157,11 @@ def describe_cost(corpus: Corpus, speed: float, seconds_left: float, before: int
 
 @contextlib.contextmanager
 def stop_on_signals(stop: threading.Event | None = None) -> Iterator[Callable[[], bool]]:
-    """A context with a function that is true after `stop` is set, or after Ctrl-C or SIGTERM.
+    """A context with a function that is true after `stop` is set, or after a signal of STOPPING.
 
-    The first signal only sets an event, so that the current step is finished.  The next signal has
-    its usual effect: it interrupts, or ends the process.
+    A signal only sets an event, so that the current step is finished.  The next one after Ctrl-C or
+    SIGTERM has its usual effect: it interrupts, or ends the process.  SIGHUP never has: a terminal
+    that closes sends it twice, by the system and by the shell.
     """
     signalled = threading.Event()
     events = [signalled] if stop is None else [signalled, stop]
@@ -169,15 +172,17 @@ def stop_on_signals(stop: threading.Event | None = None) -> Iterator[Callable[[]
     if threading.current_thread() is not threading.main_thread():
         yield stopped  # only the main thread can handle signals
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOPPING}
 
-    def restore() -> None:
-        for number, handler in before.items():
+    def restore(numbers: Iterable[signal.Signals] = STOPPING) -> None:
+        for number in numbers:
+            handler = before[number]
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def note(_signal: int, _frame: object) -> None:
+    def note(number: int, _frame: object) -> None:
         signalled.set()
-        restore()
+        if number in IMPATIENT:
+            restore(IMPATIENT)
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # a shell ignores it for a process in the background

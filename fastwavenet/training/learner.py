@@ -33,6 +33,7 @@ from .windows import IGNORED, Batch, Windows, with_wrong_frames, with_wrong_spea
 
 VALIDATION_WINDOWS = 16
 AVERAGE_GROWTH = 10  # steps
+MAX_LOSS = 1e4  # nats per sample, from which no network recovers; guessing is 5.5
 TRIALS = 3  # timed steps with and without autocast; the first of each is a warm-up
 WORTH_IT = 0.9  # of the time of a float32 step, at most, to choose bfloat16
 
@@ -110,7 +111,7 @@ class Learner:
         loss, count = self._gradient()
         limit = self.settings.max_gradient_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        if not torch.isfinite(norm):
+        if not (torch.isfinite(norm) and loss <= MAX_LOSS):
             raise self._diverged(loss)
         self.set_rate(factor)
         self.optimizer.step()
@@ -180,7 +181,7 @@ class Learner:
             for tile in tiles:
                 loss, n = self._loss(tile)
                 total, count = total + loss.item(), count + n
-        if not math.isfinite(total):
+        if not total / count <= MAX_LOSS:  # also NaN
             raise self._diverged(total / count)
         return total / count
 

@@ -12,17 +12,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..modelfile import Contents, load, record_precision_cost
 from ..precision import describe_precision_cost
 from ..precision_cost import Comparison
+from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
+from .computer import Computer
 from .conditioning import wrong_losses
 from .console import Console, describe, describe_cost, oddities, stop_on_signals
 from .data import Corpus, excerpts, load_corpus
+from .failures import explained, written_later
 from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
 from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
@@ -124,7 +128,13 @@ def train(
         raise TypeError("train() needs `output`, the folder for the run")
     call = Call(**given(Call, arguments))
     folder = RunFolder(Path(output))
-    folder.check(call.resume)
+    with folder.held(call.resume):
+        return _train(call, folder, arguments)
+
+
+def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
+    """`train` in a folder that no other process trains into."""
+    source, validation, frames = (arguments[key] for key in ("source", "validation", "frames"))
     started = folder.load() if call.resume else None
     network = Network(**given(Network, arguments))
     finished = started is not None and folder.is_published(started.progress.history)
@@ -135,9 +145,11 @@ def train(
     settings = choose_settings(started, network, given(Settings, arguments), recordings, known)
     chosen = choose_device(call.device)
     remarks = [ONE_THREAD] if threads_are_lost() else []
+    if folder.damage is not None:
+        remarks.append(f"going on from {shown(folder.previous)}, for {folder.damage}")
     with own_settings(chosen), Console(call.progress) as console:
         for remark in remarks:
-            console.say(remark)
+            console.remark(remark)
         corpus = load_corpus(
             recordings.source,
             settings.spec,
@@ -147,7 +159,7 @@ def train(
             recordings.frames,
         )
         run = Run(settings, budget, corpus, recordings.absolute(), chosen, folder, console)
-        with stop_on_signals(call.stop) as stopped:
+        with explained(run), stop_on_signals(call.stop) as stopped:
             run.begin(started, model)
             loss = run.fit(stopped)
             run.record_precision_cost()
@@ -168,8 +180,13 @@ class Run:
     best    the weights with the lowest validation loss in the history
     spent   the fraction of the budget that is used up
     saved   the time of the last checkpoint, in seconds of time.monotonic()
+    kept    its step; None before the first one
     before  predicted samples in earlier processes
     timed   seconds and samples after each of the first steps in this process
+
+    must_write   whether a file that cannot be written ends the run: at its begin and end
+    unpublished  whether the last report is missing in the files that are made from the checkpoint
+    better       whether the best weights are missing there
     """
 
     def __init__(
@@ -188,6 +205,8 @@ class Run:
         self.progress = Progress()
         self.best: dict | None = None
         self.spent = self.saved = 0.0
+        self.kept: int | None = None
+        self.must_write, self.unpublished, self.better = True, False, False
         self.before = 0
         self.timed: deque[tuple[float, int]] = deque(maxlen=2 + COST_STEPS)
 
@@ -204,7 +223,7 @@ class Run:
             self._resume(started)
         else:
             self._prepare(model)
-        self.folder.clean()
+        self.folder.claim(resume=started is not None)
         self.save()
         if started is not None:
             self.publish(self.progress.history, self.best)
@@ -226,6 +245,7 @@ class Run:
     def _resume(self, started: Checkpoint) -> None:
         check_corpus(started.corpus, self.fingerprint)
         self.progress = started.progress
+        self.kept = self.progress.steps
         self.best = started.tensors.get(BEST)
         self.learner.restore(started.tensors, self.progress.steps, self.progress.samples)
         last = started.budget.spent(self.progress.steps - 0.5, self.progress.seconds)
@@ -234,6 +254,8 @@ class Run:
         self.spent = self.budget.spent(self.progress.steps, self.progress.seconds)
         minutes = self.progress.seconds / 60
         self.console.say(f"resuming after {self.progress.steps} steps and {minutes:.2f} minutes")
+        if line := Computer.here(self.learner.device).change(started.computer):
+            self.console.remark(line)
         if self.spent >= 1:
             self.console.say(f"{self.budget} are spent: give more, in all, to train longer")
 
@@ -253,13 +275,16 @@ class Run:
             progress.loss_count += 1
             progress.seconds = time.monotonic() - began
             before, self.spent = self.spent, self.budget.spent(learner.steps, progress.seconds)
-            ended = self.spent >= 1 or stopped()
+            ended = self.must_write = self.spent >= 1 or stopped()
             if self.budget.report_is_due(before, self.spent):
                 self.report()
                 ended = ended or self.is_done
             elif time.monotonic() - self.saved >= SAVE_SECONDS:
-                self.save()
+                self.write()
             self.show()
+        self.must_write = True
+        if self.unpublished:  # the last report was written in part, and ended the run by patience
+            self.write()
         return progress.best_loss if self.is_done else self.interrupt()
 
     @property
@@ -279,8 +304,8 @@ class Run:
             self.best = self.learner.weights()
         self.progress.history.append(record)
         self.progress.loss_sum, self.progress.loss_count = 0.0, 0
-        self.save()
-        self.publish(self.progress.history, self.best if better else None)
+        self.unpublished, self.better = True, self.better or better
+        self.write()
 
     def interrupt(self) -> float:
         """Writes all files for a run that stops between two reports; returns the lowest loss.
@@ -288,7 +313,7 @@ class Run:
         The report of the present weights goes to the files for people only.  It is no part of the
         checkpoint's history, so that a resumed run has the reports of an uninterrupted one.
         """
-        self.save()
+        self.write()
         if self.progress.loss_count == 0:
             return self.progress.best_loss
         record = self.judge()
@@ -330,6 +355,15 @@ class Run:
             **wrong,
         }
 
+    def write(self) -> None:
+        """Writes the checkpoint and what is unpublished; a failure is made good later."""
+        with written_later(self, SAVE_SECONDS):
+            self.save()
+            if self.unpublished:
+                is_new = self.better or not self.folder.model.is_file()
+                self.publish(self.progress.history, self.best if is_new else None)
+                self.unpublished = self.better = False
+
     def save(self) -> None:
         """Writes the checkpoint."""
         learner, progress = self.learner, self.progress
@@ -338,7 +372,13 @@ class Run:
         if self.best is not None:
             tensors[BEST] = self.best
         about = learner.settings, self.budget, self.fingerprint, progress
-        self.folder.save(Checkpoint(*about, tensors, self.recordings))
+        computer = Computer.here(learner.device)
+        self.folder.save(Checkpoint(*about, tensors, computer, self.recordings))
+        self.kept = learner.steps
+        self.put_off()
+
+    def put_off(self) -> None:
+        """The next checkpoint is due a minute from now."""
         self.saved = time.monotonic()
 
     def publish(self, history: list[dict], best: dict | None) -> None:

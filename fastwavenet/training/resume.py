@@ -98,7 +98,8 @@ def choose_settings(
     recordings  which show the speakers of a new run, and the channels of frames from files
     model       the network of the model file that `network` names, for a new run
 
-    Raises ValueError for a value that differs from that of the run or the model, or recordings
+    A lower learning rate takes the place of a run's.
+    Raises ValueError for another value that differs from that of the run or the model, or recordings
     without speakers or frames where they are needed, OSError for a missing folder.
     """
     if started is not None:
@@ -114,8 +115,11 @@ def _resumed(started: Checkpoint, network: Network, given: dict[str, Any]) -> Se
         raise ValueError("from is for a new run, but this one has begun: leave it out to resume")
     _confirm_hop(started, network.hop)
     kept.confirm_conditioning(network)
-    kept.confirm_settings(started.settings, network, given)
-    return started.settings
+    settings, rate = started.settings, given.get("learning_rate")
+    if isinstance(rate, float) and 0 < rate < settings.learning_rate:
+        settings = dataclasses.replace(settings, learning_rate=rate)  # for a run that diverged
+    kept.confirm_settings(settings, network, given)
+    return settings
 
 
 def _fine_tuned(

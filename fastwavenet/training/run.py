@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from .. import modelfile
@@ -14,22 +17,29 @@ from ..atomic import (
     remove_leftovers,
     replace_atomically,
 )
+from ..modelfile import ModelFormatError
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import checkpoint
 from .checkpoint import Checkpoint, Weights
+from .lock import FolderLock
+
+BAD_DISK = (errno.EIO, errno.EUCLEAN)  # read errors of a damaged file
 
 
 class RunFolder:
     """The files of a training run.
 
-    checkpoint.safetensors   the whole state of the run; the files below are made from it
-    model.safetensors        the weights with the lowest validation loss, as a model file
-    latest.safetensors       the latest weights, as a model file
-    log.jsonl                a line per report
+    checkpoint.safetensors           the whole state of the run; the other files are made from it
+    checkpoint.previous.safetensors  the checkpoint before it, for one that was damaged
+    model.safetensors                the weights with the lowest validation loss, as a model file
+    latest.safetensors               the latest weights, as a model file
+    log.jsonl                        a line per report
 
     Each is replaced atomically, the checkpoint first.  If a run is killed, the other files are of
     the same report or of an earlier one, and `publish` brings them up to date on resuming.
+
+    damage: the reason why `load` took the previous checkpoint; None if it did not.
     """
 
     def __init__(self, path: Path):
@@ -38,22 +48,45 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.latest = path / "latest.safetensors"
         self.log = path / "log.jsonl"
-        self.files = (self.checkpoint, self.model, self.latest, self.log)
+        link = self.checkpoint.is_symlink()  # then beside its target, on the same file system
+        beside = Path(os.path.realpath(self.checkpoint)) if link else self.checkpoint
+        self.previous = beside.with_name("checkpoint.previous.safetensors")
+        self.files = (self.checkpoint, self.previous, self.model, self.latest, self.log)
+        self.lock = FolderLock(path)
+        self.damage: str | None = None
+
+    @contextlib.contextmanager
+    def held(self, resume: bool) -> Iterator[None]:
+        """Within it no other process trains into the folder.  Raises the errors of `check`.
+
+        A folder that is yet to be made is locked by `claim`.
+        """
+        try:
+            self.check(resume)
+            yield
+        finally:
+            self.lock.release()
 
     def check(self, resume: bool) -> None:
         """Raises OSError if a file of the run cannot be written, where that shows in advance.
 
-        Raises FileExistsError if the folder holds a run already, unless `resume` is true.
+        Raises FileExistsError if the folder holds a run already, unless `resume` is true,
+        BlockingIOError if another process trains into it.
         """
         check_folder(self.path)
         self._try_to_make()
         if self.path.is_dir():
+            self.lock.take()
             for file in self.files:
                 check_target(file)
                 if is_special_file(file):
                     raise OSError(f"{shown(file)}: is a device or a pipe, expected a file of a run")
-        for file in (self.checkpoint, self.model):
-            if file.exists() and not resume:
+        if not resume:
+            self._refuse_existing()
+
+    def _refuse_existing(self) -> None:
+        for file in (self.checkpoint, self.previous, self.model):
+            if file.exists():
                 raise FileExistsError(
                     f"{shown(file)} exists: resume this run, train into another folder, "
                     f"or remove it first"
@@ -84,13 +117,45 @@ class RunFolder:
                     folder.rmdir()
 
     def load(self) -> Checkpoint:
-        """See `checkpoint.load`."""
-        return checkpoint.load(self.checkpoint)
+        """The newest checkpoint that is whole.  Raises as `checkpoint.load` if there is none."""
+        try:
+            return checkpoint.load(self.checkpoint)
+        except (ModelFormatError, OSError) as error:
+            if not _may_be_damaged(error) or not self.previous.exists():
+                raise
+            newer = error
+        try:
+            state = checkpoint.load(self.previous)
+        except (ModelFormatError, OSError) as older:
+            if not _may_be_damaged(older):
+                raise
+            raise ModelFormatError(
+                f"neither checkpoint of this run is usable, train into another folder: {newer}; "
+                f"{older}"
+            ) from None
+        self.damage = str(newer)
+        return state
+
+    def claim(self, resume: bool) -> None:
+        """Makes and locks the folder, and removes the temporary files of a killed run.
+
+        Raises BlockingIOError if another process trains into it, FileExistsError as `check`.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.lock.take() and not resume:
+            self._refuse_existing()
+        for file in self.files:
+            remove_leftovers(file)
 
     def save(self, state: Checkpoint) -> None:
-        """Replaces the checkpoint.  Raises OSError, and leaves the old checkpoint intact."""
+        """Replaces the checkpoint, which becomes the previous one unless it is damaged.
+
+        Raises OSError, and leaves both old checkpoints intact.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        checkpoint.save(self.checkpoint, state)
+        self.lock.take()
+        checkpoint.save(self.checkpoint, state, keep=None if self.damage else self.previous)
+        self.damage = None
 
     def publish(
         self, spec: WaveNetSpec, history: list[dict], latest: Weights, best: Weights | None
@@ -102,7 +167,9 @@ class RunFolder:
         lines = "".join(json.dumps(record) + "\n" for record in history)
         replace_atomically(self.log, lines.encode())
 
-    def clean(self) -> None:
-        """Removes the temporary files of a run that was killed while it saved."""
-        for file in self.files:
-            remove_leftovers(file)
+
+def _may_be_damaged(error: Exception) -> bool:
+    """Whether a checkpoint that raised this may have been whole when it was written."""
+    return not isinstance(error, OSError) or (
+        isinstance(error, FileNotFoundError) or error.errno in BAD_DISK
+    )

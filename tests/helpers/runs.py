@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -116,3 +117,16 @@ def train_in_a_process(source, run, changes, at=0, signals=()):
         sys.exit(130)
     if touched < at:
         sys.exit(NEVER)
+
+
+# Processes that begin with torch imported and no threads.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["fastwavenet.training.loop", "pytest"])
+
+
+def start_training(source, run, changes, at=0, signals=()):
+    """`train_in_a_process` in a process of its own, which has begun."""
+    arguments = source, run, changes, at, signals
+    process = FORKS.Process(target=train_in_a_process, args=arguments, daemon=True)
+    process.start()
+    return process

@@ -13,6 +13,7 @@ from runs import SPEC, quick
 from fastwavenet import modelfile
 from fastwavenet.modelfile import ModelFormatError
 from fastwavenet.training import checkpoint
+from fastwavenet.training.seal import check_seal, sealed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -29,8 +30,7 @@ def rewrite(run, change):
         about = json.loads(file.metadata()[checkpoint.METADATA_KEY])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(about, tensors)
-    text = about if isinstance(about, str) else json.dumps(about)
-    path.write_bytes(safetensors.numpy.save(tensors, {checkpoint.METADATA_KEY: text}))
+    path.write_bytes(sealed(tensors, {checkpoint.METADATA_KEY: json.dumps(about)}))
 
 
 def set_in(*keys, to):
@@ -57,8 +57,9 @@ def put(value):
 BIAS = "head.output.bias"
 DAMAGE = [
     (set_in("version", to=5), "expected version 4"),
+    (set_in("version", to=2), "version 2 is of an older trainer, .*: train into another folder"),
     (set_in("version", to=3), "version 3 is of an older trainer, .*: train into another folder"),
-    (set_in("more", to=2), "expected version 4 with budget, corpus"),
+    (set_in("more", to=2), "expected version 4 with budget, computer, corpus"),
     (set_in("settings", to=[]), "the settings must be"),
     (set_in("settings", "seed", to=-1), "seed must be a whole number from 0"),
     (set_in("settings", "batch", to="2"), "batch must be a positive whole number, not '2'"),
@@ -71,6 +72,10 @@ DAMAGE = [
     (set_in("budget", to=[1]), r"the budget must have minutes, patience, steps, found \[1\]"),
     (set_in("budget", "\x1b[31m", to=1), r"budget must have .*'\\x1b\[31m'"),
     (set_in("progress", to={}), "the progress must have history, loss_count"),
+    (set_in("computer", to={}), "the computer must have device, processor, pytorch, threads, foun"),
+    (set_in("computer", "threads", to=0), "threads must be a number of threads, not 0"),
+    (set_in("computer", "threads", to="2"), "threads must be a number of threads, not '2'"),
+    (set_in("computer", "device", to=["\x1b"]), r"device must be a name, not \['\\x1b'\]"),
     (set_in("recordings", to=[]), "the recordings must have frames, source, validation, found"),
     (set_in("recordings", "more", to=1), "the recordings must have frames, source, validation, f"),
     (set_in("recordings", "frames", to=5), "the recordings must be paths, found"),
@@ -136,7 +141,7 @@ def test_deeply_nested_metadata_is_refused(kept):
     nested = "[" * 100_000
     with safetensors.safe_open(kept / "checkpoint.safetensors", "np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    data = safetensors.numpy.save(tensors, {checkpoint.METADATA_KEY: nested})
+    data = sealed(tensors, {checkpoint.METADATA_KEY: nested})
     (kept / "checkpoint.safetensors").write_bytes(data)
     with pytest.raises(ModelFormatError, match="not a whole checkpoint"):
         checkpoint.load(kept / "checkpoint.safetensors")
@@ -163,20 +168,40 @@ def test_a_truncated_checkpoint_is_refused_at_every_length(finished, tmp_path):
             checkpoint.load(path)
 
 
-def test_a_changed_byte_is_refused_or_harmless(finished, tmp_path):
-    """Whatever stands in a file: a checkpoint that passes all checks, or one kind of error."""
+def test_a_changed_bit_is_found_wherever_it_is(finished, tmp_path):
+    """In the header's length, the metadata, the names, the checksum and the tensors."""
     path, rng = tmp_path / "checkpoint.safetensors", random.Random(1)
     header = 8 + int.from_bytes(finished[:8], "little")
-    refused = 0
-    for _ in range(400):
+    checksum = finished.index(b'"fastwavenet.sha256":"')
+    places = [*range(8), *range(checksum, checksum + 90), header - 1, header, len(finished) - 1]
+    places += [rng.randrange(header) for _ in range(200)]
+    places += [rng.randrange(header, len(finished)) for _ in range(200)]
+    for place in places:
         data = bytearray(finished)
-        data[rng.randrange(header)] = rng.randrange(256)
+        data[place] ^= 1 << rng.randrange(8)
         path.write_bytes(data)
-        try:
+        with pytest.raises(ModelFormatError, match=r"checkpoint\.safetensors: not a whole check"):
             checkpoint.load(path)
-        except ModelFormatError:
-            refused += 1
-    assert 200 < refused < 400
+
+
+def test_damage_is_named_with_both_checksums(finished, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(finished[:-1] + bytes([finished[-1] ^ 1]))
+    with pytest.raises(ModelFormatError, match=r"damaged after it was .* SHA-256 is \w{12}"):
+        checkpoint.load(path)
+    path.write_bytes(finished + b"\0")
+    with pytest.raises(ModelFormatError, match="damaged after it was written"):
+        checkpoint.load(path)
+    path.write_bytes(finished.replace(b"fastwavenet.sha256", b"fastwavenet.sha257"))
+    with pytest.raises(ModelFormatError, match="its checksum is missing"):
+        checkpoint.load(path)
+
+
+def test_a_checksum_in_the_text_of_the_metadata_is_not_taken_for_that_of_the_file(tmp_path):
+    path = tmp_path / "a.safetensors"
+    text = json.dumps({"a": '"fastwavenet.sha256":"' + 64 * "0" + '"'})
+    path.write_bytes(sealed({"x": np.zeros(3, np.float32)}, {"a": text, "z": text}))
+    assert check_seal(path)
 
 
 def test_weights_that_are_not_finite_never_replace_a_checkpoint(finished, tmp_path):

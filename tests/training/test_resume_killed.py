@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import multiprocessing
 import random
 import resource
 import signal
@@ -10,7 +9,7 @@ import time
 
 import pytest
 from recordings import two_tones
-from runs import NEVER, left_behind, quick, train_in_a_process, train_on
+from runs import NEVER, left_behind, quick, start_training, train_on
 
 from fastwavenet.training import checkpoint
 from fastwavenet.training.learner import Learner
@@ -83,9 +82,6 @@ def test_a_file_that_cannot_be_written_ends_a_run_that_can_be_resumed(
 
 # ---- killed at any moment --------------------------------------------------------------------
 
-# Processes that begin with torch imported and no threads.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["fastwavenet.training.loop", "pytest"])
 SHORT = LONG | {"steps": 3}  # a report every step
 
 
@@ -96,15 +92,9 @@ def whole_short(source, tmp_path_factory, one_thread):
     return left_behind(run)
 
 
-def start(*arguments):
-    process = FORKS.Process(target=train_in_a_process, args=arguments)
-    process.start()
-    return process
-
-
 def die_at(at, source, run, signals):
     """The exit code of a run that got signals; whatever happened, it is then brought to its end."""
-    process = start(source, run, SHORT, at, signals)
+    process = start_training(source, run, SHORT, at, signals)
     process.join()
     if run.exists() and signal.SIGKILL not in signals:
         assert not list(run.glob(".*"))
@@ -143,7 +133,7 @@ def test_a_run_that_ends_whenever_it_saves_can_be_resumed(
 def test_a_run_that_is_killed_at_random_ends_as_if_it_was_not(source, tmp_path, whole, kills):
     rng = random.Random(kills)
     for _ in range(kills):
-        process = start(source, tmp_path / "run", LONG)
+        process = start_training(source, tmp_path / "run", LONG)
         time.sleep(rng.uniform(0, 0.25))
         process.kill()
         process.join()
