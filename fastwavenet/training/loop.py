@@ -109,18 +109,22 @@ def train(
     threads, a run that was stopped at any moment and resumed leaves the same bits as a run that was
     not.  `source`, `validation` and `frames` may be left out; if they are given, they must hold the
     same as before, at any place.  All settings of the run come from its checkpoint, and a given
-    setting must be equal.  Only the budget may differ: it is the budget of the whole run, and the
-    learning rate follows it from then on.  Resuming a run first writes the files that a killed
-    process left unwritten; a budget that is already spent is an error only if there are none.
+    setting must be equal, but the learning rate may be lower.  The budget may differ: it is that of
+    the whole run, and the learning rate follows it from then on.  Resuming a run first writes the
+    files that a killed process left unwritten; a budget that is already spent is an error only if
+    there are none.  If the checkpoint is damaged, the one before takes its place.
 
-    Ctrl-C or SIGTERM ends training early, with everything saved; a second signal ends it at once.
+    Ctrl-C, SIGTERM or SIGHUP ends training early, with everything saved; a second Ctrl-C or SIGTERM
+    ends it at once.  A file that cannot be written is tried again within a minute, and is an error
+    before the first step and after the last one only.
     The host program's settings of PyTorch have no effect, and are restored (see
     `host.own_settings`).  Lines that cannot be printed are lost.
 
     Raises AudioError if there is no usable audio, TrainingError if training diverges, ValueError
     for an argument that is out of bounds or differs from the run's, FileExistsError if `output`
-    holds a run already and `resume` is false, FileNotFoundError if there is no run to resume,
-    ModelFormatError if its checkpoint is damaged, OSError, and CancelledError (of
+    holds a run already and `resume` is false, BlockingIOError if another process trains into it,
+    FileNotFoundError if there is no run to resume, ModelFormatError if both its checkpoints are
+    damaged, MemoryError if a step does not fit into memory, OSError, and CancelledError (of
     concurrent.futures) if `stop` is set before all audio is read; nothing is written then.
     """
     arguments = locals()  # all of the above, by name

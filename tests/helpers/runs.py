@@ -96,8 +96,11 @@ def train_on(source, run, changes):
 NEVER = 3  # the exit code of a run that touched its files less often
 
 
-def train_in_a_process(source, run, changes, at=0, signals=()):
-    """The first time that a file of the run is touched is 1; the `at`-th sends itself signals."""
+def train_in_a_process(source, run, changes, at=0, signals=(), save_seconds=None):
+    """The first time that a file of the run is touched is 1; the `at`-th sends itself signals.
+
+    save_seconds: between checkpoints.
+    """
     touched = 0
 
     def touch(event, arguments):
@@ -110,6 +113,8 @@ def train_in_a_process(source, run, changes, at=0, signals=()):
 
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if save_seconds is not None:
+        sys.modules[train.__module__].SAVE_SECONDS = save_seconds
     sys.addaudithook(touch)
     try:
         train_on(source, run, changes)
@@ -124,9 +129,9 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["fastwavenet.training.loop", "pytest"])
 
 
-def start_training(source, run, changes, at=0, signals=()):
+def start_training(source, run, changes, at=0, signals=(), save_seconds=None):
     """`train_in_a_process` in a process of its own, which has begun."""
-    arguments = source, run, changes, at, signals
+    arguments = source, run, changes, at, signals, save_seconds
     process = FORKS.Process(target=train_in_a_process, args=arguments, daemon=True)
     process.start()
     return process

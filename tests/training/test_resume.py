@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from recordings import record, tone, two_tones
 from runs import SPEC, interrupt, left_behind, log, quick, weights
 
 from fastwavenet.training import checkpoint, train
+from fastwavenet.training.computer import Computer
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.run import RunFolder
 from fastwavenet.training.settings import rate_factor
@@ -209,6 +211,34 @@ def test_where_there_is_no_run_there_is_nothing_to_resume(source, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"checkpoint\.safetensors: no such file: expected"):
         quick(source, tmp_path / "run", resume=True)
     assert not (tmp_path / "run").exists()
+
+
+# ---- another computer ------------------------------------------------------------------------
+
+
+def test_another_number_of_threads_is_named(source, begun, monkeypatch, capsys):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    quick(source, begun, resume=True, progress=True)
+    assert (
+        "from those of a run without the interruption: threads 2, before 1\n"
+    ) in capsys.readouterr().out
+    kept = checkpoint.load(begun / "checkpoint.safetensors").computer
+    assert (kept.threads, kept.device) == (2, "cpu")
+
+
+def test_on_the_same_computer_there_is_no_such_line(source, begun, capsys):
+    quick(source, begun, resume=True, progress=True)
+    assert "last bits" not in capsys.readouterr().out
+
+
+def test_every_part_that_changed_is_named():
+    now = Computer.here(torch.device("cpu"))
+    assert now.change(now) is None
+    before = Computer(now.threads, "AVX\x1b", "1.0", "NVIDIA")
+    assert now.change(before).endswith(
+        f": processor {now.processor!r}, before 'AVX\\x1b'; pytorch {torch.__version__!r}, before "
+        f"'1.0'; device 'cpu', before 'NVIDIA'"
+    )
 
 
 # ---- the other files follow the checkpoint ---------------------------------------------------

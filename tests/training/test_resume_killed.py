@@ -2,17 +2,20 @@
 
 import contextlib
 import itertools
+import os
 import random
 import resource
 import signal
 import time
 
 import pytest
+from networks import small_spec
 from recordings import two_tones
 from runs import NEVER, left_behind, quick, start_training, train_on
 
 from fastwavenet.training import checkpoint
 from fastwavenet.training.learner import Learner
+from fastwavenet.training.run import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = {"steps": 45, "batch": 1, "window": 50}  # a report every second or third step
@@ -139,3 +142,42 @@ def test_a_run_that_is_killed_at_random_ends_as_if_it_was_not(source, tmp_path, 
         process.join()
     train_on(source, tmp_path / "run", LONG)
     assert left_behind(tmp_path / "run") == whole
+
+
+# ---- killed in the middle of a save ----------------------------------------------------------
+
+WIDE = small_spec(sample_rate=16000, levels=256, residual=32, dilation_channels=32, skip=128)
+SAVING = {"spec": WIDE, "batch": 1, "window": 20}  # with a checkpoint every step
+
+
+def kill_after(process, run, saves, wait):
+    """Kills a process `wait` seconds after the begin of its `saves`-th save or a later one."""
+    seen = set()
+    while process.is_alive() and len(seen) < saves:  # a save takes milliseconds
+        seen.update(name for name in os.listdir(run) if name.endswith(".tmp"))
+    time.sleep(wait)
+    process.kill()
+    process.join()
+
+
+@pytest.mark.parametrize(
+    ("kills", "steps"), [(4, 20), pytest.param(20, 80, marks=pytest.mark.slow)]
+)
+def test_a_run_that_is_killed_in_the_middle_of_saves_ends_as_if_it_was_not(
+    source, tmp_path, kills, steps
+):
+    """Half of the kills at random, half while a checkpoint is written."""
+    rng, run, options = random.Random(kills), tmp_path / "run", SAVING | {"steps": steps}
+    quick(source, tmp_path / "whole", **options)
+    expected, halves, done = left_behind(tmp_path / "whole"), 0, 0
+    run.mkdir()
+    for n in range(kills):
+        process = start_training(source, run, options, save_seconds=0)
+        kill_after(process, run, rng.randint(2, 6), rng.uniform(0, 0.2) if n % 2 else 0)
+        halves += any(file.name.endswith(".tmp") for file in run.iterdir())
+        before, done = done, RunFolder(run).load().progress.steps
+        assert done >= before
+    assert halves >= kills // 4  # were really in the middle of one
+    assert done > 0
+    train_on(source, run, options)
+    assert left_behind(run) == expected
