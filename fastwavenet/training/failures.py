@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # In a RuntimeError of PyTorch, for the CPU and for a GPU.
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 GIB = 2**30
+REMEDY = "lower --window first, then --batch, or take a smaller --preset"
 
 
 @contextlib.contextmanager
@@ -33,7 +35,7 @@ def explained(run: Run) -> Iterator[None]:
             raise
         raise MemoryError(_memory_needed(run.learner.settings, run.kept)) from None
     except OSError as error:
-        if run.kept is None:
+        if run.kept is None or isinstance(error, BlockingIOError):
             raise
         remedy = f"the checkpoint of step {run.kept} remains, and --resume goes on from it"
         raise _with_remedy(error, remedy) from None
@@ -55,12 +57,12 @@ def written_later(run: Run, seconds: float) -> Iterator[None]:
             f"{run.learner.settings.learning_rate:g}"
         ) from None
     except OSError as error:
-        if run.must_write:
+        if run.must_write or isinstance(error, BlockingIOError):  # the folder is another run's
             raise
         run.put_off()
         run.console.remark(
-            f"step {steps} is not saved ({_reason(error)}), which is tried again within "
-            f"{seconds:.0f} s; the checkpoint of step {run.kept} remains"
+            f"not all files of step {steps} are written ({_reason(error)}), which is tried again "
+            f"within {seconds:.0f} s; the last checkpoint is of step {run.kept}"
         )
 
 
@@ -72,6 +74,29 @@ def step_bytes(settings: Settings) -> float:
     layer = size * (spec.residual + 4 * spec.dilation_channels)  # x, value, gate, z and d_z
     head = size * 2 * (spec.skip + spec.head) + (size + 12) * spec.levels  # the loss is in float32
     return rows * (len(spec.dilations) * layer + size * 2 * spec.skip) + targets * head
+
+
+def lacking_memory(settings: Settings, free: int | None) -> str | None:
+    """A line if a step takes more than the `free` bytes; None if not, or if that is not known.
+
+    Linux grants memory that it lacks, and later ends the process without an error.
+    """
+    needed = step_bytes(settings)
+    if free is None or needed < free:
+        return None
+    return (
+        f"a step takes about {needed / GIB:.2g} GiB of memory, of which {free / GIB:.2g} GiB are "
+        f"free: the system may end this process; {REMEDY}"
+    )
+
+
+def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """The bytes that a process can get without swapping; None where Linux does not list them."""
+    try:
+        found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return None if found is None else 1024 * int(found[1])
 
 
 def _lower_rate(run: Run) -> str:
@@ -92,8 +117,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _memory_needed(settings: Settings, kept: int | None) -> str:
     remedy = (
         f"a step of --batch {settings.batch} with --window {settings.window} takes about "
-        f"{step_bytes(settings) / GIB:.2g} GiB beyond the weights: lower --window first, then "
-        f"--batch, or take a smaller --preset"
+        f"{step_bytes(settings) / GIB:.2g} GiB beyond the weights: {REMEDY}"
     )
     if kept is None:
         return remedy

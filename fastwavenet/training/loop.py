@@ -26,7 +26,7 @@ from .computer import Computer
 from .conditioning import wrong_losses
 from .console import Console, describe, describe_cost, oddities, stop_on_signals
 from .data import Corpus, excerpts, load_corpus
-from .failures import explained, written_later
+from .failures import explained, free_memory, lacking_memory, written_later
 from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
 from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
@@ -223,6 +223,10 @@ class Run:
             self.console.remark(line)
         for line in describe(self.corpus, self.learner.settings, self.budget):
             self.console.say(line)
+        if self.learner.device.type == "cpu":
+            lack = lacking_memory(self.learner.settings, free_memory())
+            if lack is not None:
+                self.console.remark(lack)
         if started is not None:
             self._resume(started)
         else:

@@ -10,7 +10,8 @@ from recordings import noise, record, two_tones
 from runs import SPEC, quick
 
 from fastwavenet.training import checkpoint
-from fastwavenet.training.failures import step_bytes
+from fastwavenet.training.console import REMARKS
+from fastwavenet.training.failures import free_memory, step_bytes
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.presets import preset_spec
 from fastwavenet.training.settings import Settings
@@ -122,3 +123,27 @@ def test_the_estimate_grows_with_window_and_batch():
     sizes = [step_bytes(Settings(spec=SPEC, window=w, batch=b)) for w, b in pairs]
     assert sizes[0] < sizes[1] < sizes[2]
     assert sizes[2] == 2 * sizes[1]
+
+
+def test_a_step_that_takes_more_than_is_free_is_remarked_before_it(tmp_path, monkeypatch):
+    """Linux may end the process without an error."""
+    source, said = two_tones(tmp_path / "in"), []
+    token = REMARKS.set(said.append)
+    quick(source, tmp_path / "enough", steps=1)
+    assert said == []
+    monkeypatch.setattr("fastwavenet.training.loop.free_memory", lambda: 2**20)
+    quick(source, tmp_path / "run", steps=1)
+    REMARKS.reset(token)
+    (line,) = said
+    assert line.startswith("a step takes about 0.0") and "0.00098 GiB are free: the sys" in line
+    assert line.endswith("lower --window first, then --batch, or take a smaller --preset")
+
+
+@pytest.mark.parametrize(
+    ("text", "free"),
+    [("MemTotal: 9 kB\nMemAvailable:    123 kB\nSwap: 1 kB\n", 123 * 1024), ("", None)],
+)
+def test_free_memory_is_that_of_linux(tmp_path, text, free):
+    (tmp_path / "meminfo").write_text(text)
+    assert free_memory(tmp_path / "meminfo") == free
+    assert free_memory(tmp_path / "none") is None

@@ -155,6 +155,7 @@ def kill_after(process, run, saves, wait):
     seen = set()
     while process.is_alive() and len(seen) < saves:  # a save takes milliseconds
         seen.update(name for name in os.listdir(run) if name.endswith(".tmp"))
+        time.sleep(0.0002)
     time.sleep(wait)
     process.kill()
     process.join()
