@@ -99,8 +99,8 @@ def choose_settings(
     model       the network of the model file that `network` names, for a new run
 
     A lower learning rate takes the place of a run's.
-    Raises ValueError for another value that differs from that of the run or the model, or recordings
-    without speakers or frames where they are needed, OSError for a missing folder.
+    Raises ValueError for another value that differs from that of the run or the model, or
+    recordings without speakers or frames where they are needed, OSError for a missing folder.
     """
     if started is not None:
         return _resumed(started, network, given)
@@ -116,7 +116,7 @@ def _resumed(started: Checkpoint, network: Network, given: dict[str, Any]) -> Se
     _confirm_hop(started, network.hop)
     kept.confirm_conditioning(network)
     settings, rate = started.settings, given.get("learning_rate")
-    if isinstance(rate, float) and 0 < rate < settings.learning_rate:
+    if isinstance(rate, int | float) and 0 < rate < settings.learning_rate:
         settings = dataclasses.replace(settings, learning_rate=rate)  # for a run that diverged
     kept.confirm_settings(settings, network, given)
     return settings
