@@ -10,6 +10,11 @@ MOST = 0.9  # of the frames; speech has a quarter
 LEAST_FRAMES = 10  # shorter sounds are not judged
 
 
+def frame_size(sample_rate: int) -> int:
+    """Samples of a frame."""
+    return max(1, round(FRAME_SECONDS * sample_rate))
+
+
 class Activity:
     """Counts the still frames of voices, which come in blocks of any size.
 
@@ -18,7 +23,7 @@ class Activity:
     """
 
     def __init__(self, voices: int, sample_rate: int):
-        self.size = max(1, round(FRAME_SECONDS * sample_rate))
+        self.size = frame_size(sample_rate)
         self.frames = 0
         self.still = np.zeros(voices, np.int64)
         self._rest = np.empty((voices, 0), np.float32)

@@ -1,7 +1,8 @@
 """Measures of a vocoder's result beside the original recording.
 
 Audio is float32 (n,), full scale 1.0, and the result as long as the original.  A measure is a
-number, NaN where nothing is left to measure: no frame, no voiced frame, no loud one.
+number, NaN where nothing is left to measure: no frame, or no voiced one.  Measures of other uses
+stand in fastwavenet/sound_measures.py.
 """
 
 from __future__ import annotations
@@ -10,33 +11,19 @@ import math
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
-from ..activity import Activity
-from ..features import hann_window, mel
-from ..mel_conventions import Mel
 from ..pitch_tracking import pitch
+from ..sound_measures import N_FFT, Floats, mean, powers
 from ..types import Audio
 
-N_FFT = 2048  # samples of a window
-HOP = 512
-POWER_FLOOR = 1e-7  # of |X|^2
 HIGH_BAND = 4000.0  # Hz
 LEAST_SECONDS = 0.4  # of audio for ESTOI and PESQ
 PESQ_RATE = 16000  # Hz, of its wide band
 PESQ_SECONDS = 30  # the longest recording that ITU-T P.862 was validated with
 CENTS = 1200 / math.log(2)  # of a unit of the natural logarithm
 
-Floats = npt.NDArray[np.float64]
-
-
 # ---- spectra -----------------------------------------------------------------------------------
-
-
-def log_mel_distance(original: Audio, result: Audio, convention: Mel) -> float:
-    """Mean absolute difference of the mel frames, in units of the convention (HiFi-GAN, 2020)."""
-    return mean(np.abs(mel(original, convention) - mel(result, convention)))
 
 
 def log_stft_distance(original: Audio, result: Audio) -> float:
@@ -54,34 +41,6 @@ def high_band_distance(original: Audio, result: Audio, rate: int) -> float:
         return math.nan
     ratio = 10 * (np.log10(powers(original)[:, high]) - np.log10(powers(result)[:, high]))
     return mean(np.sqrt((ratio**2).mean(axis=1)))
-
-
-def flatness(audio: Audio) -> float:
-    """Mean spectral flatness of the frames whose energy is the mean or above.
-
-    A frame's is the geometric mean of its powers over the arithmetic one (Johnston, *Transform
-    coding of audio signals using perceptual noise criteria*, 1988): 0.56 for white noise, near 0
-    for a voice.
-    """
-    power = powers(audio)
-    energy = power.sum(axis=1)
-    loud = power[(energy >= mean(energy)) & (power.max(axis=1, initial=0) > POWER_FLOOR)]
-    return mean(np.exp(np.log(loud).mean(axis=1)) / loud.mean(axis=1))
-
-
-def powers(audio: Audio) -> Floats:
-    """|X|^2 of windows at samples 0, HOP, ... (frames, bins), at least POWER_FLOOR."""
-    padded = np.pad(audio.astype(np.float64), (0, N_FFT))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[: len(audio) : HOP]
-    spectra = np.fft.rfft(windows * hann_window(N_FFT))
-    return np.maximum(spectra.real**2 + spectra.imag**2, POWER_FLOOR)
-
-
-def silent_share(audio: Audio, rate: int) -> float:
-    """The share of frames of 20 ms that are silent or constant: below -55 dB (activity.py)."""
-    activity = Activity(1, rate)
-    activity.add(audio[None])
-    return activity.share() if activity.frames else math.nan
 
 
 # ---- listeners' models -------------------------------------------------------------------------
@@ -136,9 +95,3 @@ def pitch_errors(original: Audio, result: Audio, rate: int, hop: int) -> tuple[F
     both = voiced & other_voiced
     return np.abs(log_f0 - other_f0)[both] * CENTS, mean(voiced != other_voiced)
 
-
-def mean(values: npt.ArrayLike) -> float:
-    """The mean of the numbers that are not NaN; NaN without any."""
-    array = np.asarray(values, np.float64).ravel()
-    array = array[~np.isnan(array)]
-    return float(array.mean()) if array.size else math.nan

@@ -1,8 +1,8 @@
 """`fastwavenet bench --vocoder`: a vocoder on recordings, beside Griffin-Lim and the codec alone.
 
 Each recording is cut to whole frames and made again: by the model's codec, by Griffin-Lim from its
-mel frames, and by the model in each precision and sampling given.  sound_quality.py measures the
-results.
+mel frames, and by the model in each precision and sampling given.  sound_quality.py and
+sound_measures.py measure the results.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..model import Model
 from ..mulaw import mu_law_decode, mu_law_encode
 from ..scoring import score
 from ..shown import shown
+from ..sound_measures import flatness, log_mel_distance, mean, silent_share
 from ..spec import WaveNetSpec
 from ..types import Audio
 from ..vocoding import frames_of_sound, vocode
@@ -213,7 +214,7 @@ def _by_codec(spec: WaveNetSpec, recordings: list[Audio]) -> list[Audio]:
 def nats_per_sample(model: Model, recordings: Sequence[Audio]) -> float:
     """The mean of `score` over all samples that it predicts, with the recordings' own frames."""
     parts = [score(model, x, frames=frames_of_sound(model, x)) for x in recordings]
-    return quality.mean(np.concatenate(parts))
+    return mean(np.concatenate(parts))
 
 
 # ---- rows --------------------------------------------------------------------------------------
@@ -243,20 +244,20 @@ def measures(
         cents.append(errors)
         each.append(
             {
-                "log_mel_l1": quality.log_mel_distance(original, result, convention),
+                "log_mel_l1": log_mel_distance(original, result, convention),
                 "log_stft_l1": quality.log_stft_distance(original, result),
                 "high_band_db": quality.high_band_distance(original, result, rate),
                 "estoi": quality.estoi(original, result, rate),
                 "pesq_wb": quality.pesq_wb(original, result, rate),
                 "voicing_error": voicing_error,
-                "silent_share": quality.silent_share(result, rate),
-                "flatness": quality.flatness(result),
+                "silent_share": silent_share(result, rate),
+                "flatness": flatness(result),
             }
         )
-    found = {key: quality.mean([of[key] for of in each]) for key in each[0]}
+    found = {key: mean([of[key] for of in each]) for key in each[0]}
     all_cents = np.concatenate(cents)
     found["pitch_cents"] = float(np.median(all_cents)) if len(all_cents) else math.nan
-    found["above_50_cents"] = quality.mean(all_cents > 50)
+    found["above_50_cents"] = mean(all_cents > 50)
     return found
 
 

@@ -9,8 +9,9 @@ import pytest
 import fastwavenet as fw
 from fastwavenet.bench import griffin_lim as module
 from fastwavenet.bench.griffin_lim import griffin_lim, magnitudes_of, signal_of, spectra_of
-from fastwavenet.bench.sound_quality import estoi, log_mel_distance
+from fastwavenet.bench.sound_quality import estoi
 from fastwavenet.features import filter_matrix
+from fastwavenet.sound_measures import log_mel_distance
 
 MEL = fw.mel_presets()["hifigan-16k"]
 ARCTIC = Path(fw.__file__).parent / "data/arctic_a0009.flac"
