@@ -23,6 +23,7 @@ __all__ = [
     "ModelFormatError",
     "NotFiniteError",
     "StateError",
+    "Tuning",
     "WaveNetSpec",
     "available_isas",
     "generate",
@@ -37,7 +38,9 @@ __all__ = [
     "pitch",
     "read_audio",
     "record_precision_cost",
+    "record_sampling",
     "score",
+    "tune",
     "vocode",
     "write_audio",
 ]
@@ -51,12 +54,13 @@ if TYPE_CHECKING:
     from .instruction_sets import available_isas, isa
     from .mel_conventions import Mel, mel_presets
     from .model import Model, load
-    from .modelfile import ModelFormatError, record_precision_cost
+    from .modelfile import ModelFormatError, record_precision_cost, record_sampling
     from .mulaw import mu_law_decode, mu_law_encode
     from .pitch_tracking import pitch
     from .precision_cost import measure_precision
     from .scoring import outputs, score
     from .spec import WaveNetSpec
+    from .tuning import Tuning, tune
     from .vocoding import vocode
 else:
     _MODULES = {
@@ -68,12 +72,13 @@ else:
         "instruction_sets": "available_isas isa",
         "mel_conventions": "Mel mel_presets",
         "model": "Model load",
-        "modelfile": "ModelFormatError record_precision_cost",
+        "modelfile": "ModelFormatError record_precision_cost record_sampling",
         "mulaw": "mu_law_decode mu_law_encode",
         "pitch_tracking": "pitch",
         "precision_cost": "measure_precision",
         "scoring": "outputs score",
         "spec": "WaveNetSpec",
+        "tuning": "Tuning tune",
         "vocoding": "vocode",
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -9,6 +9,7 @@ before it is parsed, so that it cannot change between check and use.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -22,6 +23,7 @@ import numpy as np
 import safetensors.numpy
 
 from .atomic import replace_atomically, without_waiting
+from .ends import Sampling
 from .older_specs import upgraded_spec
 from .shown import shown
 from .spec import MAX_WEIGHT_BYTES, PRECISIONS, WaveNetSpec
@@ -122,17 +124,49 @@ def record_precision_cost(path: str | os.PathLike[str], cost: Mapping[str, float
 
 def with_precision_cost(data: bytes, cost: Mapping[str, float]) -> bytes:
     """`record_precision_cost` of a file's bytes, which `parse` has accepted."""
+    return _rewritten(data, _parse_spec(_parse_about(_parse_header(data))), cost, "precision cost")
+
+
+def record_sampling(path: str | os.PathLike[str], sampling: Sampling) -> None:
+    """Writes how codes are drawn into a model's file, in the place of what it held.
+
+    sampling: as from `tune`; the default of `generate` and `vocode` from then on.  The tensors stay
+    the same; the file is replaced whole or not at all, by one of the newest version.
+    Raises ModelFormatError if it is no model, ValueError for a sampling that does not suit its
+    sizes, TypeError for another type, OSError.
+    """
+    if not isinstance(sampling, Sampling):
+        raise TypeError(f"sampling must be a Sampling, not {type(sampling).__name__}")
+    with named_after(path):
+        data = read(path)
+        parse(data)
+        changed = with_sampling(data, sampling)
+    replace_atomically(path, changed)
+
+
+def with_sampling(data: bytes, sampling: Sampling) -> bytes:
+    """`record_sampling` of a file's bytes, which `parse` has accepted."""
+    about = _parse_about(_parse_header(data))
+    spec = dataclasses.replace(_parse_spec(about), sampling=sampling)
+    return _rewritten(data, spec, _parse_precision_cost(about), "sampling")
+
+
+def _rewritten(data: bytes, spec: WaveNetSpec, cost: Mapping[str, float], added: str) -> bytes:
+    """A file's bytes with another entry of ours in the header, of the newest version.
+
+    added: its new part, for the message.
+    """
     header = _parse_header(data)
     about = _parse_about(header)
-    spec = _parse_spec(about).to_dict()
-    about |= {"version": VERSION, "spec": spec, "precision_cost": check_precision_cost(cost)}
+    checked = check_precision_cost(cost)
+    about |= {"version": VERSION, "spec": spec.to_dict(), "precision_cost": checked}
     about.pop("loss", None)  # the name that version 2 gave it
     header["__metadata__"][METADATA_KEY] = json.dumps(about)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the tensors stay aligned
     if len(text) > MAX_HEADER_BYTES:
         raise ModelFormatError(
-            f"with the precision cost, the header is longer than {MAX_HEADER_BYTES} bytes"
+            f"with the {added}, the header is longer than {MAX_HEADER_BYTES} bytes"
         )
     return len(text).to_bytes(8, "little") + text + data[_header_end(data) :]
 

@@ -25,6 +25,7 @@ assert fw.mu_law_decode(fw.mu_law_encode(audio)).shape == audio.shape
 cost = fw.measure_precision(sys.argv[1], audio)
 fw.record_precision_cost(sys.argv[1], cost)
 assert fw.load(sys.argv[1]).precision_cost == cost
+fw.record_sampling(sys.argv[1], fw.tune(model, fw.generate(model, 7), seconds=4).sampling)
 assert [name for name in sys.modules if name.startswith("torch.")] == []
 """
 

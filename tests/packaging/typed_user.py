@@ -113,5 +113,8 @@ def measure(path: Path, recording: Floats) -> None:
         cost: dict[str, float] = dict(fw.measure_precision(path, recording))
         dict(fw.measure_precision(path, recording, frames=[recording[:, None]], speaker="ann"))
         fw.record_precision_cost(path, cost)
+        tuning: fw.Tuning = fw.tune(fw.load(path), [recording, recording], seconds=24, threads=2)
+        fw.record_sampling(path, tuning.sampling)
+        print(tuning.noise, tuning.best.likeness.score, tuning.plain.sampling.temperature)
     except (fw.ModelFormatError, OSError) as error:
         print(error)
