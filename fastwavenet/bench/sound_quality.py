@@ -94,4 +94,3 @@ def pitch_errors(original: Audio, result: Audio, rate: int, hop: int) -> tuple[F
     voiced, other_voiced = voicing > 0.5, other_voicing > 0.5
     both = voiced & other_voiced
     return np.abs(log_f0 - other_f0)[both] * CENTS, mean(voiced != other_voiced)
-

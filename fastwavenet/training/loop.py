@@ -31,6 +31,7 @@ from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
 from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
 from .run import RunFolder
+from .sampling import record_best_sampling
 from .settings import CALL, RUN, Budget, Call, Network, Recordings, Settings, rate_factor
 from .table import documented, given
 
@@ -96,6 +97,7 @@ def train(
     patience: int | None = None,
     resume: bool = False,
     device: str | None = None,
+    tune: bool | None = None,
     progress: bool = True,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -166,7 +168,7 @@ def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
         with explained(run), stop_on_signals(call.stop) as stopped:
             run.begin(started, model)
             loss = run.fit(stopped)
-            run.record_precision_cost()
+            run.record_measures(stopped, call.tune is not False)
     return run.summary(loss)
 
 
@@ -330,8 +332,10 @@ class Run:
         self.publish([*self.progress.history, record], best)
         return min(record["validation_loss"], self.progress.best_loss)
 
-    def record_precision_cost(self) -> None:
-        """Writes the cost of smaller precisions on held-out audio into the best model."""
+    def record_measures(self, stopped: Callable[[], bool], tune: bool) -> None:
+        """Writes into the best model what is measured on held-out audio: the sampling that sounds
+        best, and last the cost of smaller precisions, with which the files are complete.
+        """
         rate = self.learner.settings.spec.sample_rate
         pieces = excerpts(self.corpus.validation, rate, MEASURED_SECONDS * rate)
         contents = load(self.folder.model)
@@ -339,6 +343,9 @@ class Run:
         for piece in pieces:
             comparison.add(piece.codes, frames=piece.frames, speaker=piece.speaker)
         cost = comparison.cost()
+        if tune and not stopped():
+            held_out = self.corpus.validation
+            record_best_sampling(self.folder.model, cost, held_out, self.console, stopped)
         record_precision_cost(self.folder.model, cost)
         self.console.say(f"against float32: {describe_precision_cost(cost)}")
 

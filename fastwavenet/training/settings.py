@@ -400,6 +400,12 @@ class Call:
     device: str | None = setting(
         None, "cpu, cuda or cuda:N", otherwise="a GPU if there is one, else the CPU"
     )
+    tune: bool | None = setting(
+        None,
+        "search the sampling that sounds best on held-out audio, at the end",
+        otherwise="yes, if there are 6 s of held-out audio",
+        check=partial(one_of, values=(True, False, None)),
+    )
     progress: bool = setting(
         True, "print reports on standard output, and draw a bar on a terminal", option=False
     )

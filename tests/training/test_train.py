@@ -6,15 +6,18 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from markov import bursts, sound
 from recordings import full_disk, record, tone, two_tones
 from runs import SPEC, interrupt, log, quick, weights
 
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
+from fastwavenet.ends import Sampling
 from fastwavenet.precision import describe_precision_cost
 from fastwavenet.training import PRESETS, train
 from fastwavenet.training.console import describe_cost
@@ -99,6 +102,35 @@ def test_the_best_model_says_what_precisions_lose_on_held_out_audio(
     cost = fw.measure_precision(summary.model, fw.read_audio(held_out)[0])
     assert fw.load(summary.model).precision_cost == cost
     assert fw.load(tmp_path / "run" / "latest.safetensors").precision_cost == {}
+
+
+def speechlike(folder) -> Path:
+    """A file of 8 s of noise in bursts, at the rate of `quick`."""
+    audio = np.repeat(sound(bursts(), 4), 4)
+    return record(folder / "bursts.wav", audio)
+
+
+@pytest.mark.parametrize("how", ["tuned", "untuned", "stopped"])
+def test_the_best_model_has_the_sampling_that_tune_finds(source, tmp_path, monkeypatch, how):
+    if how == "stopped":
+        interrupt(monkeypatch, 1)
+    held_out = speechlike(tmp_path)
+    tune = None if how != "untuned" else False
+    summary = quick(source, tmp_path / "run", steps=5, validation=held_out, tune=tune)
+    model = fw.load(summary.model)
+    found = Sampling()
+    if how == "tuned":
+        plain = fw.Model(summary.spec, model.weights, model.precision)
+        found = fw.tune(plain, fw.read_audio(held_out)[0]).sampling
+    assert model.spec.sampling == found
+    assert set(model.precision_cost) == {"bfloat16", "int8"}
+    assert fw.load(tmp_path / "run" / "latest.safetensors").spec.sampling == Sampling()
+
+
+def test_too_little_held_out_audio_is_said_and_ends_no_run(source, tmp_path, capsys):
+    quick(source, tmp_path / "run", progress=True)
+    said = capsys.readouterr().out
+    assert "no search for the best sampling on the held-out audio: expected at least 6 s" in said
 
 
 def test_the_best_weights_are_kept_and_the_latest(source, tmp_path, monkeypatch):
