@@ -29,10 +29,12 @@ from .data import Corpus, excerpts, load_corpus
 from .failures import explained, free_memory, lacking_memory, written_later
 from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
+from .reporters import Reporters
 from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
 from .run import RunFolder
 from .sampling import record_best_sampling
 from .settings import CALL, RUN, Budget, Call, Network, Recordings, Settings, rate_factor
+from .snapshot import Snapshot
 from .table import documented, given
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
@@ -98,6 +100,8 @@ def train(
     resume: bool = False,
     device: str | None = None,
     tune: bool | None = None,
+    previews: int = 1,
+    tensorboard: bool = False,
     progress: bool = True,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -105,7 +109,9 @@ def train(
 
     The folder holds the model files model.safetensors (the weights with the lowest loss on
     held-out audio, and the cost of smaller precisions there) and latest.safetensors;
-    checkpoint.safetensors, all that is needed to resume; log.jsonl, a line per report.
+    checkpoint.safetensors, all that is needed to resume; log.jsonl, a line per report; report.html
+    with curves, remarks and sounds.  Where that cannot be made, a line is printed, and training
+    goes on.
 
     A resumed run continues exactly: with a budget of steps, on a CPU with the same number of
     threads, a run that was stopped at any moment and resumed leaves the same bits as a run that was
@@ -128,6 +134,7 @@ def train(
     FileNotFoundError if there is no run to resume, ModelFormatError if both its checkpoints are
     damaged, MemoryError if a step does not fit into memory, OSError, and CancelledError (of
     concurrent.futures) if `stop` is set before all audio is read; nothing is written then.
+    ModuleNotFoundError if `tensorboard` is true and its package is missing.
     """
     arguments = locals()  # all of the above, by name
     if output is None:
@@ -153,7 +160,11 @@ def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
     remarks = [ONE_THREAD] if threads_are_lost() else []
     if folder.damage is not None:
         remarks.append(f"going on from {shown(folder.previous)}, for {folder.damage}")
-    with own_settings(chosen), Console(call.progress) as console:
+    with (
+        own_settings(chosen),
+        Console(call.progress) as console,
+        Reporters(folder, console, call.previews, call.tensorboard) as reporters,
+    ):
         for remark in remarks:
             console.remark(remark)
         corpus = load_corpus(
@@ -164,7 +175,8 @@ def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
             call.stop,
             recordings.frames,
         )
-        run = Run(settings, budget, corpus, recordings.absolute(), chosen, folder, console)
+        places = recordings.absolute()
+        run = Run(settings, budget, corpus, places, chosen, folder, console, reporters)
         with explained(run), stop_on_signals(call.stop) as stopped:
             run.begin(started, model)
             loss = run.fit(stopped)
@@ -204,8 +216,10 @@ class Run:
         device: torch.device,
         folder: RunFolder,
         console: Console,
+        reporters: Reporters,
     ):
         self.budget, self.corpus, self.folder, self.console = budget, corpus, folder, console
+        self.reporters = reporters
         self.learner = Learner(settings, corpus, device)
         self.fingerprint, self.recordings = corpus.fingerprint(), recordings
         self.progress = Progress()
@@ -402,6 +416,19 @@ class Run:
         latest = learner.for_file(learner.weights())
         best = None if best is None else learner.for_file(best)
         self.folder.publish(learner.settings.spec, history, latest, best)
+        self.reporters.report(
+            Snapshot(
+                learner.settings,
+                self.budget,
+                self.corpus,
+                history,
+                learner.steps,
+                learner.samples,
+                self.progress.seconds,
+                self.spent,
+                latest,
+            )
+        )
 
     def summary(self, loss: float) -> Summary:
         """The summary of the run, with its lowest validation loss."""

@@ -35,6 +35,7 @@ class RunFolder:
     model.safetensors                the weights with the lowest validation loss, as a model file
     latest.safetensors               the latest weights, as a model file
     log.jsonl                        a line per report
+    report.html                      curves, remarks and sounds, see `reporters`
 
     Each is replaced atomically, the checkpoint first.  If a run is killed, the other files are of
     the same report or of an earlier one, and `publish` brings them up to date on resuming.
@@ -51,7 +52,9 @@ class RunFolder:
         link = self.checkpoint.is_symlink()  # then beside its target, on the same file system
         beside = Path(os.path.realpath(self.checkpoint)) if link else self.checkpoint
         self.previous = beside.with_name("checkpoint.previous.safetensors")
-        self.files = (self.checkpoint, self.previous, self.model, self.latest, self.log)
+        self.report = path / "report.html"
+        whole = self.checkpoint, self.previous, self.model
+        self.files = (*whole, self.latest, self.log, self.report)
         self.lock = FolderLock(path)
         self.damage: str | None = None
 

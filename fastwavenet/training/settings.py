@@ -37,6 +37,7 @@ WEIGHT_DECAY, LITTLE_WEIGHT_DECAY = 0.01, 1.0
 LITTLE_SECONDS = 60.0  # of audio to train on, below which there is a warning
 REPORTS = 20  # validations in a budget, or more:
 REPORT_MINUTES, REPORT_STEPS = 1.0, 500  # they are never further apart
+MOST_PREVIEWS = 8  # of a validation
 LARGEST = 2**31  # batch, window or number of steps
 
 positive_whole = partial(checks.whole, low=1, high=LARGEST, expected="a positive whole number")
@@ -405,6 +406,21 @@ class Call:
         "search the sampling that sounds best on held-out audio, at the end",
         otherwise="yes, if there are 6 s of held-out audio",
         check=partial(one_of, values=(True, False, None)),
+    )
+    previews: int = setting(
+        1,
+        f"sounds that the C engine makes for report.html at a validation, 0 to {MOST_PREVIEWS}; "
+        "they take at most 3 % of the time",
+        check=partial(
+            checks.whole,
+            low=0,
+            high=MOST_PREVIEWS,
+            expected=f"a whole number from 0 to {MOST_PREVIEWS}",
+        ),
+        metavar="N",
+    )
+    tensorboard: bool = setting(
+        False, "write scalars, sounds and spectrograms to the folder tensorboard in the run's too"
     )
     progress: bool = setting(
         True, "print reports on standard output, and draw a bar on a terminal", option=False

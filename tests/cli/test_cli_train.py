@@ -238,6 +238,7 @@ OUTPUTS = [
         for name in ("checkpoint.safetensors", "model.safetensors", "latest.safetensors")
     ),
     (a_folder_in_place_of("log.jsonl"), "log.jsonl is a folder, expected a file name"),
+    (a_folder_in_place_of("report.html"), "report.html is a folder, expected a file name"),
 ]
 
 

@@ -20,11 +20,11 @@ SPEC = small_spec(sample_rate=16000, levels=256, residual=8, dilation_channels=8
 
 
 def quick(source, output, **changes):
-    """A training run of a few steps."""
+    """A training run of a few steps, without previews."""
     if not changes.get("resume"):
         sizes = {"spec": SPEC, "batch": 2, "window": 200}
         changes = sizes | {"steps": 3, "autocast": False, "weight_decay": 0.01} | changes
-    return train(source, output, **{"progress": False} | changes)
+    return train(source, output, **{"progress": False, "previews": 0} | changes)
 
 
 @contextlib.contextmanager

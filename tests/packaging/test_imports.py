@@ -92,6 +92,11 @@ TABLE = (
     "fastwavenet.training.settings",
     "fastwavenet.training.table",
 )  # of training, but torch-free
+PAGE = (
+    "fastwavenet.training.previews",
+    "fastwavenet.training.report_page",
+    "fastwavenet.training.reporters",
+)  # torch-free too, so that they cannot affect training's random numbers
 OF_PEERS = {
     "fastwavenet.bench.onnx_peer": {"onnx", "onnxruntime"},
     "fastwavenet.bench.openvino_peer": {"openvino"},
@@ -100,7 +105,7 @@ HEAVY = {"torch"}.union(*OF_PEERS.values())
 
 
 @pytest.mark.parametrize(
-    "module", [m for m in SOURCES if m in TABLE or not m.startswith(WITH_TORCH)]
+    "module", [m for m in SOURCES if m in (*TABLE, *PAGE) or not m.startswith(WITH_TORCH)]
 )
 def test_only_training_and_torch_peers_import_torch_at_import_time(module):
     behind = everything_behind(module, at_import_time=True)

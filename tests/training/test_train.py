@@ -214,8 +214,10 @@ def test_what_was_found_and_what_will_be_done_is_said(source, tmp_path, capsys):
     parameters = sum(math.prod(shape) for shape in SPEC.tensors().values())
     assert plan.startswith(f"training {parameters:,} parameters, which hear the last 9 samples")
     assert plan.endswith(", for 3 steps")
-    assert len(reports) == 4
+    assert len(reports) == 5
     assert reports[0].startswith("step 1, ")
+    page = tmp_path / "run" / "report.html"
+    assert reports[1] == f"report: {page}, written anew at each validation"
     cost = describe_precision_cost(fw.load(tmp_path / "run" / "model.safetensors").precision_cost)
     assert reports[-1] == f"against float32: {cost}"
 
