@@ -163,7 +163,7 @@ def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
     with (
         own_settings(chosen),
         Console(call.progress) as console,
-        Reporters(folder, console, call.previews, call.tensorboard) as reporters,
+        Reporters(folder, console, call) as reporters,
     ):
         for remark in remarks:
             console.remark(remark)

@@ -30,6 +30,7 @@ SAMPLES = 120_000  # ... and so many samples, which bounds the size of the repor
 CONTEXT_SECONDS = 1.0  # of the recording, before its continuation
 SHARE = 0.03  # of the training time, at most, after the first previews
 LEAST_SECONDS = 5.0  # of computing, that the first and the last previews may take in a short run
+MOST_SECONDS = 20.0  # of computing, for the previews of a validation: Ctrl-C waits for them
 PIECES = 16  # of a preview, between which the time is looked at
 
 
@@ -84,7 +85,8 @@ class Previews:
         if not due and left < self.last:
             return []
         began = time.monotonic()
-        made = _make(now, self.count, began + max(left, LEAST_SECONDS))
+        allowed = min(max(left, LEAST_SECONDS), MOST_SECONDS)
+        made = _make(now, self.count, began + allowed)
         self.last = time.monotonic() - began
         self.spent += self.last
         return made
@@ -144,7 +146,7 @@ def _continued(model: Model, clip: Clip, index: int, deadline: float) -> Preview
     gen = _generator(model, clip, index)
     gen.prime(known)
     made = _until(_pieces(gen, _most_samples(rate)), deadline)
-    original = _decoded(model, clip.codes)[middle - context :][: context + len(made)]
+    original = _decoded(model, clip.codes[middle - context : middle + len(made)])
     title = f"continuation of {_named(clip)}"
     return Preview(title, np.concatenate([original[:context], made]), context, original)
 

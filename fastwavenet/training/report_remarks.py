@@ -13,6 +13,7 @@ LITTLE_LEARNT = 0.9  # of the loss of guessing
 NOISE_NATS, NOISE_LEVELS = 3.96, 256  # a linear predictor of 16 taps on speech, docs/training.md
 RISE = 0.02  # nats per sample that are more than chance
 IGNORED = 0.02  # nats per sample by which wrong frames or speakers must be worse
+LOW_RATE = 0.25  # of the highest learning rate
 STILL_FALLING = 0.02  # nats per sample in the last quarter of the reports
 LITTLE_SECONDS = 60.0  # of audio
 SILENT, HISS = 0.9, 0.1  # share of frames, flatness
@@ -88,11 +89,16 @@ def _about_last_quarter(history: list[dict]) -> Iterator[str]:
             f"Since step {before['step']:,} held-out loss fell by {fall:.3f}: it is still falling, "
             f"so longer training helps."
         )
-    else:
+        return
+    line = f"Since step {before['step']:,} held-out loss changed by {abs(fall):.3f} only"
+    highest = max(record["learning_rate"] for record in history)
+    if history[-1]["learning_rate"] < LOW_RATE * highest:
         yield (
-            f"Since step {before['step']:,} held-out loss changed by {abs(fall):.3f} only: more "
-            f"steps of this run change little."
+            f"{line}, with the learning rate at {history[-1]['learning_rate']:.2g} near its end: a "
+            f"longer run (--minutes) keeps it high for longer."
         )
+    else:
+        yield f"{line}: more steps at this learning rate change little."
 
 
 def _about_conditioning(record: dict) -> Iterator[str]:
@@ -166,7 +172,10 @@ def _about_audio(now: Snapshot) -> Iterator[str]:
             f"heart; half an hour of one voice or instrument is a beginning."
         )
     if passes < 1:
-        yield f"Training has passed over {percent(passes)} of the audio."
+        yield (
+            f"Training has passed over {percent(passes)} of the audio: a longer run, or a smaller "
+            f"preset, learns from all of it."
+        )
     else:
         yield f"Training has passed over the audio {passes:,.1f} times."
     if 0 < now.spent < 1:

@@ -18,6 +18,7 @@ from . import report_page
 from .console import Console
 from .previews import Preview, Previews
 from .run import RunFolder
+from .settings import Call
 from .snapshot import Snapshot
 from .sounds import Sound, kept, read_sounds, sounds_of
 
@@ -35,15 +36,18 @@ class Reporter(Protocol):
 
 
 class Page:
-    """Writes report.html; the sounds of earlier processes are read from the page that they left."""
+    """Writes report.html.
 
-    def __init__(self, path: Path):
-        self.path, self.name = path, path.name
+    resumed: whether earlier processes of the run have left a page, whose sounds are kept.
+    """
+
+    def __init__(self, path: Path, resumed: bool = False):
+        self.path, self.name, self.resumed = path, path.name, resumed
         self.sounds: list[Sound] | None = None
 
     def report(self, now: Snapshot, previews: list[Preview]) -> None:
         if self.sounds is None:
-            self.sounds = self._earlier(now) if now.history else []
+            self.sounds = self._earlier(now) if self.resumed else []
         rate = now.settings.spec.sample_rate
         self.sounds = kept([*self.sounds, *sounds_of(now.steps, previews, rate)])
         name = shown(Path(self.path.absolute().parent.name))
@@ -67,12 +71,12 @@ class Reporters:
     Raises ModuleNotFoundError if TensorBoard is asked for and missing.
     """
 
-    def __init__(self, folder: RunFolder, console: Console, previews: int, tensorboard: bool):
-        self.console, self.previews = console, Previews(previews)
+    def __init__(self, folder: RunFolder, console: Console, call: Call):
+        self.console, self.previews = console, Previews(call.previews)
         self.page = folder.report
-        self.reporters: list[Reporter] = [Page(folder.report)]
-        self.announced = folder.report.exists()  # by an earlier process
-        if tensorboard:
+        self.reporters: list[Reporter] = [Page(folder.report, call.resume)]
+        self.announced = call.resume  # by an earlier process
+        if call.tensorboard:
             from .tensorboard import TensorBoard
 
             self.reporters.append(TensorBoard(folder.path / "tensorboard"))

@@ -19,7 +19,7 @@ from fastwavenet.training.report_remarks import duration
 from fastwavenet.training.reporters import Page as PageReporter
 from fastwavenet.training.reporters import Reporters
 from fastwavenet.training.run import RunFolder
-from fastwavenet.training.settings import MOST_PREVIEWS
+from fastwavenet.training.settings import MOST_PREVIEWS, Call
 from fastwavenet.training.sounds import MOST_SETS, ORIGINAL, kept, read_sounds, sounds_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -135,6 +135,15 @@ def test_a_run_resumes_without_the_page_and_with_any_other_one(tmp_path, monkeyp
     assert {20, ORIGINAL} <= {step for step, _ in read_page(run).sounds()}
 
 
+def test_a_new_run_keeps_no_sounds_of_the_page_of_another_one(tmp_path):
+    (tmp_path / "report.html").write_text(render("x", snapshot([rec(1)]), sounds(1)))
+    for resumed, expected in ((False, set()), (True, {ORIGINAL, 1})):
+        page = (tmp_path / "report.html").read_text()
+        PageReporter(tmp_path / "report.html", resumed).report(snapshot([rec(2)]), [])
+        assert {step for step, _ in read_page(tmp_path).sounds()} == expected
+        (tmp_path / "report.html").write_text(page)
+
+
 # ---- errors ------------------------------------------------------------------------------------
 
 
@@ -184,7 +193,7 @@ def test_ctrl_c_in_a_report_is_no_error_of_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Previews, "make", interrupted)
     with (
-        Reporters(RunFolder(tmp_path), Console(False), 1, False) as reporters,
+        Reporters(RunFolder(tmp_path), Console(False), Call()) as reporters,
         pytest.raises(KeyboardInterrupt),
     ):
         reporters.report(snapshot([rec(1)]))
@@ -271,7 +280,9 @@ def text_of(history, made=(), **changes):
         ([rec(i, 3 - i / 10) for i in range(1, 9)],
          "Since step 6 held-out loss fell by 0.200: it is still falling"),
         ([rec(i, 3 - i / 1000) for i in range(1, 9)],
-         "Since step 6 held-out loss changed by 0.002 only"),
+         "Since step 6 held-out loss changed by 0.002 only: more steps at this learning rate"),
+        ([rec(i, 3 - i / 1000, learning_rate=0.01 / i) for i in range(1, 9)],
+         "changed by 0.002 only, with the learning rate at 0.0013 near its end: a longer run"),
         ([rec(1, 2.5, 2.6), rec(2, 2.0, 2.1), rec(3, 2.2, 1.9)],
          "Since step 2 held-out loss rose by 0.200 while training loss fell by 0.200: the network "
          "learns its recordings by heart."),
@@ -281,7 +292,7 @@ def text_of(history, made=(), **changes):
         ([rec(1, 2.5, wrong_frames=2.8)], "With wrong frames the loss is 0.300 higher: the network "
                                           "follows its frames"),
         ([rec(1, 2.5, wrong_speakers=2.4)], "ignores its speakers"),
-        ([rec(40)], "Training has passed over 50 % of the audio."),
+        ([rec(40)], "Training has passed over 50 % of the audio: a longer run"),
         ([rec(400)], "Training has passed over the audio 5.0 times."),
         ([rec(400)], "50 % of the budget is used; at this pace 1 h 7 min are left."),
         ([rec(1)], "There are 1.0 seconds of audio to train on"),
