@@ -1,4 +1,4 @@
-"""Frames of features in .npy files: their shape by the header, and their numbers."""
+"""Frames of features: .npy files, and the type in which the frames of a recording are kept."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .atomic import without_waiting
 from .shown import shown
 
 SUFFIX = ".npy"
+SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float16).tiny, np.finfo(np.float16).max))
 
 
 class FramesFile:
@@ -65,3 +66,19 @@ def opened_frames(file: Path) -> Iterator[FramesFile]:
         except Exception as error:  # numpy's parsing of a damaged header has no list of them
             reason = " ".join(str(error).split())
             raise ValueError(f"{shown(file)}: {reason}") from None
+
+
+def compact(frames: np.ndarray) -> np.ndarray:
+    """Frames as float16 if their largest magnitude is a normal number of it, or 0; else float32.
+
+    Raises ValueError if a number is NaN, infinite or beyond float32.
+    """
+    if frames.dtype.kind == "f" and not np.isfinite(frames).all():
+        raise ValueError("frames must be finite, but hold NaN or infinity")
+    with np.errstate(over="ignore"):
+        exact = frames.astype(np.float32)
+    most = float(np.abs(exact).max(initial=0))
+    if most == np.inf:
+        raise ValueError("frames hold numbers beyond float32: scale them")
+    fits = most == 0 or SMALLEST <= most <= LARGEST
+    return exact.astype(np.float16) if fits else exact

@@ -8,12 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from ..audio_source import AudioError
-from ..frame_files import opened_frames
+from ..clips import FEWEST
+from ..frame_files import compact, opened_frames
 from ..shown import shown
 
 TOLERANCE = 1  # frames: other front ends pad their audio, or drop its end
-FEWEST = 2  # of a clip, one for each part that it may be cut into
-SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float16).tiny, np.finfo(np.float16).max))
 
 
 class FrameSource(Protocol):
@@ -123,19 +122,3 @@ def _hint(samples: int, shape: tuple[int, ...], hop: int) -> str:
     other = round(samples / max(given, 1))
     fits = 0 < other != hop and abs(samples // other - given) <= TOLERANCE
     return f"; a hop of {other} would give as many" if fits else ""
-
-
-def compact(frames: np.ndarray) -> np.ndarray:
-    """Frames as float16 if their largest magnitude is a normal number of it, or 0; else float32.
-
-    Raises ValueError if a number is NaN, infinite or beyond float32.
-    """
-    if frames.dtype.kind == "f" and not np.isfinite(frames).all():
-        raise ValueError("frames must be finite, but hold NaN or infinity")
-    with np.errstate(over="ignore"):
-        exact = frames.astype(np.float32)
-    most = float(np.abs(exact).max(initial=0))
-    if most == np.inf:
-        raise ValueError("frames hold numbers beyond float32: scale them")
-    fits = most == 0 or SMALLEST <= most <= LARGEST
-    return exact.astype(np.float16) if fits else exact

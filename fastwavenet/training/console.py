@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from tqdm import tqdm
 
 from ..ends import FrameConditioning
+from ..listing import named
 from .data import Corpus
-from .listing import named
 from .settings import LITTLE_SECONDS, Budget, Settings
 
 MOST_SKIPPED = 20  # skipped files that are printed by name

@@ -12,7 +12,6 @@ import os
 import threading
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,42 +19,15 @@ import numpy as np
 from ..audio_finding import READ_SUFFIXES
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
+from ..clips import FEWEST, SHORTEST, Clip, count_samples, split_each
+from ..frame_files import compact
+from ..listing import Listing, Part, check_speakers, list_recordings
 from ..recording_frames import FrameReader
 from ..shown import shown
 from ..spec import WaveNetSpec
-from .clip_frames import FEWEST, FrameSource, GivenFrames, SavedFrames, compact, count_frames
-from .listing import Listing, Part, check_speakers, list_recordings
+from .clip_frames import FrameSource, GivenFrames, SavedFrames, count_frames
 
-HELD_OUT_EVERY = 20  # every 20th file is for validation ...
-FAIR_SHARE = (0.02, 0.2)  # ... if those files hold such a part of the audio
-SHORTEST = 20  # samples, so that the last tenth of a clip holds an input and its target
 SILENT = 1e-3  # -60 dB of full scale
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One recording, or a part of one.
-
-    codes    uint8 (n,), or uint16 above 256 levels
-    peak     the recording's largest amplitude; 1 is full scale
-    frames   float16 or float32 (n / hop, channels), of whole frames; None: the network has none
-    hop      samples of a frame; 1 without frames
-    speaker  index; None: the network has none
-    """
-
-    name: str
-    codes: np.ndarray
-    peak: float = 1.0
-    frames: np.ndarray | None = None
-    hop: int = 1
-    speaker: int | None = None
-
-    def part(self, start: int, stop: int) -> Clip:
-        """Samples start to stop - 1 with their frames; both are multiples of hop."""
-        frames = self.frames
-        if frames is not None:
-            frames = frames[start // self.hop : stop // self.hop]
-        return replace(self, codes=self.codes[start:stop], frames=frames)
 
 
 @dataclass(frozen=True)
@@ -108,7 +80,7 @@ def load_corpus(
     reader.check_each_speaker(clips, skipped)
     given = frames is not None
     if listing.validation is None:
-        return Corpus(*_split_each(clips), skipped, odd + _remarks(clips, spec), given)
+        return Corpus(*split_each(clips), skipped, odd + _remarks(clips, spec), given)
     judges, more, odd_judges = _read_all(listing.validation, reader, stop)
     remarks = odd + odd_judges + _remarks(clips + judges, spec)
     return Corpus(clips, judges, skipped + more, remarks, given)
@@ -228,65 +200,6 @@ def _remarks(clips: list[Clip], spec: WaveNetSpec) -> list[str]:
     ]
 
 
-def _split_each(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
-    """Clips to train on and clips held out, some of each speaker, in the given order."""
-    training, held_out = list[Clip](), list[Clip]()
-    for _, own in groupby(clips, key=lambda clip: clip.speaker):
-        for part, some in zip((training, held_out), _split(list(own)), strict=True):
-            part += some
-    return training, held_out
-
-
-def _split(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
-    """Clips to train on and clips held out."""
-    training = [c for i, c in enumerate(clips, 1) if i % HELD_OUT_EVERY]
-    held_out = clips[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
-    low, high = FAIR_SHARE
-    if low <= _samples(held_out) / _samples(clips) <= high:
-        return training, held_out
-    return _cut(clips, _samples(clips) * 9 // 10)
-
-
-def _cut(clips: list[Clip], at: int) -> tuple[list[Clip], list[Clip]]:
-    """The first `at` samples of all clips, and the rest; a part can predict a sample, or is none.
-
-    Both have clips if each clip has SHORTEST samples and FEWEST frames, and a tenth of all
-    is left on either side.  A clip with frames is cut between two of them.
-    """
-    before: list[Clip] = []
-    behind: list[Clip] = []
-    for clip in clips:
-        here = min(max(at, 0), len(clip.codes))
-        here -= here % clip.hop
-        for start, stop, side in ((0, here, before), (here, len(clip.codes), behind)):
-            if stop - start > 1:
-                side.append(clip.part(start, stop))
-        at -= len(clip.codes)
-    return before, behind
-
-
-def excerpts(clips: list[Clip], least: int, most: int) -> list[Clip]:
-    """Parts from the middles of evenly spaced clips, at most `most` samples in all.
-
-    Beginnings and ends are often silent.  Each excerpt has at least `least` samples, or all of its
-    clip; with frames, a whole number of them, rounded down to at least one.
-    """
-    chosen = clips[:: -(-len(clips) * least // most)]
-    share = most // len(chosen)
-    return [_middle(clip, max(share - share % clip.hop, clip.hop)) for clip in chosen]
-
-
-def _middle(clip: Clip, samples: int) -> Clip:
-    """The part of so many samples, a multiple of hop, in the middle of a clip."""
-    start = max(len(clip.codes) - samples, 0) // 2
-    start -= start % clip.hop
-    return clip.part(start, min(start + samples, len(clip.codes)))
-
-
-def _samples(clips: list[Clip]) -> int:
-    return sum(len(clip.codes) for clip in clips)
-
-
 def _fingerprint(clips: list[Clip], given_frames: bool) -> dict:
     digest, frames = hashlib.sha256(), hashlib.sha256()
     speakers = {clip.speaker for clip in clips} - {None}
@@ -297,7 +210,7 @@ def _fingerprint(clips: list[Clip], given_frames: bool) -> dict:
             digest.update(clip.speaker.to_bytes(8, "little"))
         if given_frames and clip.frames is not None:
             frames.update(clip.frames.astype("<f4").tobytes())
-    about = {"files": len(clips), "samples": _samples(clips), "sha256": digest.hexdigest()}
+    about = {"files": len(clips), "samples": count_samples(clips), "sha256": digest.hexdigest()}
     if speakers:
         about["speakers"] = len(speakers)
     if given_frames:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from ..clips import excerpts
 from ..modelfile import Contents, load, record_precision_cost
 from ..precision import describe_precision_cost
 from ..precision_cost import Comparison
@@ -25,7 +26,7 @@ from .checkpoint import BEST, Checkpoint, Progress
 from .computer import Computer
 from .conditioning import wrong_losses
 from .console import Console, describe, describe_cost, oddities, stop_on_signals
-from .data import Corpus, excerpts, load_corpus
+from .data import Corpus, load_corpus
 from .failures import explained, free_memory, lacking_memory, written_later
 from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..clips import Clip, excerpts
 from ..generator import Generator
 from ..model import Model
 from ..mulaw import mu_law_decode
 from ..shown import shown
 from ..types import Audio, Precision
-from .data import Clip, excerpts
 from .snapshot import Snapshot
 
 PRECISION: Precision = (

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..listing import list_recordings
 from ..recording_frames import recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .checkpoint import Checkpoint
 from .clip_frames import channels_of
 from .conditioning import upsampling_of, with_frames, with_speakers, with_upsampling
-from .listing import list_recordings
 from .presets import preset_name
 from .settings import Budget, Network, Recordings, Settings
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 
+from ..clips import Clip
 from ..held_out import TooLittleAudio, recording_of
 from ..instruction_sets import isa
 from ..model import Model
@@ -14,7 +15,6 @@ from ..modelfile import load, record_sampling
 from ..tuning import tune_on
 from ..tuning_table import estimating, outcome, table
 from .console import Console
-from .data import Clip
 
 
 def record_best_sampling(

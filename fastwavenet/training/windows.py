@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..clips import Clip
 from ..ends import FrameConditioning
 from ..upsampling import continued
-from .data import Clip
 
 IGNORED = -100  # the target that cross_entropy ignores
 

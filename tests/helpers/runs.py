@@ -12,8 +12,8 @@ import torch
 from networks import small_spec
 
 from fastwavenet import modelfile
+from fastwavenet.clips import Clip
 from fastwavenet.training import checkpoint, train
-from fastwavenet.training.data import Clip
 from fastwavenet.training.learner import Learner
 
 SPEC = small_spec(sample_rate=16000, levels=256, residual=8, dilation_channels=8, skip=16, head=16)

@@ -6,8 +6,9 @@ from networks import random_weights
 from recordings import tone
 from runs import SPEC
 
+from fastwavenet.clips import Clip
 from fastwavenet.mulaw import mu_law_encode
-from fastwavenet.training.data import Clip, Corpus
+from fastwavenet.training.data import Corpus
 from fastwavenet.training.settings import Budget, Settings
 from fastwavenet.training.snapshot import Snapshot
 

@@ -10,8 +10,9 @@ from networks import small_spec
 from recordings import record, tone
 
 from fastwavenet.audio import AudioError
+from fastwavenet.clips import SHORTEST, Clip, excerpts
 from fastwavenet.mulaw import mu_law_encode
-from fastwavenet.training.data import SHORTEST, Clip, Corpus, excerpts, load_corpus
+from fastwavenet.training.data import Corpus, load_corpus
 from fastwavenet.training.windows import IGNORED, Windows
 
 SPEC = small_spec(sample_rate=16000, levels=256)

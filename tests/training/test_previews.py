@@ -12,10 +12,11 @@ from runs import SPEC, interrupt, left_behind, quick
 from snapshots import rec, snapshot
 
 import fastwavenet as fw
+from fastwavenet.clips import Clip
 from fastwavenet.frame_conditioning import FrameConditioning
 from fastwavenet.mulaw import mu_law_decode
 from fastwavenet.training import previews
-from fastwavenet.training.data import Clip, Corpus
+from fastwavenet.training.data import Corpus
 from fastwavenet.training.previews import CONTEXT_SECONDS, SAMPLES, SHARE, Previews
 from fastwavenet.training.settings import MOST_PREVIEWS, Call
 

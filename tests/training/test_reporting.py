@@ -11,8 +11,9 @@ from recordings import record, tone, two_tones
 from runs import SPEC, quick
 
 import fastwavenet as fw
+from fastwavenet.clips import Clip
 from fastwavenet.training.console import LITTLE_SECONDS, describe, describe_cost
-from fastwavenet.training.data import Clip, Corpus
+from fastwavenet.training.data import Corpus
 from fastwavenet.training.settings import Budget, Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -11,7 +11,7 @@ from runs import SPEC, interrupt, left_behind, log, quick, weights
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.ends import FrameConditioning
-from fastwavenet.training.clip_frames import compact
+from fastwavenet.frame_files import compact
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.settings import Recordings
 from fastwavenet.training.table import all_fields

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..audio_finding import Found, search_audio
-from ..audio_source import AudioError
-from ..frame_files import SUFFIX
-from ..shown import shown
+from .audio_finding import Found, search_audio
+from .audio_source import AudioError
+from .frame_files import SUFFIX
+from .shown import shown
 
 MOST_NAMED = 20  # speakers in a message
 
