@@ -22,6 +22,7 @@ __all__ = [
     "Model",
     "ModelFormatError",
     "NotFiniteError",
+    "Prepared",
     "StateError",
     "Tuning",
     "WaveNetSpec",
@@ -36,6 +37,7 @@ __all__ = [
     "mu_law_encode",
     "outputs",
     "pitch",
+    "prepare",
     "read_audio",
     "record_precision_cost",
     "record_sampling",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from .mulaw import mu_law_decode, mu_law_encode
     from .pitch_tracking import pitch
     from .precision_cost import measure_precision
+    from .preparing import Prepared, prepare
     from .scoring import outputs, score
     from .spec import WaveNetSpec
     from .tuning import Tuning, tune
@@ -76,6 +79,7 @@ else:
         "mulaw": "mu_law_decode mu_law_encode",
         "pitch_tracking": "pitch",
         "precision_cost": "measure_precision",
+        "preparing": "Prepared prepare",
         "scoring": "outputs score",
         "spec": "WaveNetSpec",
         "tuning": "Tuning tune",

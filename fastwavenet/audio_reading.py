@@ -122,14 +122,37 @@ def read_codes(
     return Codes(codes, peak, reading.remarks)
 
 
+def read_blocks(
+    file: AudioFile,
+    sample_rate: int,
+    convert: bool,
+    take: Callable[[npt.NDArray[np.float32]], None],
+) -> list[str]:
+    """Calls `take` with each block of a file, float32 (n,), in order; the remarks, as in `Codes`.
+
+    Other arguments and errors as those of `read_audio`.
+    """
+    n = 0
+    with _opened(file, sample_rate, convert) as reading:
+        for block in reading.mono():
+            n += len(block)
+            _check_size(n)
+            take(block)
+    return reading.remarks
+
+
+def _check_size(samples: int) -> None:
+    if samples > MAX_SAMPLES:
+        raise AudioError(f"holds more than {MAX_SAMPLES} samples: split it into parts")
+
+
 def _collect(blocks: Iterator[np.ndarray], dtype: np.dtype, length: int) -> np.ndarray:
     """All blocks in one array.  length: as many samples as are expected."""
     try:
         result, n = np.empty(length, dtype), 0
         for block in blocks:
             end = n + len(block)
-            if end > MAX_SAMPLES:
-                raise AudioError(f"holds more than {MAX_SAMPLES} samples: split it into parts")
+            _check_size(end)
             if end > len(result):
                 result.resize(end + end // 8, refcheck=False)
             result[n:end] = block

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .corpus import MappedCodes
 
 HELD_OUT_EVERY = 20  # every 20th file is for validation ...
 FAIR_SHARE = (0.02, 0.2)  # ... if those files hold such a part of the audio
@@ -20,7 +24,7 @@ FEWEST = 2  # frames of a clip, one for each part that it may be cut into
 class Clip:
     """One recording, or a part of one.
 
-    codes    uint8 (n,), or uint16 above 256 levels
+    codes    uint8 (n,), or uint16 above 256 levels; those of a corpus are made when they are cut
     peak     the recording's largest amplitude; 1 is full scale
     frames   float16 or float32 (n / hop, channels), of whole frames; None: the network has none
     hop      samples of a frame; 1 without frames
@@ -28,7 +32,7 @@ class Clip:
     """
 
     name: str
-    codes: np.ndarray
+    codes: np.ndarray | MappedCodes
     peak: float = 1.0
     frames: np.ndarray | None = None
     hop: int = 1
@@ -36,10 +40,11 @@ class Clip:
 
     def part(self, start: int, stop: int) -> Clip:
         """Samples start to stop - 1 with their frames; both are multiples of hop."""
-        frames = self.frames
+        codes, frames = self.codes, self.frames
         if frames is not None:
             frames = frames[start // self.hop : stop // self.hop]
-        return replace(self, codes=self.codes[start:stop], frames=frames)
+        own = codes[start:stop] if isinstance(codes, np.ndarray) else codes.part(start, stop)
+        return replace(self, codes=own, frames=frames)
 
 
 def split_each(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:

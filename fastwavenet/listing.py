@@ -6,13 +6,15 @@ Nothing is decoded here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .audio_finding import Found, search_audio
 from .audio_source import AudioError
+from .corpus import CorpusFolder
 from .frame_files import SUFFIX
+from .manifest import is_corpus
 from .shown import shown
 
 MOST_NAMED = 20  # speakers in a message
@@ -22,12 +24,14 @@ MOST_NAMED = 20  # speakers in a message
 class Part:
     """The recordings to train on, or those to validate on.
 
-    found  the result of the search
-    files  the recordings among them that belong to this part
+    found   the result of the search
+    files   the recordings among them that belong to this part; in a corpus, as if they lay there
+    corpus  that holds them; None: they are files
     """
 
     found: Found
     files: list[Path]
+    corpus: CorpusFolder | None = None
 
     @property
     def folder(self) -> Path:
@@ -110,19 +114,45 @@ def list_recordings(
 ) -> Listing:
     """The recordings of `source`, without those of `validation`, which may lie inside it.
 
-    Raises FileNotFoundError or OSError for a missing folder, AudioError if nothing is left.
+    Both are files or folders of recordings, or both are corpora; of these, recordings with the
+    samples of one in `validation` are left out.
+    Raises FileNotFoundError or OSError for a missing folder, AudioError if nothing is left,
+    CorpusError for a corpus that cannot be used, ValueError for a corpus beside recordings.
     """
-    held_out = None if validation is None else search_audio(validation)
-    apart = set() if held_out is None else {file.resolve() for file in held_out.files}
-    found = search_audio(source)
-    files = [file for file in found.files if file.resolve() not in apart]
-    if found.files and not files:
+    part = _searched(Path(source))
+    if validation is None:
+        return Listing(part)
+    held_out = _searched(Path(validation))
+    if (part.corpus is None) != (held_out.corpus is None):
+        other = part if part.corpus is None else held_out
+        raise ValueError(
+            f"{shown(other.found.root)}: expected a corpus, as the other of source and validation "
+            f"is one: make it with fastwavenet prepare"
+        )
+    apart = {_identity(held_out, file) for file in held_out.files}
+    files = [file for file in part.files if _identity(part, file) not in apart]
+    if part.files and not files:
         raise AudioError(
-            f"{shown(Path(source))}: all audio here ({files_of(found.files)}) is also in the "
-            f"validation {shown(Path(validation or ''))}, and none is left to train on: "
+            f"{shown(Path(source))}: all audio here ({files_of(part.files)}) is also in the "
+            f"validation {shown(Path(validation))}, and none is left to train on: "
             f"hold out a part of it, or leave validation out"
         )
-    return Listing(Part(found, files), None if held_out is None else Part(held_out, held_out.files))
+    return Listing(replace(part, files=files), held_out)
+
+
+def _searched(place: Path) -> Part:
+    """All recordings of a file, a folder or a corpus."""
+    if is_corpus(place):
+        corpus = CorpusFolder(place)
+        recordings = list(corpus.recordings)
+        return Part(Found(place, recordings), recordings, corpus)
+    found = search_audio(place)
+    return Part(found, found.files)
+
+
+def _identity(part: Part, file: Path) -> Path | str:
+    """Equal for a recording that is in two parts: its file, or in corpora its samples' hash."""
+    return file.resolve() if part.corpus is None else part.corpus.recordings[file].sha256
 
 
 def check_speakers(listing: Listing, known: tuple[str, ...]) -> None:
@@ -150,6 +180,6 @@ def named(speakers: Iterable[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + ", ..." * (len(names) > MOST_NAMED)
 
 
-def files_of(files: list[Path]) -> str:
+def files_of(files: Sized) -> str:
     """Their number."""
     return f"{len(files)} file{'s' * (len(files) != 1)}"

@@ -14,6 +14,7 @@ from .pitch_tracking import pitch
 from .shown import shown
 from .types import Audio
 
+DEFAULT_SAMPLE_RATE = 16000  # Hz, where neither a rate nor a mel is given
 WITH_PITCH = "+pitch"  # behind the name of a mel preset
 HIDDEN = 64  # channels of the network that predicts pitch from mel frames
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .._version import __version__
 from ..shown import shown
-from . import INTERRUPTED, bench, demo, export, generate, info, score, train, tune, vocode
+from . import INTERRUPTED, bench, demo, export, generate, info, prepare, score, train, tune, vocode
 from .arguments import CommandParser, Parser
 from .report import give_up, put
 
@@ -52,7 +52,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"fastwavenet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
-    for command in (train, export, tune, generate, vocode, score, info, bench, demo):
+    for command in (prepare, train, export, tune, generate, vocode, score, info, bench, demo):
         command.add(commands)
     return parser
 

@@ -83,6 +83,9 @@ class Report:
     def progress(self, sample_rate: int, what: str = "") -> ProgressLine:
         return ProgressLine(sample_rate, what, is_terminal(sys.stderr) and not self.quiet)
 
+    def counting(self, unit: str) -> CountLine:
+        return CountLine(1, unit, is_terminal(sys.stderr) and not self.quiet)
+
     def _put(self, text: str) -> None:
         failure = put(text, sys.stderr if self.to_stderr else sys.stdout)
         self.failure = self.failure or failure
@@ -140,3 +143,15 @@ class ProgressLine:
     def _draw(self, text: str) -> None:
         put("\r" + text.ljust(self.width), sys.stderr, end="")
         self.width = len(text)
+
+
+class CountLine(ProgressLine):
+    """Progress in units such as recordings."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Units done and in all."""
+        now = time.monotonic()
+        if not self.shown or not total or now - self.drawn < REDRAW_SECONDS:
+            return
+        self.drawn = now
+        self._draw(f"{100 * done // total:3} %  {done:,} of {total:,} {self.what}")

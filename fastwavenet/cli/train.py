@@ -22,8 +22,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "fastwavenet train recordings/ -o run/ --preset small --minutes 10",
         extra="train",
     )
-    option("source", type=path, nargs="?",
-           help="an audio file, or a folder of them; with --resume, those of the run")  # fmt: skip
+    option(
+        "source",
+        type=path,
+        nargs="?",
+        help="an audio file, a folder of them, or a corpus; with --resume, that of the run",
+    )
     option("-o", "--output", type=path, required=True, metavar="RUN", help="folder for the run")
     for setting in OPTIONS:
         _add_setting(option, setting)

@@ -1,8 +1,9 @@
 """From recordings to clips: what is trained on, and what is held out.
 
-All audio is kept in memory as mu-law codes: an hour at 16 kHz is 58 MB.  A vocoder's mel frames
-are computed once, from the audio before mu-law, and kept as float16: 36 MB more with hop 256 and
-80 mels.  Other frames are read from a file for each recording.
+All audio of a folder is kept in memory as mu-law codes: an hour at 16 kHz is 58 MB.  A vocoder's
+mel frames are computed once, from the audio before mu-law, and kept as float16: 36 MB more with hop
+256 and 80 mels.  Other frames are read from a file for each recording.  The samples and mel frames
+of a corpus (`prepare`) are mapped, and codes are made when a window is cut.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Sized
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +23,9 @@ from ..audio_finding import READ_SUFFIXES
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
 from ..clips import FEWEST, SHORTEST, Clip, count_samples, split_each
+from ..corpus import CorpusFolder, MappedCodes
 from ..frame_files import compact
-from ..listing import Listing, Part, check_speakers, list_recordings
+from ..listing import Listing, Part, check_speakers, files_of, list_recordings
 from ..recording_frames import FrameReader
 from ..shown import shown
 from ..spec import WaveNetSpec
@@ -62,7 +66,7 @@ def load_corpus(
     stop: threading.Event | None = None,
     frames: str | os.PathLike[str] | None = None,
 ) -> Corpus:
-    """Reads a file or folder, and splits it by file unless a validation file or folder is given.
+    """Reads a file, folder or corpus, and splits it by file unless a validation source is given.
 
     Every 20th usable file is held out.  If there are fewer, or if those are less than 2 or more
     than 20 % of the audio, the last tenth of all audio is, in the order of the files' names; it
@@ -70,9 +74,10 @@ def load_corpus(
     speaker's files are split in this way.  Files that cannot be used are listed in `skipped`.
 
     frames: folder of the frames' files; None: frames are computed from the audio
-    Raises AudioError naming the folder if nothing usable is left, ValueError for missing frames,
-    other speakers than the network's or a speaker without usable files, OSError if a folder is not
-    there, CancelledError if `stop` is set before a file is read.
+    Raises AudioError naming the folder if nothing usable is left, CorpusError for a corpus that
+    cannot be used, ValueError for missing frames, other speakers than the network's or a speaker
+    without usable files, OSError if a folder is not there, CancelledError if `stop` is set before a
+    file is read.
     """
     listing = list_recordings(source, validation)
     reader = _Reader(listing, spec, convert, frames)
@@ -84,6 +89,19 @@ def load_corpus(
     judges, more, odd_judges = _read_all(listing.validation, reader, stop)
     remarks = odd + odd_judges + _remarks(clips + judges, spec)
     return Corpus(clips, judges, skipped + more, remarks, given)
+
+
+class _Recording(NamedTuple):
+    """A recording before it is a clip.
+
+    remarks  about its file
+    frames   float16 or float32 (frames, channels); None: the network has none
+    """
+
+    codes: np.ndarray | MappedCodes
+    peak: float
+    remarks: list[str]
+    frames: np.ndarray | None
 
 
 class _Reader:
@@ -101,6 +119,9 @@ class _Reader:
         frames: str | os.PathLike[str] | None,
     ):
         self.spec, self.convert = spec, convert
+        for part in listing.parts:
+            if part.corpus is not None:
+                part.corpus.check_rate(spec.sample_rate)
         end = spec.conditioning
         names = () if end is None else end.speakers
         self.speakers = {name: index for index, name in enumerate(names)}
@@ -116,18 +137,38 @@ class _Reader:
 
     def read(self, file: Path, part: Part) -> tuple[Clip, list[str]]:
         """The clip, and remarks about its file; samples behind the last frame are left out."""
-        end, frames = self.spec.conditioning, self._frames(file)
-        watch = None if frames is None else frames.feed
-        codes, peak, odd = read_codes(file, self.spec, self.convert, watch)
+        end, corpus = self.spec.conditioning, part.corpus
+        recording = self._decoded(file) if corpus is None else self._mapped(file, corpus)
+        codes, frames = recording.codes, recording.frames
         speaker = self.speakers[part.speaker(file)] if self.speakers else None
-        clip = Clip(str(file), codes, peak, speaker=speaker)
+        clip = Clip(str(file), codes, recording.peak, speaker=speaker)
         if frames is None or end is None:
             _check_length(file, codes, SHORTEST)
-            return clip, odd
-        hop, values = end.hop, compact(frames.finish())
-        _check_length(file, codes, max(SHORTEST, FEWEST * hop))
-        count = count_frames(file, len(codes), values, hop)
-        return replace(clip, codes=codes[: count * hop], frames=values[:count], hop=hop), odd
+            return clip, recording.remarks
+        _check_length(file, codes, max(SHORTEST, FEWEST * end.hop))
+        count = count_frames(file, len(codes), frames, end.hop)
+        clip = replace(clip, frames=frames, hop=end.hop).part(0, count * end.hop)
+        return clip, recording.remarks
+
+    def _decoded(self, file: Path) -> _Recording:
+        """A recording that is a file."""
+        frames = self._frames(file)
+        watch = None if frames is None else frames.feed
+        codes, peak, odd = read_codes(file, self.spec, self.convert, watch)
+        return _Recording(codes, peak, odd, None if frames is None else compact(frames.finish()))
+
+    def _mapped(self, file: Path, corpus: CorpusFolder) -> _Recording:
+        """A recording of a corpus."""
+        entry, end, frames = corpus.recordings[file], self.spec.conditioning, None
+        identity = entry.sha256
+        if self.saved is not None:
+            frames = self.saved.read(file)
+        elif end is not None and end.mel is not None:
+            name = corpus.name_of_frames(end)
+            frames = corpus.frames(entry, name)
+            identity += f" {entry.frames[name].sha256}"
+        codes = MappedCodes(corpus.samples(entry), self.spec, identity)
+        return _Recording(codes, entry.peak, [], frames)
 
     def _frames(self, file: Path) -> FrameSource | None:
         """The source of a recording's frames: the file beside it, or its audio."""
@@ -173,10 +214,20 @@ def _read_all(
         )
     if odd:
         odd = [f"used, although a header is wrong: {len(odd)} of {len(clips)} files: {odd[0]}"]
-    return clips, skipped, found.remarks() + odd
+    return clips, skipped, found.remarks() + odd + _left_out(part)
 
 
-def _check_length(file: Path, codes: np.ndarray, shortest: int) -> None:
+def _left_out(part: Part) -> list[str]:
+    """A line about the files that are not in a corpus since they could not be used."""
+    skipped = () if part.corpus is None else part.corpus.manifest.skipped
+    return [
+        f"{shown(part.found.root)}: was prepared without {files_of(skipped)} that cannot be used, "
+        f"the first: {shown(Path(first.path))}: {first.reason}"
+        for first in skipped[:1]
+    ]
+
+
+def _check_length(file: Path, codes: Sized, shortest: int) -> None:
     if len(codes) < shortest:
         raise AudioError(f"{shown(file)}: has {len(codes)} samples, expected at least {shortest}")
 
@@ -205,7 +256,7 @@ def _fingerprint(clips: list[Clip], given_frames: bool) -> dict:
     speakers = {clip.speaker for clip in clips} - {None}
     for clip in clips:
         digest.update(len(clip.codes).to_bytes(8, "little"))
-        digest.update(clip.codes.astype("<u2").tobytes())
+        digest.update(_bytes(clip.codes))
         if clip.speaker is not None:
             digest.update(clip.speaker.to_bytes(8, "little"))
         if given_frames and clip.frames is not None:
@@ -216,3 +267,8 @@ def _fingerprint(clips: list[Clip], given_frames: bool) -> dict:
     if given_frames:
         about["frames"] = frames.hexdigest()
     return about
+
+
+def _bytes(codes: np.ndarray | MappedCodes) -> bytes:
+    """All codes, or the fingerprint of mapped ones, which needs no reading."""
+    return codes.astype("<u2").tobytes() if isinstance(codes, np.ndarray) else codes.fingerprint

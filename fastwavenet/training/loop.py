@@ -106,7 +106,9 @@ def train(
     progress: bool = True,
     stop: threading.Event | None = None,
 ) -> Summary:
-    """Trains a WaveNet on the recordings in `source`, a file or folder, into the folder `output`.
+    """Trains a WaveNet on the recordings in `source` into the folder `output`.
+
+    `source` is a file, a folder, or a corpus that `fastwavenet.prepare` has made of them.
 
     The folder holds the model files model.safetensors (the weights with the lowest loss on
     held-out audio, and the cost of smaller precisions there) and latest.safetensors;
@@ -356,7 +358,7 @@ class Run:
         contents = load(self.folder.model)
         comparison = Comparison(contents.spec, contents.weights)
         for piece in pieces:
-            comparison.add(piece.codes, frames=piece.frames, speaker=piece.speaker)
+            comparison.add(piece.codes[:], frames=piece.frames, speaker=piece.speaker)
         cost = comparison.cost()
         if tune and not stopped():
             held_out = self.corpus.validation

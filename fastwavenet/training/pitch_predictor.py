@@ -76,7 +76,8 @@ def judge(predictor: PitchPredictor, clips: Sequence[np.ndarray], normal: Normal
     """The errors on other recordings."""
     cents, wrong = [], []
     for clip in clips:
-        predicted, pitch = _predict(predictor, torch.from_numpy(clip.T).float()[None], normal)
+        frames = torch.from_numpy(clip.T.astype(np.float32))[None]
+        predicted, pitch = _predict(predictor, frames, normal)
         voiced, right = predicted[0, 1] > 0, pitch[0, 1] > 0.5
         wrong.append(voiced != right)
         cents.append((predicted[0, 0] - pitch[0, 0]).abs()[voiced & right] / CENT)

@@ -20,7 +20,7 @@ from pathlib import Path
 from .. import checks
 from ..ends import MAX_PRE_EMPHASIS
 from ..mel_conventions import mel_presets
-from ..recording_frames import WITH_PITCH, recording_conditioning
+from ..recording_frames import DEFAULT_SAMPLE_RATE, WITH_PITCH, recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import table
@@ -28,7 +28,7 @@ from .conditioning import UPSAMPLINGS, conditioned, with_mel
 from .presets import PRESETS, preset_spec
 from .table import one_of, setting
 
-DEFAULT_PRESET, DEFAULT_SAMPLE_RATE, DEFAULT_MINUTES = "small", 16000, 10.0
+DEFAULT_PRESET, DEFAULT_MINUTES = "small", 10.0
 WARM_UP = 0.05  # of the budget
 DECAY = 0.5  # of the budget, at the end of a trapezoid
 MAX_EMA_DECAY = 0.999999
