@@ -188,7 +188,9 @@ class Manifest:
             )
         try:
             return cls._of(about)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except KeyError as error:
+            raise ValueError(f"is damaged: {shown(error.args[0])} is missing") from None
+        except (TypeError, AttributeError) as error:
             raise ValueError(f"is damaged: {shown(str(error))}") from None
 
     @classmethod
@@ -300,7 +302,7 @@ def _check_places(entry: Entry, manifest: Manifest) -> None:
     if relative.is_absolute() or ".." in relative.parts or not rate:
         raise ValueError(f"is damaged: {name} lies outside the source")
     end = BYTES * (entry.at + entry.samples)
-    if not entry.samples or end > manifest.packs[entry.pack].size:
+    if not entry.samples or end > _size(manifest.packs, entry.pack):
         raise ValueError(f"is damaged: the samples of {name} lie outside their pack")
     if entry.frames.keys() != manifest.features.keys():
         raise ValueError(f"is damaged: frames of {name} are missing")
@@ -310,5 +312,10 @@ def _check_places(entry: Entry, manifest: Manifest) -> None:
             raise ValueError(f"is damaged: the frames of {name} are {shown(place.dtype)}")
         size = place.frames * kind.conditioning.channels * int(place.dtype[5:]) // 8
         whole = entry.samples // kind.conditioning.hop
-        if place.frames != whole or place.at + size > kind.packs[place.pack].size:
+        if place.frames != whole or place.at + size > _size(kind.packs, place.pack):
             raise ValueError(f"is damaged: the frames of {name} are not those of its samples")
+
+
+def _size(packs: tuple[Pack, ...], number: int) -> int:
+    """Bytes of a pack; -1 if there is none of this number."""
+    return packs[number].size if number < len(packs) else -1

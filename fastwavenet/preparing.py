@@ -3,7 +3,7 @@
 The results of the processes lie in the folder `.unfinished`, by hashes of all that they depend on.
 When all are there, they are copied into packs, corpus.json is replaced, and all other files are
 removed.  Whenever this ends early, the folder is the old corpus, and the next call finds the
-results.  The bytes of a corpus depend on the recordings and the settings, not on what was there.
+results.  The bytes of a corpus depend on the recordings and the settings, not on earlier calls.
 """
 
 from __future__ import annotations
@@ -107,11 +107,11 @@ def prepare(
     speakers_from_folders: each direct subfolder is a speaker; recordings of each are held out.
     trim: dB of full scale; both ends are cut off up to the first and from the last 10 ms whose RMS
     is above.  None: nothing is cut.
-    gain: dB by which the recordings are amplified, before `trim`; what is then above full scale is
+    gain: dB by which the recordings are amplified, before `trim`; samples beyond full scale are
     clipped.
     workers: processes; None: one for each core.  A file that crashes or hangs the decoder ends its
     process and is skipped.
-    check: compare all that is kept with its hashes, and make anew what differs.
+    check: compare all that is kept with its hashes, and make damaged parts anew.
     progress: called with the number of recordings that are done, and of all.
 
     Raises AudioError if no recording can be used, ValueError for an argument that is out of bounds
@@ -243,7 +243,7 @@ class _Preparation:
             except OSError as error:
                 self.skipped[path] = error.strerror or str(error)
 
-    # ---- what is there -------------------------------------------------------------------------
+    # ---- the corpus before ---------------------------------------------------------------------
 
     def keep(self, check: bool) -> None:
         """Takes from the corpus before all that is unchanged and whole."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 TIMEOUT = 60.0  # seconds without progress, after which a file is given up
-START_SECONDS = 120.0  # for a process to import what it needs
+START_SECONDS = 120.0  # for a process to import its modules
 MAIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from fastwavenet.preparing_worker import main; main()"

@@ -147,7 +147,7 @@ def test_a_gain_amplifies_before_rounding(tmp_path):
 
 
 def test_nothing_is_trimmed_or_amplified_unless_asked(tmp_path):
-    audio = np.concatenate([np.zeros(5000), 1e-3 * tone(100), np.zeros(5000)])
+    audio = np.concatenate([np.zeros(5000), 0.1 * tone(100), np.zeros(5000)])
     path = record(tmp_path / "a.wav", audio, subtype="FLOAT")
     prepared = fw.prepare(path, tmp_path / "c")
     expected = np.rint(audio.astype(np.float32) * 2**15)

@@ -25,6 +25,12 @@ def train_a_voice(recordings: Path, run: Path) -> Path:
     return summary.model
 
 
+def prepare_a_corpus(recordings: Path, corpus: Path) -> float:
+    prepared: fw.Prepared = fw.prepare(recordings, corpus, mel=["hifigan-16k"], trim=-50, workers=2)
+    print(prepared.decoded, prepared.kept, prepared.skipped, prepared.remarks)
+    return prepared.seconds / prepared.recordings
+
+
 def describe(path: str | Path) -> fw.Model:
     model = fw.load(path, precision="auto")
     spec: fw.WaveNetSpec = model.spec
