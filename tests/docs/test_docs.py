@@ -202,7 +202,9 @@ def test_commands_have_the_options_they_are_shown_with(path):
 
 def test_options_that_are_explained_exist():
     text = (ROOT / "docs/training.md").read_text()
-    known = {"--help"} | {o for name in ("train", "export", "generate") for o in options_of(name)}
+    known = {"--help"} | {
+        o for name in ("prepare", "train", "export", "generate") for o in options_of(name)
+    }
     explained = {OPTION.match(code)[1] for code in re.findall(r"`(--[^`]+)`", prose(text))}
     assert len(explained) > 10 and explained - known == set()
 

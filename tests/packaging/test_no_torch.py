@@ -5,6 +5,7 @@ import sys
 
 from engines import weights_of
 from networks import small_spec
+from recordings import record, tone
 
 from fastwavenet import modelfile
 
@@ -35,4 +36,21 @@ def test_load_generate_and_score_without_torch(tmp_path):
     modelfile.save(tmp_path / "m.safetensors", spec, weights_of(spec))
     command = [sys.executable, "-c", ROUND, str(tmp_path / "m.safetensors")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+PREPARE = """
+import sys
+sys.modules["torch"] = None
+import fastwavenet as fw
+
+assert fw.prepare(sys.argv[1], sys.argv[2], mel="hifigan-16k+pitch", workers=1).recordings == 1
+assert [name for name in sys.modules if name.startswith("torch.")] == []
+"""
+
+
+def test_a_corpus_is_prepared_without_torch(tmp_path):
+    path = record(tmp_path / "a.wav", tone(1000))
+    command = [sys.executable, "-c", PREPARE, str(path), str(tmp_path / "c")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
