@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .ends import FrameConditioning
-from .manifest import CorpusError, Entry, Manifest, is_unfinished
+from .manifest import CorpusError, Entry, Manifest, bytes_of_frames, is_unfinished
 from .mulaw import code_dtype, mu_law_encode, pre_emphasised
 from .shown import shown
 from .spec import WaveNetSpec
 from .types import Audio
 
 SAMPLE = np.dtype("<i2")
-READ = 1 << 20  # samples that are compared with their hash at a time
 
 
 class CorpusFolder:
@@ -50,7 +47,7 @@ class CorpusFolder:
         kind, place = self.manifest.features[name], entry.frames[name]
         dtype = np.dtype(place.dtype).newbyteorder("<")
         shape = place.frames, kind.conditioning.channels
-        size = shape[0] * shape[1] * dtype.itemsize
+        size = bytes_of_frames(place, kind.conditioning)
         pack = self._mapped(kind.packs[place.pack].file, np.dtype(np.uint8))
         return pack[place.at : place.at + size].view(dtype).reshape(shape)
 
@@ -78,14 +75,6 @@ class CorpusFolder:
             f"{shown(self.folder)}: has no frames of {shown(end.described)}, found {found}: "
             f"prepare it with --mel {end.described}"
         )
-
-    def damaged(self) -> Iterator[str]:
-        """The path of each recording whose samples or frames differ from their hashes."""
-        for entry in self.manifest.recordings:
-            stored = [(self.samples(entry), entry.sha256)]
-            stored += [(self.frames(entry, k), place.sha256) for k, place in entry.frames.items()]
-            if any(sha256_of(array) != expected for array, expected in stored):
-                yield entry.path
 
     def _mapped(self, name: str, dtype: np.dtype) -> np.ndarray:
         """All of a pack, which is mapped once."""
@@ -151,14 +140,6 @@ def as_float(samples: npt.NDArray[np.int16]) -> Audio:
 def as_int16(audio: Audio) -> npt.NDArray[np.int16]:
     """clip(rint(32768 x))"""
     return np.rint(audio * np.float32(2**15)).clip(-(2**15), 2**15 - 1).astype(SAMPLE)
-
-
-def sha256_of(array: np.ndarray) -> str:
-    """Of the bytes of a C-contiguous array, which is read piece by piece."""
-    flat, digest = array.reshape(-1), hashlib.sha256()
-    for start in range(0, len(flat), READ):
-        digest.update(flat[start : start + READ].tobytes())
-    return digest.hexdigest()
 
 
 def _mapped(file: Path, dtype: npt.DTypeLike) -> np.ndarray:

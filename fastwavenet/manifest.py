@@ -1,7 +1,7 @@
 """The manifest of a corpus: its settings, and where the samples and frames of each recording lie.
 
-corpus.json is written last and replaced whole, so that a folder with it is a whole corpus.  Samples
-and frames lie one recording behind another in packs, files named by their content.
+It is written last and replaced whole, so that a folder with it is a whole corpus.  Samples and
+frames lie one recording behind another in packs, files named by their content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .checks import check_fields
 from .ends import FrameConditioning
 from .shown import shown
 
-MANIFEST = "corpus.json"
+MANIFEST = "fastwavenet-corpus.json"
 UNFINISHED = ".unfinished"  # folder of the results that are in no pack yet
 FORMAT, VERSION = "fastwavenet corpus", 1
 LARGEST = 2**62  # bytes or samples
@@ -121,7 +121,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of corpus.json.
+    """The content of the file.
 
     source    the folder of the recordings, from that of the corpus
     packs     of samples, int16
@@ -221,6 +221,11 @@ def is_unfinished(path: Path) -> bool:
     return (path / UNFINISHED).is_dir() and not (path / MANIFEST).exists()
 
 
+def bytes_of_frames(place: FramesPlace, end: FrameConditioning) -> int:
+    """The size of the frames of a recording."""
+    return place.frames * end.channels * (2 if place.dtype == "float16" else 4)
+
+
 def check_pack(folder: Path, pack: Pack) -> None:
     """Raises CorpusError unless the file is there, of the right size."""
     file = folder / pack.file
@@ -310,7 +315,7 @@ def _check_places(entry: Entry, manifest: Manifest) -> None:
         kind = manifest.features[mel]
         if place.dtype not in ("float16", "float32"):
             raise ValueError(f"is damaged: the frames of {name} are {shown(place.dtype)}")
-        size = place.frames * kind.conditioning.channels * int(place.dtype[5:]) // 8
+        size = bytes_of_frames(place, kind.conditioning)
         whole = entry.samples // kind.conditioning.hop
         if place.frames != whole or place.at + size > _size(kind.packs, place.pack):
             raise ValueError(f"is damaged: the frames of {name} are not those of its samples")

@@ -93,6 +93,16 @@ def _write(folder: Path, name: str, pieces: list[Piece]) -> None:
 
 def _copy(piece: Piece, write: Callable[[bytes], object]) -> None:
     """Raises CorpusError if the bytes differ from their hash."""
+    if not is_intact(piece, write):
+        piece.file.with_suffix(".json").unlink(missing_ok=True)  # a result is made again
+        raise CorpusError(
+            f"{shown(piece.file)}: is damaged, its bytes differ from their hash: "
+            f"prepare the corpus again with --check"
+        )
+
+
+def is_intact(piece: Piece, write: Callable[[bytes], object] = len) -> bool:
+    """Whether the bytes have their hash.  write: called with each block of them."""
     digest, left = hashlib.sha256(), piece.size
     with piece.file.open("rb") as file:
         file.seek(piece.at)
@@ -100,9 +110,4 @@ def _copy(piece: Piece, write: Callable[[bytes], object]) -> None:
             digest.update(data)
             write(data)
             left -= len(data)
-    if left or digest.hexdigest() != piece.sha256:
-        piece.file.with_suffix(".json").unlink(missing_ok=True)  # a result is made again
-        raise CorpusError(
-            f"{shown(piece.file)}: is damaged, its bytes differ from their hash: "
-            f"prepare the corpus again with --check"
-        )
+    return not left and digest.hexdigest() == piece.sha256

@@ -1,7 +1,7 @@
 """A corpus that is being made: the parts that are kept, decoded, and packed.
 
 The results of worker processes lie in the folder `.unfinished`, by hashes of all that they depend
-on.  When all are there, they are copied into packs, corpus.json is replaced, and all other files
+on.  When all are there, they are copied into packs, the manifest is replaced, and all other files
 are removed.  Whenever this ends early, the folder is the old corpus, and the next call finds the
 results.  The bytes of a corpus depend on the recordings and the settings, not on earlier calls.
 """
@@ -25,7 +25,6 @@ from .atomic import read_regular, replace_atomically
 from .audio_finding import READ_SUFFIXES
 from .audio_source import AudioError
 from .clips import SHORTEST, Clip, split_each
-from .corpus import CorpusFolder
 from .frame_conditioning import FrameConditioning
 from .listing import Part
 from .manifest import (
@@ -40,9 +39,10 @@ from .manifest import (
     Options,
     Pack,
     Skipped,
+    bytes_of_frames,
     check_pack,
 )
-from .packing import PACK_SUFFIXES, Piece, hash_of, write_packs
+from .packing import PACK_SUFFIXES, Piece, hash_of, is_intact, write_packs
 from .shown import shown
 from .worker_processes import Task, WorkerProcesses
 
@@ -105,60 +105,41 @@ class Preparation:
     def keep(self, check: bool) -> None:
         """Takes from the corpus before all that is unchanged and whole."""
         old = self.before
-        if (
-            old is None
-            or old.source != self.source
-            or _sounds(old.options) != _sounds(self.options)
-        ):
+        if old is None or old.source != self.source or _other_samples(old.options, self.options):
             return
         self.kept = {pack.file: pack.size for pack in old.files if _is_whole(self.folder, pack)}
-        damaged = set[str]()
-        if check:
-            damaged = self._damaged(old)
+        whole, damaged = set(self.kept), set[Piece]()
+        for entry in old.recordings if check else ():
+            for pack, piece in self._pieces(old, entry):
+                if pack in whole and not is_intact(piece):
+                    damaged.add(piece)
+                    self.kept.pop(pack, None)
         for entry in old.recordings:
-            pack = old.packs[entry.pack]
-            if pack.file in self.kept and entry.path not in damaged:
-                self._keep(old, entry)
+            if self.stats.get(entry.path) == (entry.size, entry.mtime):
+                self._keep(old, entry, lambda pack, piece: pack in whole and piece not in damaged)
         self.unchanged = len(self.decoded)
 
-    def _damaged(self, old: Manifest) -> set[str]:
-        """Paths of recordings that differ from their hashes; their packs are not kept."""
-        whole_packs = [pack for pack in old.files if pack.file in self.kept]
-        found = set[str]()
-        if len(whole_packs) == len(old.files):
-            found = set(CorpusFolder(self.folder).damaged())
-        for entry in old.recordings:
-            if entry.path in found:
-                self.kept.pop(old.packs[entry.pack].file, None)
-                for name, place in entry.frames.items():
-                    self.kept.pop(old.features[name].packs[place.pack].file, None)
-        return found
-
-    def _keep(self, old: Manifest, entry: Entry) -> None:
-        if self.stats.get(entry.path) != (entry.size, entry.mtime):
-            return
-        values = {name: getattr(entry, name) for name in (*FROM_DECODING, "samples", "trimmed")}
-        file = self.folder / old.packs[entry.pack].file
-        piece = Piece(file, BYTES * entry.at, BYTES * entry.samples, entry.sha256)
-        self.decoded[entry.path] = Decoded((entry.size, entry.mtime), piece, values)
+    def _pieces(self, old: Manifest, entry: Entry) -> Iterator[tuple[str, Piece]]:
+        """Pack and piece of the samples of a recording, then of the frames of each mel."""
+        pack = old.packs[entry.pack].file
+        size = BYTES * entry.samples
+        yield pack, Piece(self.folder / pack, BYTES * entry.at, size, entry.sha256)
         for name, place in entry.frames.items():
-            pack = old.features[name].packs[place.pack]
-            if pack.file not in self.kept or name not in self.features:
-                continue
-            if old.features[name].conditioning == self.features[name]:
-                self._add_frames(
-                    (name, entry.sha256),
-                    self.folder / pack.file,
-                    place.at,
-                    {"frames": place.frames, "dtype": place.dtype, "sha256": place.sha256},
-                )
+            kind = old.features[name]
+            pack = kind.packs[place.pack].file
+            size = bytes_of_frames(place, kind.conditioning)
+            yield pack, Piece(self.folder / pack, place.at, size, place.sha256)
 
-    def _add_frames(
-        self, key: tuple[str, str], file: Path, at: int, values: dict[str, Any]
-    ) -> None:
-        channels = self.features[key[0]].channels
-        size = values["frames"] * channels * np.dtype(values["dtype"]).itemsize
-        self.frames[key] = Piece(file, at, size, values["sha256"]), values
+    def _keep(self, old: Manifest, entry: Entry, is_sound: Callable[[str, Piece], bool]) -> None:
+        """Takes samples and frames of a recording, those that are sound."""
+        (pack, samples), *frames = self._pieces(old, entry)
+        for (name, place), own in zip(entry.frames.items(), frames, strict=True):
+            same = old.features[name].conditioning == self.features.get(name)
+            if same and is_sound(*own):
+                self.frames[name, entry.sha256] = own[1], _about(place)
+        if is_sound(pack, samples):
+            values = {name: getattr(entry, name) for name in (*FROM_DECODING, "samples", "trimmed")}
+            self.decoded[entry.path] = Decoded((entry.size, entry.mtime), samples, values)
 
     # ---- processes -----------------------------------------------------------------------------
 
@@ -207,7 +188,10 @@ class Preparation:
         for key, values in self._work(processes, tasks, total - len(tasks), total):
             if isinstance(values, str):
                 raise CorpusError(f"the frames of {key[0]} cannot be made: {values}")
-            self._add_frames(key, Path(tasks[key]["target"]), 0, values)
+            place, end = FramesPlace(0, 0, **values), self.features[key[0]]
+            size = bytes_of_frames(place, end)
+            piece = Piece(Path(tasks[key]["target"]), 0, size, place.sha256)
+            self.frames[key] = piece, _about(place)
 
     def _aimed(self, task: Task, depends_on: list[Any]) -> Task:
         """The task with its target, which is named by a hash of all that the result depends on."""
@@ -323,9 +307,14 @@ class Preparation:
         return {clip.name: len(clip.codes) for clip in split_each(clips)[1]}
 
 
-def _sounds(options: Options) -> Options:
-    """The options on which samples depend."""
-    return dataclasses.replace(options, speakers_from_folders=False)
+def _other_samples(a: Options, b: Options) -> bool:
+    """Whether samples by one of the options differ from those by the other."""
+    return a != dataclasses.replace(b, speakers_from_folders=a.speakers_from_folders)
+
+
+def _about(place: FramesPlace) -> dict[str, Any]:
+    """The values of a place that do not depend on the pack."""
+    return {"frames": place.frames, "dtype": place.dtype, "sha256": place.sha256}
 
 
 def _stat(file: Path) -> tuple[int, int]:

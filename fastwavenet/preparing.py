@@ -70,10 +70,10 @@ def prepare(
     """Decodes the recordings of a file or folder into the corpus `output`, a folder to train on.
 
     A corpus holds mono samples of 16 bits, clip(rint(32768 x)), and the frames of mels, which are
-    mapped when it is trained on, and corpus.json, with a line of figures for each recording.  If
-    `output` is a corpus already, recordings with an unchanged size and time are not decoded again,
-    and those that are gone are removed.  An interrupted call leaves the old corpus as it was, and
-    the next call goes on from there.
+    mapped when it is trained on, and a manifest, fastwavenet-corpus.json, with a line of figures
+    for each recording.  If `output` is a corpus already, recordings with an unchanged size and time
+    are not decoded again, and those that are gone are removed.  An interrupted call leaves the old
+    corpus as it was, and the next call goes on from there.
 
     sample_rate: Hz; None: that of the mels, or 16000.
     convert: mix several channels to their mean and resample, both of which are refused otherwise.

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from .activity import Activity
 from .audio_reading import read_blocks
 from .audio_source import AudioError
-from .corpus import SAMPLE, as_float, as_int16, sha256_of
+from .corpus import SAMPLE, as_float, as_int16
 from .frame_conditioning import FrameConditioning
 from .frame_files import compact
 from .recording_frames import FrameReader
@@ -152,10 +152,11 @@ def make_frames(task: Task, beat: Beat) -> dict[str, Any]:
         beat(task["timeout"])
     beat(task["timeout"] + n / task["rate"] / SLOWEST)
     frames = compact(reader.finish())
-    frames = frames.astype(frames.dtype.newbyteorder("<"), copy=False)
+    data = frames.astype(frames.dtype.newbyteorder("<"), copy=False).tobytes()
     with _writing(Path(task["target"])):
-        Path(task["target"]).write_bytes(frames.tobytes())
-    return {"frames": len(frames), "dtype": frames.dtype.name, "sha256": sha256_of(frames)}
+        Path(task["target"]).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    return {"frames": len(frames), "dtype": frames.dtype.name, "sha256": digest}
 
 
 KINDS = {"decode": decode, "frames": make_frames}

@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from corpora import InThisProcess, at_time, content, entries
+from corpora import InThisProcess, at_time, content, damaged, entries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import noise, record, tone
@@ -286,7 +286,7 @@ def test_after_any_changes_a_corpus_is_that_of_a_fresh_start(tmp_path_factory, r
             shutil.rmtree(place / "fresh", ignore_errors=True)
             fw.prepare(place / "in", place / "fresh", **options)
             assert content(place / "c") == content(place / "fresh")
-            assert list(CorpusFolder(place / "c").damaged()) == []
+            assert damaged(place / "c") == []
 
 
 # ---- refused ---------------------------------------------------------------------------------

@@ -7,12 +7,11 @@ import shutil
 import signal
 
 import pytest
-from corpora import NEVER, InThisProcess, at_time, content, prepare_and_die
+from corpora import NEVER, InThisProcess, at_time, content, damaged, prepare_and_die
 from recordings import full_disk, noise, record
 
 import fastwavenet as fw
 from fastwavenet import preparation, preparing, worker_processes
-from fastwavenet.corpus import CorpusFolder
 from fastwavenet.manifest import MANIFEST, UNFINISHED
 
 MEL, HOP = "hifigan-16k", 256
@@ -58,11 +57,21 @@ def test_changed_bytes_are_found_and_mended_on_demand(source, tmp_path, suffix):
     data = bytearray(pack.read_bytes())
     data[-1] ^= 1
     pack.write_bytes(data)
-    assert list(CorpusFolder(tmp_path / "c").damaged()) == ["deep/c.wav"]
+    assert damaged(tmp_path / "c") == ["deep/c.wav"]
     done = InThisProcess.tasks
     fw.prepare(source, tmp_path / "c", mel=MEL, check=True)
     assert content(tmp_path / "c") == whole
-    assert InThisProcess.tasks > done
+    assert InThisProcess.tasks == done + 1  # the rest of the pack is intact
+
+
+def test_changed_bytes_are_mended_beside_a_pack_that_is_missing(source, tmp_path):
+    fw.prepare(source, tmp_path / "c", mel=MEL)
+    whole = content(tmp_path / "c")
+    packs(tmp_path / "c", ".frames")[0].unlink()
+    (pack,) = packs(tmp_path / "c", ".i16")
+    pack.write_bytes(bytes(pack.stat().st_size))
+    fw.prepare(source, tmp_path / "c", mel=MEL, check=True)
+    assert content(tmp_path / "c") == whole
 
 
 def test_changed_bytes_are_never_copied_into_another_pack(source, tmp_path):
@@ -94,7 +103,7 @@ FORKS.set_forkserver_preload(["fastwavenet.preparing", "corpora"])
 
 
 def is_whole(folder):
-    return not list(CorpusFolder(folder).damaged())
+    return not damaged(folder)
 
 
 def die_at(at, source, output, number, options):

@@ -1,5 +1,6 @@
 """Corpora to compare: prepared without processes, read back as bytes."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 from recordings import record
 
 from fastwavenet import preparing, preparing_worker
+from fastwavenet.corpus import CorpusFolder
 from fastwavenet.manifest import MANIFEST
 
 
@@ -43,6 +45,17 @@ def entries(folder):
     """Path -> entry of the manifest."""
     about = json.loads((folder / MANIFEST).read_text())
     return {entry["path"]: entry for entry in about["recordings"]}
+
+
+def damaged(folder):
+    """Paths of the recordings whose samples or frames differ from their hashes."""
+    corpus, found = CorpusFolder(folder), []
+    for entry in corpus.manifest.recordings:
+        stored = [(corpus.samples(entry), entry.sha256)]
+        stored += [(corpus.frames(entry, k), place.sha256) for k, place in entry.frames.items()]
+        if any(hashlib.sha256(array.tobytes()).hexdigest() != digest for array, digest in stored):
+            found.append(entry.path)
+    return found
 
 
 def edited(folder, change):
