@@ -135,7 +135,7 @@ def _vocoded(model: Model, clip: Clip, index: int, deadline: float) -> Preview:
     made = _generator(model, clip, index).vocode(pieces)
     audio = _until(made, deadline)
     title = f"{_named(clip)}, from its frames"
-    return Preview(title, audio, 0, _decoded(model, part.codes))
+    return Preview(title, audio, 0, _decoded(model, part.codes[:]))
 
 
 def _continued(model: Model, clip: Clip, index: int, deadline: float) -> Preview:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 
-from ..clips import Clip
+from ..clips import Clip, excerpts
 from ..held_out import TooLittleAudio, recording_of
 from ..instruction_sets import isa
 from ..model import Model
@@ -15,6 +15,8 @@ from ..modelfile import load, record_sampling
 from ..tuning import tune_on
 from ..tuning_table import estimating, outcome, table
 from .console import Console
+
+LEAST_SECONDS, MOST_SECONDS = 10, 3600  # of an excerpt of held-out audio, and of all
 
 
 def record_best_sampling(
@@ -30,10 +32,11 @@ def record_best_sampling(
     Nothing is written if `stopped` is true meanwhile, or if there is too little audio.
     """
     contents = load(path)
+    rate = contents.spec.sample_rate
     model = Model(contents.spec, contents.weights, "auto", precision_cost=cost)
     recordings = [
-        recording_of(model.spec, clip.codes, clip.frames, clip.speaker, None, isa())
-        for clip in held_out
+        recording_of(model.spec, clip.codes[:], clip.frames, clip.speaker, None, isa())
+        for clip in excerpts(list(held_out), least=rate * LEAST_SECONDS, most=rate * MOST_SECONDS)
     ]
     estimate = estimating(console.say, time.monotonic)
 
