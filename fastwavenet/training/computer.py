@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from .. import checks
 from ..shown import shown
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Computer:
     @classmethod
     def here(cls, device: torch.device) -> Computer:
         """Those of this process."""
+        import torch  # not at the top: checkpoints are read without it
+
         on_gpu = device.type == "cuda"
         return cls(
             threads=torch.get_num_threads(),

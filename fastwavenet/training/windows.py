@@ -127,8 +127,10 @@ class PassOrder:
 
     def __init__(self, lengths: list[int], length: int, fresh: int, hop: int, seed: int):
         self.apart, self.seed = max(fresh - fresh % hop, hop), seed
-        last = np.maximum(np.array(lengths) - 1 - length, 0)
-        self.last = -(-last // hop) * hop  # start of each clip's last window
+        samples, context = np.array(lengths), length - fresh
+        last = -(-(samples - 1 - length) // hop) * hop  # ends with the clip, or within a frame
+        most = (samples - 2 - context) // hop * hop  # has a target
+        self.last = np.maximum(np.minimum(last, most), 0)  # start of each clip's last window
         self.ends = np.cumsum(-(-self.last // self.apart) + 1)
         self._pass, self._numbers = -1, np.zeros(0, np.int64)
 

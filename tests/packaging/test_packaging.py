@@ -137,7 +137,9 @@ def test_generating_needs_four_packages_and_training_and_plots_their_own(about):
     assert needed(about) == {"numpy", "soundfile", "soxr", "safetensors"}
     assert needed(about, "train") == {"torch", "tqdm"}
     assert needed(about, "plot") == {"matplotlib"}
-    assert set(about.get_all("Provides-Extra")) == {"train", "plot", "bench", "docs", "dev"}
+    assert set(about.get_all("Provides-Extra")) == {
+        "train", "plot", "tensorboard", "bench", "docs", "dev"
+    }  # fmt: skip
     assert about["Requires-Python"] == ">=3.11"
 
 

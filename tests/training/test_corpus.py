@@ -81,11 +81,11 @@ def test_the_clips_are_those_of_the_recordings(place, levels, pre_emphasis, mel)
 def test_the_windows_are_those_of_the_recordings(place, spec):
     spec = emphatic(spec)
     windows = [
-        Windows(load_corpus(place / name, spec).train, 50, 100, spec.conditioning)
+        Windows(load_corpus(place / name, spec).train, 50, 300, spec.conditioning)
         for name in ("in", "c")
     ]
     for seed in range(20):
-        a, b = (each.batch(np.random.default_rng(seed), 3) for each in windows)
+        a, b = (each.batch(seed, 3) for each in windows)
         for x, y in zip(a, b, strict=True):
             np.testing.assert_array_equal(x, y)
 
@@ -111,7 +111,7 @@ def test_a_slice_of_codes_is_that_of_all_codes(data):
 
 @pytest.mark.parametrize("changes", [{}, {"mel": MEL}, {"speakers_from_folders": True}])
 def test_training_leaves_the_bits_of_training_on_the_recordings(place, tmp_path, changes):
-    changes |= {"spec": emphatic(SPEC), "steps": 2, "window": 100}
+    changes = changes | {"spec": emphatic(SPEC), "steps": 2, "window": 300}
     for name in ("in", "c"):
         quick(place / name, tmp_path / name, **changes)
     a, b = ([*left_behind(tmp_path / name)] for name in ("in", "c"))
@@ -364,7 +364,7 @@ corpus = load_corpus(sys.argv[1], small_spec(sample_rate=16000))
 corpus.fingerprint()
 windows = Windows(corpus.train, 2000, 4096)
 for seed in range(500):
-    windows.batch(np.random.default_rng(seed), 1)
+    windows.batch(seed, 1)
 print((peak() - before) >> 20)
 """
 
@@ -385,4 +385,4 @@ def test_a_corpus_larger_than_memory_takes_little(tmp_path):
     command = [sys.executable, "-c", PEAK, folder]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    assert int(done.stdout) < 100
+    assert int(done.stdout) < 200  # 67 of them are the order of the windows

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_spec
@@ -334,6 +335,21 @@ def test_a_pass_has_every_target_once_and_only_those_before_a_clips_end_twice(
     for first, length in zip(firsts, lengths, strict=True):
         own = seen[first + 1 : first + length]
         assert set(own) <= {1, 2} and (own[: -2 * fresh or None] == 1).all()
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(0, 30), st.integers(1, 40))
+def test_a_pass_with_frames_has_windows_that_begin_with_a_frame_and_have_targets(
+    frames, context, fresh
+):
+    windows = Windows(runs.counting(*frames), context, fresh)
+    size = int(windows.order.ends[-1])
+    targets = windows.batch(0, size).targets
+    assert (targets != IGNORED).any(axis=1).all()
+    if fresh >= windows.hop:
+        ends = np.cumsum([10 * n for n in frames])
+        firsts = {0, *ends[:-1]}
+        assert set(counted(targets)) == set(range(ends[-1])) - firsts
 
 
 def test_each_pass_has_an_order_of_its_own():

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from c_build import ROOT
 from networks import small_spec
 
 from fastwavenet.cli.train import OPTIONS, _add_setting
 from fastwavenet.training import PRESETS, train
 from fastwavenet.training.checkpoint import Checkpoint, Progress
+from fastwavenet.training.computer import Computer
 from fastwavenet.training.presets import preset_spec
 from fastwavenet.training.resume import choose_settings
 from fastwavenet.training.settings import (
@@ -138,18 +140,29 @@ def test_a_checkpoint_without_a_setting_is_refused(entry):
 
 def started(spec=SPEC):
     settings = Settings(spec=spec, autocast=False)
-    return Checkpoint(settings, Budget(), {}, Progress(), {})
+    return Checkpoint(settings, Budget(), {}, Progress(), {}, Computer.here(torch.device("cpu")))
 
 
 @each(KEPT)
 def test_a_resumed_run_has_a_setting_and_refuses_another_value(entry):
     run, kept = started(), getattr(started().settings, entry.name)
-    other = True if entry.name == "autocast" else another(entry)
+    others = {"autocast": True, "learning_rate": 0.02}  # a lower rate is taken
+    other = others.get(entry.name, another(entry))
     assert choose_settings(run, Network(), {}) is run.settings
     assert choose_settings(run, Network(), {entry.name: kept}) is run.settings
     message = rf"^{entry.name} is {kept!r} in this run, not {other!r}: leave it out to resume"
     with pytest.raises(ValueError, match=message):
         choose_settings(run, Network(), {entry.name: other})
+
+
+@pytest.mark.parametrize("rate", [0.009, 1e-9])
+def test_a_resumed_run_takes_a_lower_learning_rate_and_nothing_else_with_it(rate):
+    run = started()
+    lower = choose_settings(run, Network(), {"learning_rate": rate})
+    assert lower == dataclasses.replace(run.settings, learning_rate=rate)
+    for changes in ({"batch": 2}, {"learning_rate": 0.011}, {"learning_rate": -1}):
+        with pytest.raises(ValueError, match=f"^{[*changes][0]} "):
+            choose_settings(run, Network(), {"learning_rate": rate} | changes)
 
 
 @pytest.mark.parametrize(
