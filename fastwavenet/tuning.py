@@ -32,7 +32,7 @@ from .types import Audio, Isa, Speaker
 FINALISTS = 2  # of the candidates, which are measured beside PLAIN on all pieces, others on half
 ONSET_SECONDS = 0.5  # of sound from nothing: recordings begin with a pause too
 SMALL_MACS = 230_000  # per sample of a model for which a candidate gets MOST_SECONDS by default
-MOST_SECONDS, FEWEST_SECONDS = 24.0, 8.0
+MOST_SECONDS, FEWEST_SECONDS = 48.0, 16.0
 MAX_SECONDS = 3600.0
 MAX_THREADS = 1024
 SEED = 0

@@ -17,7 +17,7 @@ LINES = (  # of temperature and min_p, each away from PLAIN
     ((1.0, 0.002), (1.0, 0.01), (1.0, 0.05)),
     ((1.1, 0.02), (1.2, 0.05)),
 )
-TOP_KS = (4, 16)  # the number of codes divided by these
+TOP_KS = (2, 4, 16)  # the number of codes divided by these
 VOICED = (0.8, 0.6)  # temperatures of voiced frames
 LOST = 1.5  # times the lowest score ends a line
 

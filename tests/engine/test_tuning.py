@@ -170,9 +170,9 @@ def test_wrong_arguments_are_refused():
 
 
 def test_a_larger_model_makes_less_sound_for_a_candidate():
-    assert default_seconds(small_spec()) == 24
+    assert default_seconds(small_spec()) == 48
     wide = small_spec(residual=512, dilation_channels=512, skip=512, head=512)
-    assert default_seconds(wide) == 8
+    assert default_seconds(wide) == 16
 
 
 # ---- the file ----------------------------------------------------------------------------------
