@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .atomic import read_regular, replace_atomically
+from .atomic import read_regular, remove_leftovers, replace_atomically
 from .audio_finding import READ_SUFFIXES
 from .audio_source import AudioError
 from .clips import SHORTEST, Clip, split_each
@@ -243,6 +243,7 @@ class Preparation:
         """Writes the corpus, and removes all that is not in it."""
         manifest = self._packed()
         replace_atomically(self.folder / MANIFEST, manifest.dump())
+        remove_leftovers(self.folder / MANIFEST)
         shutil.rmtree(self.unfinished, ignore_errors=True)
         own = {pack.file for pack in manifest.files}
         for file in self.folder.iterdir():

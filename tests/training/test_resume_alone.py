@@ -185,8 +185,8 @@ def test_the_same_preset_may_be_given_again_with_its_rate(tiny):
 # ---- finishing first -----------------------------------------------------------------------------
 
 
-# checkpoint; previous and new one, model, latest, log after each of 2 steps; model with losses
-WRITES = 12
+# checkpoint; previous and new one, model, latest, log, report after each of 2 steps; model with cost
+WRITES = 14
 
 
 class Killed(BaseException):
@@ -223,7 +223,7 @@ def test_a_killed_run_is_finished_first_whatever_budget_is_given(
         kill_at(context, write)
         quick(source, run, steps=2)
     done = checkpoint.load(run / "checkpoint.safetensors").progress.steps
-    assert done == (write + 1) // 5
+    assert done == (write + 2) // 6
     summary = quick(source, run, resume=True, **budget)
     wanted = 1 if "minutes" in budget else budget.get("steps", 2)
     assert (summary.steps, summary.interrupted) == (max(done, wanted), False)
