@@ -13,7 +13,7 @@ from ..shown import shown
 from .arguments import add_command, path
 from .conditioning import add_frames, add_speaker, speaker_of
 from .models import BEST, LATEST, model_file
-from .recordings import frames_of_recordings, read_recordings
+from .recordings import frames_of_recordings, read_recordings, search_recordings
 from .report import Report
 
 SUFFIX = ".safetensors"
@@ -94,7 +94,8 @@ def _measure(
     frames = frames_of_recordings(arguments.frames, spec, [source])
     speaker, rate = speaker_of(spec, arguments.speaker), spec.sample_rate
     comparison = Comparison(spec, contents.weights)
-    for recording in read_recordings(source, spec, arguments.convert, report, frames):
+    [search] = search_recordings([source])
+    for recording in read_recordings(search, spec, arguments.convert, report, frames):
         with report.progress(rate, f"{shown(Path(recording.file.name))} ") as progress:
             comparison.add(recording.codes, progress, recording.frames, speaker)
     cost = comparison.cost()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..activity import Activity, advice
-from ..checks import whole
+from ..checks import integer, whole
 from ..generator import Generator
 from ..instruction_sets import isa as resolve_isa
 from ..model import Model
@@ -28,6 +28,7 @@ from .conditioning import add_frames, add_speaker, read_frames, speaker_of, take
 from .models import load_model, model_file
 from .priming import prime
 from .report import Report, put
+from .shards import add_shard, check_seed, report_empty
 from .signals import ended_like_ctrl_c
 from .sound import STDOUT, Files, Recording, SoundStream, Taker, check_sound, is_streamed
 
@@ -83,6 +84,7 @@ def _add_voices(option: AddOption) -> None:
         metavar="N",
         help="N voices at once, into out-0.wav, out-1.wav ...; voice i is that of --stream I+i",
     )
+    add_shard(option, "voices of --batch")
 
 
 def _add_files(option: AddOption) -> None:
@@ -115,12 +117,14 @@ def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model, arguments.precision)
     frames = _frames(arguments.frames, model.spec)
     n = _length(arguments, model.spec, frames)
-    outputs = _outputs(arguments)
+    outputs, streams = _outputs(arguments), _streams(arguments)
+    if not outputs:
+        return report_empty(arguments.shard, "voices", Report(arguments), output=[])
     check_sound(outputs, n, arguments.subtype, arguments.raw)
     _check_inputs_stay(arguments, outputs)
     _check_plot(arguments, outputs, n)
     report = Report(arguments, stdout_is_taken=is_streamed(outputs))
-    voices = _voices(model, arguments)
+    voices = _voices(model, streams, arguments)
     if arguments.prime is not None:
         frames = prime(voices, frames, arguments, report)
         n = _length(arguments, model.spec, frames)
@@ -136,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
         _plot(arguments.plot, outputs, picture.kept(), model.sample_rate)
     remedy = advice(voices.temperature, arguments.prime is not None)
     _remark(made.activity, outputs, remedy, report)
-    _report(made, voices, outputs, arguments, report)
+    _report(made, voices, outputs, streams, arguments, report)
     return 128 + (signals or [signal.SIGINT])[0] if made.interrupted else 0
 
 
@@ -152,13 +156,20 @@ def _frames(file: Path | None, spec: WaveNetSpec) -> Audio | None:
     return None
 
 
-def _voices(model: Model, arguments: argparse.Namespace) -> Generator:
+def _streams(arguments: argparse.Namespace) -> range:
+    """The random stream of each voice of the shard."""
+    batch = 1 if arguments.batch is None else arguments.batch
+    first = integer("stream", arguments.stream, 0, 2**32 - batch)
+    return arguments.shard.of(range(first, first + batch))
+
+
+def _voices(model: Model, streams: range, arguments: argparse.Namespace) -> Generator:
     """Ready to generate (voices, n)."""
     return Generator(
         model,
         seed=secrets.randbits(32) if arguments.seed is None else arguments.seed,
-        stream=arguments.stream,
-        batch=1 if arguments.batch is None else arguments.batch,
+        stream=streams.start,
+        batch=len(streams),
         temperature=arguments.temperature,
         top_k=arguments.top_k,
         min_p=arguments.min_p,
@@ -241,6 +252,7 @@ def _report(
     made: Made,
     voices: Generator,
     outputs: list[Path],
+    streams: range,
     arguments: argparse.Namespace,
     report: Report,
 ) -> None:
@@ -260,7 +272,7 @@ def _report(
             "samples": made.samples,
             "sample_rate": rate,
             "seed": voices.seed,
-            "stream": arguments.stream,
+            "stream": streams.start,
             **({} if arguments.frames is None else {"frames": str(arguments.frames)}),
             **({} if arguments.speaker is None else {"speaker": arguments.speaker}),
             "precision": precision,
@@ -308,15 +320,19 @@ def _stated_length(arguments: argparse.Namespace, sample_rate: int) -> float:
 
 
 def _outputs(arguments: argparse.Namespace) -> list[Path]:
-    """A file for each voice."""
+    """A file for each voice of the shard."""
     path, batch = arguments.output, arguments.batch
+    check_seed(arguments.shard, arguments.seed)
+    if batch is None and not arguments.shard.is_whole:
+        raise ValueError(f"--shard {arguments.shard} needs --batch N, the voices of all shards")
     if batch is None:
         return [path]
     whole("--batch", batch, 1, MAX_BATCH, expected=f"from 1 to {MAX_BATCH}")
     if path == STDOUT:
         raise ValueError("-o - holds one voice: leave out --batch, or name a file")
     digits = len(str(batch - 1))
-    return [path.with_stem(f"{path.stem}-{i:0{digits}}") for i in range(batch)]
+    own = arguments.shard.of(range(batch))
+    return [path.with_stem(f"{path.stem}-{i:0{digits}}") for i in own]
 
 
 def _check_inputs_stay(arguments: argparse.Namespace, outputs: list[Path]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..audio_finding import READ_SUFFIXES, search_audio
+from ..audio_finding import READ_SUFFIXES, Found, search_audio
 from ..audio_reading import read_codes
 from ..audio_source import AudioError
 from ..recording_frames import FrameReader
@@ -17,6 +18,7 @@ from ..spec import WaveNetSpec
 from ..types import Audio
 from .conditioning import read_frames, takes_frames
 from .report import Report
+from .shards import WHOLE, Shard
 
 
 class CodedRecording(NamedTuple):
@@ -33,20 +35,32 @@ class CodedRecording(NamedTuple):
     left_out: int
 
 
+def search_recordings(sources: list[Path], shard: Shard = WHOLE) -> list[Found]:
+    """The search of each source, with those of its files that are in the shard of all files."""
+    searches = [search_audio(source) for source in sources]
+    each = [(n, file) for n, search in enumerate(searches) for file in search.files]
+    own = shard.of(each)
+    return [
+        dataclasses.replace(search, files=[file for number, file in own if number == n])
+        for n, search in enumerate(searches)
+    ]
+
+
 def read_recordings(
-    source: Path,
+    search: Found,
     spec: WaveNetSpec,
     convert: bool,
     report: Report,
     frames: Audio | None = None,
+    none_is_wrong: bool = True,
 ) -> Iterator[CodedRecording]:
     """Each usable file, of at least 2 samples; warns of those that are skipped.
 
     frames: as `frames_of_recordings` returns them.
     Raises AudioError or OSError if the source is a file that cannot be used, AudioError if none
-    in a folder can.
+    in a folder can, unless another shard may have such files (`none_is_wrong` is false).
     """
-    search, found = search_audio(source), False
+    found = False
     for line in search.remarks():
         report.warn(line)
     for file in search.files:
@@ -54,15 +68,15 @@ def read_recordings(
             recording = read_recording(file, spec, convert, report, frames)
             _check_length(recording)
         except (AudioError, OSError) as error:
-            if file == source:
+            if file == search.root:
                 raise
             report.warn(f"skipped {error}")
             continue
         found = True
         yield recording
-    if not found:
+    if none_is_wrong and not found:
         raise AudioError(
-            f"{shown(source)}: expected audio files ({' '.join(READ_SUFFIXES)}) "
+            f"{shown(search.root)}: expected audio files ({' '.join(READ_SUFFIXES)}) "
             f"of {spec.sample_rate} Hz, found {search.unusable()}"
         )
 

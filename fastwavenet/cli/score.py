@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ..audio_finding import Found
 from ..model import Model
 from ..scoring import total_nats
 from ..shown import shown
@@ -15,8 +16,9 @@ from ..types import Audio
 from .arguments import add_command, add_precision, path
 from .conditioning import add_frames, add_speaker, speaker_of
 from .models import load_model
-from .recordings import frames_of_recordings, read_recordings
+from .recordings import frames_of_recordings, read_recordings, search_recordings
 from .report import Report
+from .shards import add_shard, report_empty
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("model", type=path, help="model file, or run folder")
     option("sources", type=path, nargs="+", metavar="SOURCE", help="audio file, or folder of them")
     option("--convert", action="store_true", help="mix down and resample what needs it")
+    add_shard(option, "recordings")
     add_frames(option, "frames (frames, channels) of one recording, instead of its own mel frames")
     add_speaker(option)
     add_precision(option)
@@ -68,8 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     frames = frames_of_recordings(arguments.frames, model.spec, arguments.sources)
     given = Given(frames, speaker_of(model.spec, arguments.speaker))
     scored = []
-    for source in arguments.sources:
-        scored += _score_source(model, source, given, arguments, report)
+    for search in search_recordings(arguments.sources, arguments.shard):
+        scored += _score_source(model, search, given, arguments, report)
+    if not scored:
+        return report_empty(arguments.shard, "usable recordings", report, files=[])
     total, left_out = sum(s.samples for s in scored), sum(s.left_out for s in scored)
     every = Scored(Path("all"), total, sum(s.samples * s.nats for s in scored) / total)
     report.result(
@@ -89,10 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _score_source(
-    model: Model, source: Path, given: Given, arguments: argparse.Namespace, report: Report
+    model: Model, search: Found, given: Given, arguments: argparse.Namespace, report: Report
 ) -> list[Scored]:
     scored, convert = [], arguments.convert
-    for recording in read_recordings(source, model.spec, convert, report, given.frames):
+    every = arguments.shard.is_whole
+    for recording in read_recordings(search, model.spec, convert, report, given.frames, every):
         file, codes = recording.file, recording.codes
         with report.progress(model.sample_rate, f"{shown(Path(file.name))} ") as progress:
             nats = total_nats(

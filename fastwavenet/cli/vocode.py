@@ -27,6 +27,7 @@ from .arguments import add_command, add_sampling, add_speed, path
 from .conditioning import add_speaker, count_frames, read_frames, speaker_of
 from .models import load_model, model_file
 from .report import Report, put
+from .shards import add_shard, check_seed, report_empty
 from .signals import ended_like_ctrl_c
 from .sound import save_voice
 
@@ -61,6 +62,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("--convert", action="store_true", help="mix down and resample audio if needed")
     option("--seed", type=int, help="same seed, same sound; without it, one is drawn and shown")
     option("--batch", type=int, default=16, metavar="N", help="sounds in step (%(default)s)")
+    add_shard(option, "sources' files")
     option("--subtype", default="PCM_16", help="sample format of the files (%(default)s)")
     add_sampling(option)
     add_speed(option)
@@ -69,8 +71,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     model, report = load_model(arguments.model, arguments.precision), Report(arguments)
     _check_mel(model, arguments.mel)
+    check_seed(arguments.shard, arguments.seed)
     files = [file for source in arguments.sources for file in _files(source)]
     outputs = _outputs(files, arguments)
+    files = arguments.shard.of(files)
+    if not files:
+        return report_empty(arguments.shard, "sounds", report, output=[])
     seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
     sources = Sources(model, files, arguments.convert)
     written = Written(outputs, model.sample_rate, arguments.subtype)
@@ -215,7 +221,7 @@ def _check_length(file: Path, samples: int, hop: int) -> None:
 
 
 def _outputs(sources: list[Path], arguments: argparse.Namespace) -> list[Path]:
-    """A file for each source, checked before the work."""
+    """A file for each source of the shard, checked before the work; sources: of all shards."""
     folder = arguments.output
     outputs = [folder / f"{file.stem}.wav" for file in sources]
     if folder.suffix.lower() in SOUND_SUFFIXES:
@@ -230,6 +236,7 @@ def _outputs(sources: list[Path], arguments: argparse.Namespace) -> list[Path]:
     twice = {output.name for output in outputs if outputs.count(output) > 1}
     if twice:
         raise ValueError(f"{len(twice)} names are those of several sources, as {min(twice)!r}")
+    outputs = arguments.shard.of(outputs)
     _check_files(outputs, [*sources, model_file(arguments.model)], arguments.subtype)
     return outputs
 
