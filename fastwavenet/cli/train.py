@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
+from ..training.launch import FollowerError, place
 from ..training.settings import CALL, RUN
 from ..training.table import Setting
 from .arguments import AddOption, add_command, path
@@ -50,9 +52,19 @@ def _add_setting(option: AddOption, setting: Setting) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    code = _run(arguments)
+    if place().size > 1:
+        # Python's end would abort a process in which a thread of gloo still frees a tensor.
+        os._exit(code)
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from ..training import train
     from ..training.console import REMARKS
 
+    follows = place().rank > 0  # then the first process says all
+    arguments.quiet, arguments.json = arguments.quiet or follows, arguments.json and not follows
     report = Report(arguments)
     names = [setting.name for setting in OPTIONS if hasattr(arguments, setting.name)]
     settings = {name: getattr(arguments, name) for name in names}
@@ -60,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     told = REMARKS.set(report.warn if arguments.json else None)
     try:
         summary = train(arguments.source, arguments.output, progress=progress, **settings)
+    except FollowerError:
+        return 0  # an exit code is that of the process that has the reason
     finally:
         REMARKS.reset(told)
     report.result(
@@ -75,4 +89,4 @@ def run(arguments: argparse.Namespace) -> int:
         f"{summary.seconds:.0f} s; the best model has {summary.validation_loss:.3f} nats per "
         f"sample on held-out audio: {summary.model}",
     )
-    return 130 if summary.interrupted else 0
+    return 130 if summary.interrupted and not follows else 0

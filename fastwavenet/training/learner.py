@@ -24,6 +24,7 @@ from .conditioning import (
     has_foldable_mean,
 )
 from .data import Corpus
+from .distributed import ALONE, Processes
 from .layers import predict
 from .model import Conditioning, WaveNet
 from .optimizer import Optimizer
@@ -50,10 +51,16 @@ class Learner:
     not None.
     """
 
-    def __init__(self, settings: Settings, corpus: Corpus, device: torch.device):
+    def __init__(
+        self,
+        settings: Settings,
+        corpus: Corpus,
+        device: torch.device,
+        processes: Processes = ALONE,
+    ):
         seconds = sum(len(clip.codes) for clip in corpus.train) / settings.spec.sample_rate
         self.settings = settings = settings.for_audio(seconds)
-        spec, self.device = settings.spec, device
+        spec, self.device, self.processes = settings.spec, device, processes
         with torch.random.fork_rng(devices=[]):  # keeps the caller's random state
             torch.manual_seed(settings.seed)
             self.model = WaveNet(spec)
@@ -108,6 +115,7 @@ class Learner:
 
     def step(self, factor: float) -> float:
         """One update at `factor` times the learning rate; the loss in nats per sample."""
+        self.processes.announce(factor)
         loss, count = self._gradient()
         limit = self.settings.max_gradient_norm
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
@@ -133,10 +141,10 @@ class Learner:
         total = 0.0
         self.optimizer.zero_grad()
         for some in batches:
-            loss, _ = self._loss(some)
+            loss, _ = self._loss(self.processes.part(some))
             (loss / count).backward()
             total += loss.item()
-        return total / count, count
+        return self.processes.add(self.model.parameters(), total) / count, count
 
     @torch.no_grad()
     def _update_average(self) -> None:

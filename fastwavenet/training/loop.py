@@ -27,6 +27,7 @@ from .computer import Computer
 from .conditioning import wrong_losses
 from .console import Console, describe, describe_cost, oddities, stop_on_signals
 from .data import Corpus, load_corpus
+from .distributed import Processes, joined
 from .failures import explained, free_memory, lacking_memory, written_later
 from .host import ONE_THREAD, own_settings, threads_are_lost
 from .learner import Learner, choose_device
@@ -131,6 +132,9 @@ def train(
     The host program's settings of PyTorch have no effect, and are restored (see
     `host.own_settings`).  Lines that cannot be printed are lost.
 
+    Started by torchrun, several processes train one network: each computes a part of every batch.
+    All return the summary; only the first one prints and writes.
+
     Raises AudioError if there is no usable audio, TrainingError if training diverges, ValueError
     for an argument that is out of bounds or differs from the run's, FileExistsError if `output`
     holds a run already and `resume` is false, BlockingIOError if another process trains into it,
@@ -138,18 +142,24 @@ def train(
     damaged, MemoryError if a step does not fit into memory, OSError, and CancelledError (of
     concurrent.futures) if `stop` is set before all audio is read; nothing is written then.
     ModuleNotFoundError if `tensorboard` is true and its package is missing.
+    Of several processes the first one raises these; the others raise FollowerError, a RuntimeError.
     """
     arguments = locals()  # all of the above, by name
     if output is None:
         raise TypeError("train() needs `output`, the folder for the run")
     call = Call(**given(Call, arguments))
-    folder = RunFolder(Path(output))
-    with folder.held(call.resume):
-        return _train(call, folder, arguments)
+    with joined() as processes:
+        if processes.rank:
+            return processes.follow(call, arguments)
+        folder = RunFolder(Path(output))
+        with folder.held(call.resume):
+            return processes.finish(_train(call, folder, arguments, processes))
 
 
-def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
-    """`train` in a folder that no other process trains into."""
+def _train(
+    call: Call, folder: RunFolder, arguments: dict[str, Any], processes: Processes
+) -> Summary:
+    """`train` in the process that leads, in a folder that no other process trains into."""
     source, validation, frames = (arguments[key] for key in ("source", "validation", "frames"))
     started = folder.load() if call.resume else None
     network = Network(**given(Network, arguments))
@@ -159,7 +169,8 @@ def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
     model = open_model(network.from_)
     known = None if model is None else model.spec
     settings = choose_settings(started, network, given(Settings, arguments), recordings, known)
-    chosen = choose_device(call.device)
+    chosen = choose_device(processes.device(call.device))
+    processes.propose(settings, recordings.absolute())
     remarks = [ONE_THREAD] if threads_are_lost() else []
     if folder.damage is not None:
         remarks.append(f"going on from {shown(folder.previous)}, for {folder.damage}")
@@ -178,11 +189,13 @@ def _train(call: Call, folder: RunFolder, arguments: dict[str, Any]) -> Summary:
             call.stop,
             recordings.frames,
         )
+        processes.compare(corpus.fingerprint())
         places = recordings.absolute()
-        run = Run(settings, budget, corpus, places, chosen, folder, console, reporters)
+        run = Run(settings, budget, corpus, places, chosen, folder, console, reporters, processes)
         with explained(run), stop_on_signals(call.stop) as stopped:
             run.begin(started, model)
-            loss = run.fit(stopped)
+            processes.spread(run.learner)
+            loss = run.fit(processes.watch(stopped))
             run.record_measures(stopped, call.tune is not False)
     return run.summary(loss)
 
@@ -220,10 +233,11 @@ class Run:
         folder: RunFolder,
         console: Console,
         reporters: Reporters,
+        processes: Processes,
     ):
         self.budget, self.corpus, self.folder, self.console = budget, corpus, folder, console
         self.reporters = reporters
-        self.learner = Learner(settings, corpus, device)
+        self.learner = Learner(settings, corpus, device, processes)
         self.fingerprint, self.recordings = corpus.fingerprint(), recordings
         self.progress = Progress()
         self.best: dict | None = None

@@ -185,7 +185,7 @@ def test_the_same_preset_may_be_given_again_with_its_rate(tiny):
 # ---- finishing first -----------------------------------------------------------------------------
 
 
-# checkpoint; previous and new one, model, latest, log, report after each of 2 steps; model with cost
+# checkpoint; previous and new one, model, latest, log, report after each of 2 steps; model again
 WRITES = 14
 
 
