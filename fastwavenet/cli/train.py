@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +51,10 @@ def _add_setting(option: AddOption, setting: Setting) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    code = _run(arguments)
-    if place().size > 1:
-        # Python's end would abort a process in which a thread of gloo still frees a tensor.
-        os._exit(code)
-    return code
-
-
-def _run(arguments: argparse.Namespace) -> int:
     from ..training import train
     from ..training.console import REMARKS
 
-    follows = place().rank > 0  # then the first process says all
+    follows = place().rank > 0  # the first process prints for all
     arguments.quiet, arguments.json = arguments.quiet or follows, arguments.json and not follows
     report = Report(arguments)
     names = [setting.name for setting in OPTIONS if hasattr(arguments, setting.name)]
@@ -73,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         summary = train(arguments.source, arguments.output, progress=progress, **settings)
     except FollowerError:
-        return 0  # an exit code is that of the process that has the reason
+        return 0  # the exit code is that of the process with the error
     finally:
         REMARKS.reset(told)
     report.result(

@@ -17,6 +17,7 @@ import dataclasses
 import datetime
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 # A process that ends is noticed at once; it is the leader's validation that may take long.
 TIMEOUT = datetime.timedelta(days=1)
+# After the last message gloo's threads release its tensors, for which they need the interpreter:
+# a process that ends meanwhile aborts.
+RELEASE_SECONDS = 0.2
 CALLS = itertools.count()  # of `joined`, the same in all processes
 
 
@@ -108,6 +112,7 @@ def joined() -> Iterator[Processes]:
     finally:
         if own:
             distributed.destroy_process_group()
+            time.sleep(RELEASE_SECONDS)
 
 
 def _connect() -> None:
@@ -123,14 +128,14 @@ def _connect() -> None:
 class Together(Processes):
     """See `Processes`.
 
-    is_common  whether steps are
-    is_heard   whether the followers wait for a message of the leader, and not for gradients or the
-               recordings of all
+    is_common        whether steps are
+    expects_message  whether followers wait for a message of the leader, and not for the gradients
+                     or the fingerprints of all
     """
 
     def __init__(self, where: Place):
         self.rank, self.local, self.size = where.rank, where.local, where.size
-        self.is_common, self.is_heard = False, True
+        self.is_common, self.expects_message = False, True
         self.stopped: Callable[[], bool] = lambda: False
         self.any_stopped = False
 
@@ -160,11 +165,11 @@ class Together(Processes):
                 f"not {settings.batch}"
             )
         self._send((settings.to_dict(), dataclasses.asdict(recordings)))
-        self.is_heard = False
+        self.expects_message = False
 
     def compare(self, fingerprint: dict) -> None:
         each = self._gathered(fingerprint)
-        self.is_heard = True
+        self.expects_message = True
         for rank, found in enumerate(each):
             try:
                 if isinstance(found, str):
@@ -183,7 +188,7 @@ class Together(Processes):
     def announce(self, factor: float) -> None:
         if self.rank == 0:
             self._send(factor)
-        self.is_heard = False
+        self.expects_message = False
 
     def part(self, batch: Batch) -> Batch:
         size = len(batch.inputs) // self.size
@@ -207,7 +212,7 @@ class Together(Processes):
         parts = flat.split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
-        self.any_stopped, self.is_heard = bool(sums[1]), True
+        self.any_stopped, self.expects_message = bool(sums[1]), True
         return float(sums[0])
 
     def watch(self, stopped: Callable[[], bool]) -> Callable[[], bool]:
@@ -223,7 +228,7 @@ class Together(Processes):
 
         Those that wait for something else than a message end when the connection is closed.
         """
-        if self.rank == 0 and self.is_heard:
+        if self.rank == 0 and self.expects_message:
             with contextlib.suppress(OSError):
                 self._send(None)
 
