@@ -14,7 +14,7 @@ from c_build import ROOT
 from recordings import noise, record, two_tones
 from runs import SPEC, log, quick, weights
 
-from fastwavenet.training import checkpoint
+from fastwavenet.training import checkpoint, train
 from fastwavenet.training.distributed import Together
 from fastwavenet.training.launch import Place, place
 from fastwavenet.training.settings import Recordings, Settings
@@ -22,6 +22,8 @@ from fastwavenet.training.windows import Batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = {"steps": 50, "batch": 4, "window": 50}
+ACCUMULATED = LONG | {"steps": 5, "batch": 2, "accumulate": 3}
+OPTIONS = f"LONG, ACCUMULATED = {LONG}, {ACCUMULATED}"
 VARIABLES = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4",
              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}  # fmt: skip
 
@@ -71,6 +73,7 @@ results["missing"] = outcome(folder / ("none" if rank else "in"), "missing", **L
 results["odd"] = outcome(source, "odd", **LONG | {"batch": 3})
 results["diverged"] = outcome(source, "diverged", **LONG | {"learning_rate": 1e30})
 results["timed"] = outcome(source, "timed", **LONG | {"steps": 2, "autocast": None})
+results["accumulated"] = outcome(source, "accumulated", **ACCUMULATED)
 (folder / f"{rank}.json").write_text(json.dumps(results))
 """
 CALL = """
@@ -83,9 +86,7 @@ sys.exit(main(sys.argv[1:]))
 def command(folder, body, *arguments):
     script = folder / "script.py"
     helpers = str(ROOT / "tests" / "helpers")
-    script.write_text(
-        COMMON.format(helpers=helpers, folder=str(folder)) + f"LONG = {LONG}\n" + body
-    )
+    script.write_text(COMMON.format(helpers=helpers, folder=str(folder)) + f"{OPTIONS}\n" + body)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return [*launcher, "--nproc-per-node", "2", str(script), *map(str, arguments)]
 
@@ -150,8 +151,13 @@ def test_two_processes_have_the_losses_of_one_with_the_same_batch(folder, result
     assert one == two
 
 
+def test_accumulated_batches_are_shared_too(folder, results):
+    quick(folder / "in", folder / "accumulated alone", **ACCUMULATED)
+    assert_close(folder / "accumulated", folder / "accumulated alone")
+
+
 def test_all_processes_have_the_same_weights_and_moments_bit_for_bit(results):
-    for name in ("whole", "stopped", "begun alone", "timed"):
+    for name in ("whole", "stopped", "begun alone", "timed", "accumulated"):
         assert results[0][name] == results[1][name]
         assert len(results[0][name]) == 4
 
@@ -205,6 +211,25 @@ def test_sigterm_of_one_process_ends_all_and_is_reported_once(folder, tmp_path, 
     assert printed.count("interrupted after") == 1, errors
     assert rank is None or "exitcode  : 130" in errors
     assert checkpoint.load(run / "checkpoint.safetensors").progress.steps > 0
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_killed_ends_all_and_the_run_is_resumed(folder, tmp_path, rank):
+    run = tmp_path / "run"
+    arguments = ["train", folder / "in", "-o", run, "--preset", "tiny", "--batch", 2, "--window"]
+    line = command(tmp_path, CALL, *arguments, 50, "--steps", 10**6, "--no-autocast")
+    with subprocess.Popen(
+        line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(run / "checkpoint.safetensors", process)
+        time.sleep(1)
+        os.kill(int((tmp_path / f"{rank}.pid").read_text()), signal.SIGKILL)
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1 and "exitcode  : -9" in errors
+    assert errors.count("fastwavenet: error:") <= rank
+    steps = checkpoint.load(run / "checkpoint.safetensors").progress.steps
+    summary = train(folder / "in", run, resume=True, steps=steps + 2, progress=False)
+    assert summary.steps == steps + 2
 
 
 def wait_for(file, process):
