@@ -23,7 +23,7 @@ from .arguments import add_command, add_precision, path
 from .conditioning import add_frames, add_speaker, speaker_of
 from .export import SUFFIX
 from .models import model_file
-from .recordings import frames_of_recordings, read_recordings
+from .recordings import frames_of_recordings, read_recordings, search_recordings
 from .report import Report
 
 
@@ -111,8 +111,8 @@ def _recordings(
     speaker = speaker_of(spec, arguments.speaker)
     return [
         recording_of(spec, found.codes, found.frames, speaker, None, isa())
-        for source in arguments.sources
-        for found in read_recordings(source, spec, arguments.convert, report, frames)
+        for search in search_recordings(arguments.sources)
+        for found in read_recordings(search, spec, arguments.convert, report, frames)
     ]
 
 

@@ -117,8 +117,9 @@ def test_a_full_standard_output_does_not_end_the_work(voice, out, tmp_path):
 def test_scoring_ends_when_nobody_reads_on(voice, tmp_path):
     """`fastwavenet score ... | head -0`"""
     recording = record(tmp_path / "a.wav", tone(200), rate=8000)
-    command = [sys.executable, "-m", "fastwavenet", "score", voice, recording, tmp_path / "none"]
+    (tmp_path / "text").write_text("no audio")
+    command = [sys.executable, "-m", "fastwavenet", "score", voice, recording, tmp_path / "text"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
-        assert process.stderr.read() == b""  # it did not get to the missing file
+        assert process.stderr.read() == b""  # it did not get to the text
     assert process.returncode == cli.program.PIPE_CLOSED

@@ -170,7 +170,8 @@ def test_a_disk_without_room_for_the_page_ends_no_run(tmp_path, capsys, monkeypa
         quick(source, tmp_path / "run", spec=tiny, steps=1, previews=1, progress=True)
     assert "report.html could not be made" in capsys.readouterr().out
     assert {file.name for file in (tmp_path / "run").iterdir()} == {
-        "checkpoint.safetensors", "latest.safetensors", "log.jsonl", "model.safetensors"
+        "checkpoint.safetensors", "checkpoint.previous.safetensors", "latest.safetensors",
+        "log.jsonl", "model.safetensors",
     }  # fmt: skip
 
 
