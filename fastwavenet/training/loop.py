@@ -433,19 +433,9 @@ class Run:
         latest = learner.for_file(learner.weights())
         best = None if best is None else learner.for_file(best)
         self.folder.publish(learner.settings.spec, history, latest, best)
-        self.reporters.report(
-            Snapshot(
-                learner.settings,
-                self.budget,
-                self.corpus,
-                history,
-                learner.steps,
-                learner.samples,
-                self.progress.seconds,
-                self.spent,
-                latest,
-            )
-        )
+        run = learner.settings, self.budget, self.corpus, history
+        done = learner.steps, learner.samples, self.progress.seconds, self.spent
+        self.reporters.report(Snapshot(*run, *done, latest))
 
     def summary(self, loss: float) -> Summary:
         """The summary of the run, with its lowest validation loss."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from .conditioning import WRONG_FRAMES, WRONG_SPEAKERS
+from .settings import LITTLE_SECONDS
 from .snapshot import Snapshot
 from .sounds import ORIGINAL, Facts, Sound
 
@@ -13,9 +14,9 @@ LITTLE_LEARNT = 0.9  # of the loss of guessing
 NOISE_NATS, NOISE_LEVELS = 3.96, 256  # a linear predictor of 16 taps on speech, docs/training.md
 RISE = 0.02  # nats per sample that are more than chance
 IGNORED = 0.02  # nats per sample by which wrong frames or speakers must be worse
+HIGH_DECAY = 0.5  # of weight decay: more of it is not advised
 LOW_RATE = 0.25  # of the highest learning rate
 STILL_FALLING = 0.02  # nats per sample in the last quarter of the reports
-LITTLE_SECONDS = 60.0  # of audio
 SILENT, HISS = 0.9, 0.1  # share of frames, flatness
 TWICE = 2.0  # as much as the recording has
 MOST_JUDGED = 2  # previews
@@ -27,7 +28,7 @@ def remarks(now: Snapshot, sounds: list[Sound]) -> list[str]:
         return ["Nothing was measured yet: the first figures come with the first validation."]
     return [
         *_about_loss(now),
-        *_about_trend(now.history),
+        *_about_trend(now.history, now.settings.weight_decay or 0.0),
         *_about_conditioning(now.history[-1]),
         *_about_sound(sounds),
         *_about_audio(now),
@@ -58,7 +59,7 @@ def _about_loss(now: Snapshot) -> Iterator[str]:
             )
 
 
-def _about_trend(history: list[dict]) -> Iterator[str]:
+def _about_trend(history: list[dict], weight_decay: float) -> Iterator[str]:
     if len(history) < 2:
         return
     best = min(history, key=lambda record: record["validation_loss"])
@@ -66,10 +67,11 @@ def _about_trend(history: list[dict]) -> Iterator[str]:
     rise = last["validation_loss"] - best["validation_loss"]
     fall = best["train_loss"] - last["train_loss"]
     if rise > RISE and fall > 0:
+        decay = "" if weight_decay >= HIGH_DECAY else ", or --weight-decay 1"
         yield (
             f"Since step {best['step']:,} held-out loss rose by {rise:.3f} while training loss "
             f"fell by {fall:.3f}: the network learns its recordings by heart. More audio helps, or "
-            f"a smaller preset, or --weight-decay 1. model.safetensors keeps the weights of step "
+            f"a smaller preset{decay}. model.safetensors keeps the weights of step "
             f"{best['step']:,}, the best."
         )
     elif rise > RISE:

@@ -19,7 +19,7 @@ from fastwavenet.training.report_remarks import duration
 from fastwavenet.training.reporters import Page as PageReporter
 from fastwavenet.training.reporters import Reporters
 from fastwavenet.training.run import RunFolder
-from fastwavenet.training.settings import MOST_PREVIEWS, Call
+from fastwavenet.training.settings import MOST_PREVIEWS, Call, Settings
 from fastwavenet.training.sounds import MOST_SETS, ORIGINAL, kept, read_sounds, sounds_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -301,6 +301,14 @@ def text_of(history, made=(), **changes):
 )  # fmt: skip
 def test_a_remark_has_the_numbers_of_the_run(history, expected):
     assert expected in text_of(history)
+
+
+@pytest.mark.parametrize(("decay", "advised"), [(None, True), (0.01, True), (0.5, False)])
+def test_weight_decay_is_advised_to_those_who_have_little(decay, advised):
+    history = [rec(1, 2.5, 2.6), rec(2, 2.0, 2.1), rec(3, 2.2, 1.9)]
+    text = text_of(history, settings=Settings(spec=SPEC, weight_decay=decay))
+    assert "by heart. More audio helps, or a smaller preset" in text
+    assert ("--weight-decay 1" in text) == advised
 
 
 def test_no_remark_stands_where_its_numbers_are_not():
