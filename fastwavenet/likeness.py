@@ -27,8 +27,6 @@ from .types import Audio
 SILENT_DB = 20.0  # of the score, for all frames silent instead of none: 1 dB for 5 %
 FLATTEST_DB = 10.0  # of the score, where no frame is loud
 DB = 20 / math.log(10)  # of a unit of a log-mel frame
-BLOCKS = 8  # of rows, for a jackknife
-NOISES = 2.0  # standard errors that count as noise: one of 20 differences is larger by chance
 
 
 @dataclass(frozen=True)
@@ -86,33 +84,6 @@ class Reference:
         convention = plain_mel(self.rate)
         pairs = zip(self.audio, made, strict=True)
         return mean([log_mel_distance(*pair, convention) for pair in pairs])
-
-
-def noise_between_recordings(real: Audio, count: int, rate: int) -> float:
-    """The score that `count` other recordings of the same kind would have beside these.
-
-    real: (rows, n).  Measured between two halves, made of four neighbouring quarters in three ways.
-    A difference of means of a and b recordings is in proportion to the root of 1 / a + 1 / b.
-    """
-    quarters = np.array_split(real, 4)
-    scores = []
-    for a, b, c, d in ((0, 1, 2, 3), (0, 2, 1, 3), (0, 3, 1, 2)):
-        one, other = (np.concatenate([quarters[i], quarters[j]]) for i, j in ((a, b), (c, d)))
-        scores.append(Reference(one, rate, paired=False).compare([other]).score)
-    return mean(scores) * math.sqrt((1 / count + 1 / len(real)) / (4 / len(real)))
-
-
-def noise_of_difference(one: Audio, other: Audio, real: Audio, rate: int) -> float:
-    """Two standard errors of the difference of two scores of paired sounds, by a jackknife."""
-    blocks = np.array_split(np.arange(len(real)), min(BLOCKS, len(real)))
-    differences = []
-    for block in blocks:
-        kept = np.setdiff1d(np.arange(len(real)), block)
-        reference = Reference(real[kept], rate, paired=True)
-        scores = [reference.compare([made[kept]]).score for made in (one, other)]
-        differences.append(scores[0] - scores[1])
-    spread = np.var(differences) * (len(blocks) - 1)
-    return NOISES * math.sqrt(spread)
 
 
 def plain_mel(rate: int) -> Mel:

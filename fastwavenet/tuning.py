@@ -22,13 +22,14 @@ from .ends import Sampling
 from .generator import Generator
 from .held_out import Pieces, Recording, check_amount, cuts_of, pieces_of, recording_of
 from .instruction_sets import isa as resolve_isa
-from .likeness import Likeness, Reference, noise_between_recordings, noise_of_difference
+from .likeness import Likeness, Reference
 from .model import Model, check_model
 from .session import Progress
 from .spec import WaveNetSpec
 from .tuning_search import MOST_TRIED, PLAIN, search
 from .types import Audio, Isa, Speaker
 
+GAIN = 0.1  # of PLAIN's score, by which another one is better at least
 FINALISTS = 2  # of the candidates, which are measured beside PLAIN on all pieces, others on half
 ONSET_SECONDS = 0.5  # of sound from nothing: recordings begin with a pause too
 SMALL_MACS = 230_000  # per sample of a model for which a candidate gets MOST_SECONDS by default
@@ -56,8 +57,8 @@ class Tuning:
     """The result of `tune`.
 
     sampling    the best: PLAIN, temperature 1 without limits, unless another one's score is better
-                by more than the noise
-    noise       of a score, or with frames of the difference of two: the recordings' own
+                by a tenth, and better too on fresh pieces, which it was not chosen by
+    fresh       scores on those of PLAIN and of the best other one
     recordings  silent share and flatness of the recordings
     candidates  in the order of their measurement; those with the most seconds decided.  Each has
                 its sampling, the seconds of sound that it made, and its likeness to the recordings:
@@ -66,7 +67,7 @@ class Tuning:
     """
 
     sampling: Sampling
-    noise: float
+    fresh: tuple[float, float]
     recordings: tuple[float, float]
     candidates: tuple[Candidate, ...]
 
@@ -202,9 +203,9 @@ class _Tuner:
             both = zip(self.made[sampling], more, strict=True)
             self.made[sampling] = [np.concatenate(pair) for pair in both]
             self._judge(sampling)
-        best, noise = self._choose(finalists)
+        best, fresh = self._choose(finalists)
         own = self.all.own.silent, self.all.own.flatness
-        return Tuning(best, noise, own, tuple(self.tried.values()))
+        return Tuning(best, fresh, own, tuple(self.tried.values()))
 
     def _screened(self, sampling: Sampling) -> float:
         """The score on the first half of the pieces."""
@@ -220,18 +221,21 @@ class _Tuner:
         self.tried[sampling] = Candidate(sampling, seconds, likeness)
         return likeness.score
 
-    def _choose(self, finalists: list[Sampling]) -> tuple[Sampling, float]:
-        """The best, or PLAIN if it is as good but for the noise; the noise."""
+    def _choose(self, finalists: list[Sampling]) -> tuple[Sampling, tuple[float, float]]:
+        """The best, or PLAIN if it is about as good; the scores of PLAIN and of the best other."""
         scores = {sampling: self.tried[sampling].likeness.score for sampling in finalists}
-        best = min(scores, key=scores.__getitem__)
-        rate = self.model.sample_rate
+        other = min(finalists[1:], key=scores.__getitem__)
+        fresh = self._fresh(PLAIN), self._fresh(other)
+        is_better = scores[other] <= (1 - GAIN) * scores[PLAIN] and fresh[1] < fresh[0]
+        return (other if is_better else PLAIN), fresh
+
+    def _fresh(self, sampling: Sampling) -> float:
+        """The score on the second half of the pieces, which the search has not used."""
+        fresh = slice(self.rows // 2, self.rows)
+        beside = self.all
         if self.framed:
-            other = best if best != PLAIN else finalists[-1]
-            pair = self.made[PLAIN][0], self.made[other][0]
-            noise = noise_of_difference(*pair, self.all.audio, rate)
-        else:
-            noise = noise_between_recordings(self.all.audio, self.rows, rate)
-        return (best if scores[PLAIN] - scores[best] > noise else PLAIN), noise
+            beside = Reference(self.all.audio[fresh], self.model.sample_rate, paired=True)
+        return beside.compare([made[fresh] for made in self.made[sampling]]).score
 
     # ---- generation ------------------------------------------------------------------------
 

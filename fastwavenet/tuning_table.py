@@ -32,10 +32,13 @@ def outcome(tuning: Tuning) -> str:
     """A line with the best sampling and the reason."""
     best, plain = tuning.best.likeness.score, tuning.plain.likeness.score
     if tuning.best is tuning.plain:
-        beside = f"no other score is better than its {plain:.2f} by more than the noise"
+        beside = f"no other score is clearly better than its {plain:.2f}"
     else:
-        beside = f"score {best:.2f}, against {plain:.2f} at temperature 1 without limits; noise"
-    return f"best sampling: {described(tuning.sampling)} ({beside}, {tuning.noise:.2f})"
+        beside = f"score {best:.2f}, against {plain:.2f} at temperature 1 without limits"
+    fresh = "on pieces that the search has not used, {:.2f} against {:.2f}".format(
+        *reversed(tuning.fresh)
+    )
+    return f"best sampling: {described(tuning.sampling)} ({beside}; {fresh})"
 
 
 def described(sampling: Sampling) -> str:

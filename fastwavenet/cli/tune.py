@@ -129,7 +129,7 @@ def _values(tuning: Tuning) -> dict:
     silent, flatness = tuning.recordings
     return {
         "sampling": tuning.sampling.to_dict(),
-        "noise": tuning.noise,
+        "fresh": dict(zip(("plain", "other"), tuning.fresh, strict=True)),
         "recordings": {"silent": silent, "flatness": flatness},
         "candidates": [_candidate(each) for each in tuning.candidates],
     }

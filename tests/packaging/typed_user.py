@@ -121,6 +121,6 @@ def measure(path: Path, recording: Floats) -> None:
         fw.record_precision_cost(path, cost)
         tuning: fw.Tuning = fw.tune(fw.load(path), [recording, recording], seconds=24, threads=2)
         fw.record_sampling(path, tuning.sampling)
-        print(tuning.noise, tuning.best.likeness.score, tuning.plain.sampling.temperature)
+        print(tuning.fresh[0], tuning.best.likeness.score, tuning.plain.sampling.temperature)
     except (fw.ModelFormatError, OSError) as error:
         print(error)
