@@ -20,7 +20,7 @@ FOREIGN = {
     "--sample-rate": "sr fs rate samplerate sampling-rate",
     "--convert": "resample mono mix to-mono",
     "--device": "gpu gpus cuda cpu accelerator",
-    "--autocast": "amp fp16 bf16 half mixed-precision mixed",
+    "--bfloat16": "amp fp16 bf16 half mixed-precision mixed",
     "--precision": "dtype quantize quantise bits-per-weight compute-type",
     "--seconds": "length duration time secs sec n-seconds",
     "--samples": "n-samples num-samples n length-samples sample-count",

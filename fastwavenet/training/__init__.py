@@ -15,8 +15,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 IMPORTED_IN = os.getpid()  # of the process that torch's threads belong to, see `host`
 
 if TYPE_CHECKING:
+    from .call import train
     from .export import export_model, load_model
-    from .loop import Summary, train
+    from .loop import Summary
     from .model import WaveNet
     from .presets import PRESETS
 
@@ -28,7 +29,7 @@ _MODULES = {
     "WaveNet": "model",
     "export_model": "export",
     "load_model": "export",
-    "train": "loop",
+    "train": "call",
 }
 
 

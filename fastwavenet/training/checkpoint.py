@@ -159,8 +159,8 @@ def _parse(metadata: dict[str, str]) -> Checkpoint:
     if found != keys or about["version"] != VERSION:
         raise ValueError(f"expected version {VERSION} with {', '.join(sorted(keys))}")
     settings = Settings.from_dict(about["settings"])
-    if settings.autocast is None:
-        raise ValueError("autocast must be True or False, not None")
+    if settings.bfloat16 is None:
+        raise ValueError("bfloat16 must be True or False, not None")
     if settings.weight_decay is None:
         raise ValueError("weight_decay must be a number from 0, not None")
     return Checkpoint(

@@ -179,7 +179,7 @@ class Together(Processes):
                 raise ValueError(f"process {rank}: {error}") from None
 
     def spread(self, learner: Learner) -> None:
-        self._send((learner.steps, learner.samples, learner.settings.autocast))
+        self._send((learner.steps, learner.samples, learner.settings.bfloat16))
         self._broadcast(_flattened(learner.state()))
         self.is_common = True
 
@@ -261,11 +261,11 @@ class Together(Processes):
 
     def _start(self, learner: Learner) -> None:
         """The other side of `spread`."""
-        steps, samples, autocast = self._received()
+        steps, samples, bfloat16 = self._received()
         state = learner.state()
         flat = _flattened(state)
         self._broadcast(flat)
-        learner.settings = dataclasses.replace(learner.settings, autocast=autocast)
+        learner.settings = dataclasses.replace(learner.settings, bfloat16=bfloat16)
         learner.restore(_unflattened(flat, state), steps, samples)
         self.is_common = True
 

@@ -68,7 +68,7 @@ def written_later(run: Run, seconds: float) -> Iterator[None]:
 
 def step_bytes(settings: Settings) -> float:
     """About the memory of a step beyond the weights, in bytes; measured within a fifth."""
-    spec, size = settings.spec, 2 if settings.autocast else 4
+    spec, size = settings.spec, 2 if settings.bfloat16 else 4
     rows = settings.batch * (settings.window + spec.receptive_field - 1)
     targets = settings.batch * settings.window
     layer = size * (spec.residual + 4 * spec.dilation_channels)  # x, value, gate, z and d_z

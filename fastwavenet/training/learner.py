@@ -35,7 +35,7 @@ from .windows import IGNORED, Batch, Windows, with_wrong_frames, with_wrong_spea
 VALIDATION_WINDOWS = 16
 AVERAGE_GROWTH = 10  # steps
 MAX_LOSS = 1e4  # nats per sample, from which no network recovers; guessing is 5.5
-TRIALS = 3  # timed steps with and without autocast; the first of each is a warm-up
+TRIALS = 3  # timed steps with and without bfloat16; the first of each is a warm-up
 WORTH_IT = 0.9  # of the time of a float32 step, at most, to choose bfloat16
 
 
@@ -47,7 +47,7 @@ class Learner:
     """A network, its optimizer and its batches; trains a step at a time.
 
     The network, the optimizer's moments and each batch (in `_loss`) are on `device`.  Results have
-    equal bits for equal settings, corpus, device and number of threads, if `settings.autocast` is
+    equal bits for equal settings, corpus, device and number of threads, if `settings.bfloat16` is
     not None.
     """
 
@@ -209,7 +209,7 @@ class Learner:
             speakers,
             at=batch.at,
             known=known,
-            dtype=torch.bfloat16 if self.settings.autocast else torch.float32,
+            dtype=torch.bfloat16 if self.settings.bfloat16 else torch.float32,
         )
         loss = F.cross_entropy(
             logits.flatten(0, 1).float(),
@@ -227,22 +227,22 @@ class Learner:
 
     # ---- bfloat16 --------------------------------------------------------------------------
 
-    def choose_autocast(self) -> str:
-        """Sets autocast to the faster of bfloat16 and float32, timed; returns a line about it."""
+    def choose_precision(self) -> str:
+        """Sets bfloat16 to the faster of bfloat16 and float32, timed; returns a line about it."""
         times = {False: math.inf, True: math.inf}
         for trial in range(TRIALS):
-            for autocast in times:
-                seconds = self._time_step(autocast)
+            for bfloat16 in times:
+                seconds = self._time_step(bfloat16)
                 if trial:
-                    times[autocast] = min(times[autocast], seconds)
+                    times[bfloat16] = min(times[bfloat16], seconds)
         faster = times[True] < WORTH_IT * times[False]
-        self.settings = dataclasses.replace(self.settings, autocast=faster)
+        self.settings = dataclasses.replace(self.settings, bfloat16=faster)
         self.optimizer.zero_grad()
         choice = "bfloat16" if faster else "float32"
         return f"computing in {choice}: bfloat16 takes {times[True] / times[False]:.2f} of the time"
 
-    def _time_step(self, autocast: bool) -> float:
-        self.settings = dataclasses.replace(self.settings, autocast=autocast)
+    def _time_step(self, bfloat16: bool) -> float:
+        self.settings = dataclasses.replace(self.settings, bfloat16=bfloat16)
         began = time.perf_counter()
         self._gradient()
         return time.perf_counter() - began

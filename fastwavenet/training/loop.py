@@ -1,46 +1,33 @@
-"""Training a WaveNet on recordings, within a budget of minutes or steps.
-
-`Run.fit` is the training loop; `Learner.step` (learner.py) is one step.
-"""
+"""The training loop: `Run.fit`.  `Learner.step` (learner.py) is one step."""
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ..clips import excerpts
-from ..modelfile import Contents, load, record_precision_cost
-from ..precision import describe_precision_cost
-from ..precision_cost import Comparison
-from ..shown import shown
+from ..modelfile import Contents
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
 from .computer import Computer
 from .conditioning import wrong_losses
-from .console import Console, describe, describe_cost, oddities, stop_on_signals
-from .data import Corpus, load_corpus
-from .distributed import Processes, joined
-from .failures import explained, free_memory, lacking_memory, written_later
-from .host import ONE_THREAD, own_settings, threads_are_lost
-from .learner import Learner, choose_device
+from .console import Console, describe, describe_cost, oddities
+from .data import Corpus
+from .distributed import Processes
+from .failures import free_memory, lacking_memory, written_later
+from .learner import Learner
 from .reporters import Reporters
-from .resume import check_corpus, choose_budget, choose_recordings, choose_settings
+from .resume import check_corpus
 from .run import RunFolder
-from .sampling import record_best_sampling
-from .settings import CALL, RUN, Budget, Call, Network, Recordings, Settings, rate_factor
+from .schedule import rate_factor
+from .settings import Budget, Recordings, Settings
 from .snapshot import Snapshot
-from .table import documented, given
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
-MEASURED_SECONDS = 10  # of held-out audio, which give a precision's cost to about 0.0001 nats
 COST_STEPS = 10  # timed to estimate the speed, after one that warms up
 
 
@@ -62,150 +49,6 @@ class Summary:
     seconds: float
     samples_per_second: float
     interrupted: bool
-
-
-@documented(
-    {
-        "Settings of a run, which its checkpoint keeps": RUN,
-        "Settings of a call": CALL,
-    }
-)
-def train(
-    source: str | os.PathLike[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
-    *,
-    preset: str | None = None,
-    sample_rate: int | None = None,
-    mel: str | None = None,
-    hop: int | None = None,
-    speakers_from_folders: bool | None = None,
-    upsample: str | None = None,
-    pre_emphasis: float | None = None,
-    from_: str | os.PathLike[str] | None = None,
-    spec: WaveNetSpec | None = None,
-    validation: str | os.PathLike[str] | None = None,
-    frames: str | os.PathLike[str] | None = None,
-    seed: int | None = None,
-    batch: int | None = None,
-    window: int | None = None,
-    accumulate: int | None = None,
-    learning_rate: float | None = None,
-    weight_decay: float | None = None,
-    schedule: str | None = None,
-    max_gradient_norm: float | None = None,
-    ema_decay: float | None = None,
-    convert: bool | None = None,
-    autocast: bool | None = None,
-    minutes: float | None = None,
-    steps: int | None = None,
-    patience: int | None = None,
-    resume: bool = False,
-    device: str | None = None,
-    tune: bool | None = None,
-    previews: int = 1,
-    tensorboard: bool = False,
-    progress: bool = True,
-    stop: threading.Event | None = None,
-) -> Summary:
-    """Trains a WaveNet on the recordings in `source` into the folder `output`.
-
-    `source` is a file, a folder, or a corpus that `fastwavenet.prepare` has made of them.
-
-    The folder holds the model files model.safetensors (the weights with the lowest loss on
-    held-out audio, and the cost of smaller precisions there) and latest.safetensors;
-    checkpoint.safetensors, all that is needed to resume; log.jsonl, a line per report; report.html
-    with curves, remarks and sounds.  Where that cannot be made, a line is printed, and training
-    goes on.
-
-    A resumed run continues exactly: with a budget of steps, on a CPU with the same number of
-    threads, a run that was stopped at any moment and resumed leaves the same bits as a run that was
-    not.  `source`, `validation` and `frames` may be left out; if they are given, they must hold the
-    same as before, at any place.  All settings of the run come from its checkpoint, and a given
-    setting must be equal, but the learning rate may be lower.  The budget may differ: it is that of
-    the whole run, and the learning rate follows it from then on.  Resuming a run first writes the
-    files that a killed process left unwritten; a budget that is already spent is an error only if
-    there are none.  If the checkpoint is damaged, the one before takes its place.
-
-    Ctrl-C, SIGTERM or SIGHUP ends training early, with everything saved; a second Ctrl-C or SIGTERM
-    ends it at once.  A file that cannot be written is tried again within a minute, and is an error
-    before the first step and after the last one only.
-    The host program's settings of PyTorch have no effect, and are restored (see
-    `host.own_settings`).  Lines that cannot be printed are lost.
-
-    Started by torchrun, several processes train one network: each computes a part of every batch.
-    All return the summary; only the first one prints and writes.
-
-    Raises AudioError if there is no usable audio, TrainingError if training diverges, ValueError
-    for an argument that is out of bounds or differs from the run's, FileExistsError if `output`
-    holds a run already and `resume` is false, BlockingIOError if another process trains into it,
-    FileNotFoundError if there is no run to resume, ModelFormatError if both its checkpoints are
-    damaged, MemoryError if a step does not fit into memory, OSError, and CancelledError (of
-    concurrent.futures) if `stop` is set before all audio is read; nothing is written then.
-    ModuleNotFoundError if `tensorboard` is true and its package is missing.
-    Of several processes the first one raises these; the others raise FollowerError, a RuntimeError.
-    """
-    arguments = locals()  # all of the above, by name
-    if output is None:
-        raise TypeError("train() needs `output`, the folder for the run")
-    call = Call(**given(Call, arguments))
-    with joined() as processes:
-        if processes.rank:
-            return processes.follow(call, arguments)
-        folder = RunFolder(Path(output))
-        with folder.held(call.resume):
-            return processes.finish(_train(call, folder, arguments, processes))
-
-
-def _train(
-    call: Call, folder: RunFolder, arguments: dict[str, Any], processes: Processes
-) -> Summary:
-    """`train` in the process that leads, in a folder that no other process trains into."""
-    source, validation, frames = (arguments[key] for key in ("source", "validation", "frames"))
-    started = folder.load() if call.resume else None
-    network = Network(**given(Network, arguments))
-    finished = started is not None and folder.is_published(started.progress.history)
-    budget = choose_budget(started, given(Budget, arguments), finished)
-    recordings = choose_recordings(started, source, validation, frames)
-    model = open_model(network.from_)
-    known = None if model is None else model.spec
-    settings = choose_settings(started, network, given(Settings, arguments), recordings, known)
-    chosen = choose_device(processes.device(call.device))
-    processes.propose(settings, recordings.absolute())
-    remarks = [ONE_THREAD] if threads_are_lost() else []
-    if folder.damage is not None:
-        remarks.append(f"going on from {shown(folder.previous)}, for {folder.damage}")
-    with (
-        own_settings(chosen),
-        Console(call.progress) as console,
-        Reporters(folder, console, call) as reporters,
-    ):
-        for remark in remarks:
-            console.remark(remark)
-        corpus = load_corpus(
-            recordings.source,
-            settings.spec,
-            recordings.validation,
-            settings.convert,
-            call.stop,
-            recordings.frames,
-        )
-        processes.compare(corpus.fingerprint())
-        places = recordings.absolute()
-        run = Run(settings, budget, corpus, places, chosen, folder, console, reporters, processes)
-        with explained(run), stop_on_signals(call.stop) as stopped:
-            run.begin(started, model)
-            processes.spread(run.learner)
-            loss = run.fit(processes.watch(stopped))
-            run.record_measures(stopped, call.tune is not False)
-    return run.summary(loss)
-
-
-def open_model(path: str | os.PathLike[str] | None) -> Contents | None:
-    """The model to fine-tune: a file, or the best one of a run's folder; None for no path."""
-    if path is None:
-        return None
-    place = Path(path)
-    return load(RunFolder(place).model if place.is_dir() else place)
 
 
 class Run:
@@ -277,8 +120,8 @@ class Run:
             accuracy = self.learner.fit_pitch(self.corpus)
             if accuracy is not None:
                 self.console.say(f"pitch from mel frames, held out: {accuracy}")
-        if self.learner.settings.autocast is None:
-            self.console.say(self.learner.choose_autocast())
+        if self.learner.settings.bfloat16 is None:
+            self.console.say(self.learner.choose_precision())
         if model is not None:
             loss = self.learner.validate()
             self.console.say(f"before training: held out {loss:.3f} nats per sample")
@@ -362,23 +205,6 @@ class Run:
         best = self.learner.weights() if better else None
         self.publish([*self.progress.history, record], best)
         return min(record["validation_loss"], self.progress.best_loss)
-
-    def record_measures(self, stopped: Callable[[], bool], tune: bool) -> None:
-        """Writes into the best model what is measured on held-out audio: the sampling that sounds
-        best, and last the cost of smaller precisions, with which the files are complete.
-        """
-        rate = self.learner.settings.spec.sample_rate
-        pieces = excerpts(self.corpus.validation, rate, MEASURED_SECONDS * rate)
-        contents = load(self.folder.model)
-        comparison = Comparison(contents.spec, contents.weights)
-        for piece in pieces:
-            comparison.add(piece.codes[:], frames=piece.frames, speaker=piece.speaker)
-        cost = comparison.cost()
-        if tune and not stopped():
-            held_out = self.corpus.validation
-            record_best_sampling(self.folder.model, cost, held_out, self.console, stopped)
-        record_precision_cost(self.folder.model, cost)
-        self.console.say(f"against float32: {describe_precision_cost(cost)}")
 
     def judge(self) -> dict:
         """Validates and prints a line; returns the record for the log."""

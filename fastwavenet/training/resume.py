@@ -19,8 +19,9 @@ from ..spec import WaveNetSpec
 from .checkpoint import Checkpoint
 from .clip_frames import channels_of
 from .conditioning import upsampling_of, with_frames, with_speakers, with_upsampling
+from .network import Network
 from .presets import preset_name
-from .settings import Budget, Network, Recordings, Settings
+from .settings import Budget, Recordings, Settings
 
 NOT_GIVEN = "not given"
 

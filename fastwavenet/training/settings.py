@@ -1,4 +1,5 @@
-"""The settings of training: each is a field of a dataclass below, with its entry in the table.
+"""The settings of training: each is a field of a dataclass below or in
+network.py, with its entry in the table.
 
 To add a setting, add a field with `setting(...)` here (in Settings if the run keeps it, in Call if
 not) and its name to the signature of `train`.  Check, option, help and checkpoint follow from the
@@ -18,174 +19,32 @@ from functools import partial
 from pathlib import Path
 
 from .. import checks
-from ..ends import MAX_PRE_EMPHASIS
-from ..mel_conventions import mel_presets
-from ..recording_frames import DEFAULT_SAMPLE_RATE, WITH_PITCH, recording_conditioning
 from ..shown import shown
 from ..spec import WaveNetSpec
 from . import table
-from .conditioning import UPSAMPLINGS, conditioned, with_mel
-from .presets import PRESETS, preset_spec
-from .table import one_of, setting
+from .network import Network
+from .schedule import SCHEDULES
+from .table import one_of, positive_whole, setting
 
-DEFAULT_PRESET, DEFAULT_MINUTES = "small", 10.0
-WARM_UP = 0.05  # of the budget
-DECAY = 0.5  # of the budget, at the end of a trapezoid
+DEFAULT_MINUTES = 10.0
 MAX_EMA_DECAY = 0.999999
-VOCODER_PRE_EMPHASIS = 0.85
 WEIGHT_DECAY, LITTLE_WEIGHT_DECAY = 0.01, 1.0
 LITTLE_SECONDS = 60.0  # of audio to train on, below which there is a warning
 REPORTS = 20  # validations in a budget, or more:
 REPORT_MINUTES, REPORT_STEPS = 1.0, 500  # they are never further apart
 MOST_PREVIEWS = 8  # of a validation
-LARGEST = 2**31  # batch, window or number of steps
 
-positive_whole = partial(checks.whole, low=1, high=LARGEST, expected="a positive whole number")
 positive = partial(checks.number, zero=False)
-
-
-# ---- the learning rate ---------------------------------------------------------------------------
-
-
-def cosine(spent: float) -> float:
-    """Half a cosine from 1 to 0, after the warm-up."""
-    return (1 + math.cos(math.pi * (spent - WARM_UP) / (1 - WARM_UP))) / 2
-
-
-def trapezoid(spent: float) -> float:
-    """1, and in the last part of the budget linear to 0."""
-    return min(1.0, (1 - spent) / DECAY)
-
-
-SCHEDULES = {"cosine": cosine, "trapezoid": trapezoid}
-
-
-def rate_factor(schedule: str, spent: float) -> float:
-    """The factor of the learning rate after a fraction of the budget, first a linear warm-up."""
-    return spent / WARM_UP if spent < WARM_UP else SCHEDULES[schedule](min(spent, 1.0))
 
 
 # ---- of a run, the same in each of its processes -------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
-    """The arguments that choose a network; None for each that was not given."""
-
-    preset: str | None = setting(
-        None, f"size of the network: {', '.join(PRESETS)}", otherwise=DEFAULT_PRESET
-    )
-    sample_rate: int | None = setting(
-        None,
-        "sample rate of the recordings, in Hz",
-        otherwise=f"{DEFAULT_SAMPLE_RATE}, or that of mel",
-        metavar="HZ",
-    )
-    mel: str | None = setting(
-        None,
-        f"condition the network on frames of a mel preset: {', '.join(mel_presets())}; "
-        f"with {WITH_PITCH} behind the name on the pitch too",
-        otherwise="no conditioning",
-        metavar="NAME",
-    )
-    hop: int | None = setting(
-        None,
-        "samples of a frame in the folder of frames",
-        otherwise="that of spec",
-        check=positive_whole,
-        metavar="N",
-    )
-    speakers_from_folders: bool | None = setting(
-        None,
-        "condition the network on a speaker for each direct subfolder of the recordings",
-        otherwise="no speakers",
-        check=partial(one_of, values=(True, False)),
-    )
-    upsample: str | None = setting(
-        None,
-        "frames to features: linear interpolation, or learned convolutions before it: "
-        "linear, learned",
-        otherwise="linear, or that of spec",
-        check=partial(one_of, values=UPSAMPLINGS),
-        metavar="HOW",
-    )
-    pre_emphasis: float | None = setting(
-        None,
-        "a in y(t) = x(t) - a x(t-1), the audio that the network models; 0.85 moves the noise of 8 "
-        "bits below 1 kHz, where speech is loud",
-        otherwise="0.85 with mel, else 0 or that of spec",
-        check=partial(checks.within, low=0, high=MAX_PRE_EMPHASIS),
-        metavar="A",
-    )
-    from_: str | None = setting(
-        None,
-        "begin with the network and the weights of a model file, to fine-tune it",
-        otherwise="random weights",
-        kind=Path,
-        metavar="MODEL",
-    )
-    spec: WaveNetSpec | None = setting(
-        None,
-        "a network of any size, in place of preset and sample_rate",
-        otherwise="that of the preset",
-        option=False,
-    )
-
-    def __post_init__(self) -> None:
-        table.check(self)
-
-    def choose(self, started: WaveNetSpec | None) -> WaveNetSpec:
-        """The spec for a new run (None), or the spec to compare with that of a started run.
-
-        Frames from files and speakers, which the recordings show, and their upsampling are not in
-        the spec for a new run, but are in the other, where mel, hop, speakers_from_folders and
-        upsample are those of the run.
-        Raises ValueError for an unknown preset or mel, or for a spec beside preset or sample_rate.
-        """
-        if self.spec is not None:
-            if self.preset is not None or self.sample_rate is not None:
-                raise ValueError("give either spec, or preset and sample_rate, not both")
-            chosen = self.spec
-        else:
-            chosen = self._choose_preset(started)
-        emphasis = self._choose_pre_emphasis(started)
-        if emphasis is not None:
-            codec = dataclasses.replace(chosen.codec, pre_emphasis=emphasis)
-            chosen = dataclasses.replace(chosen, codec=codec)
-        if started is None:
-            return chosen if self.mel is None else with_mel(chosen, self.mel)
-        added = self.mel or self.hop or self.speakers_from_folders or self.upsample
-        return conditioned(chosen, started.conditioning) if added else chosen
-
-    def _choose_preset(self, started: WaveNetSpec | None) -> WaveNetSpec:
-        """`choose` without a spec; conditioned as the started run is."""
-        rate = self._known_rate(started) if self.sample_rate is None else self.sample_rate
-        if started is not None and self.preset is None:
-            sizes = dataclasses.replace(started, conditioning=None, sample_rate=rate)
-        else:
-            sizes = preset_spec(DEFAULT_PRESET if self.preset is None else self.preset, rate)
-        if started is not None:
-            sizes = dataclasses.replace(sizes, codec=started.codec)
-        return conditioned(sizes, None if started is None else started.conditioning)
-
-    def _choose_pre_emphasis(self, started: WaveNetSpec | None) -> float | None:
-        """The given one, or that of a new vocoder; None to leave it as it is."""
-        new = started is None and self.spec is None and self.mel is not None
-        return VOCODER_PRE_EMPHASIS if self.pre_emphasis is None and new else self.pre_emphasis
-
-    def _known_rate(self, started: WaveNetSpec | None) -> int:
-        """Hz, where sample_rate was not given."""
-        if started is not None:
-            return started.sample_rate
-        mel = None if self.mel is None else recording_conditioning(self.mel).mel
-        return DEFAULT_SAMPLE_RATE if mel is None else mel.sample_rate
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings that a checkpoint keeps.  A resumed run refuses other values.
 
-    autocast: None until a few steps were timed with and without it.
+    bfloat16: None until a few steps were timed with and without it.
     weight_decay: None until the audio is read.
     Raises ValueError naming the setting and its expected values.
     """
@@ -240,9 +99,9 @@ class Settings:
         "mix channels to their mean and resample, where a file needs it",
         check=partial(one_of, values=(True, False)),
     )
-    autocast: bool | None = setting(
+    bfloat16: bool | None = setting(
         None,
-        "compute in bfloat16, not in float32",
+        "products in bfloat16, not in float32",
         otherwise="the faster of the two, timed at the start, so that two runs may differ",
         check=partial(one_of, values=(True, False, None)),
     )
@@ -404,7 +263,7 @@ class Call:
     tune: bool | None = setting(
         None,
         "search the sampling that sounds best on held-out audio, at the end",
-        otherwise="yes, if there are 6 s of held-out audio",
+        otherwise="yes, if there is audio of 6 s, or with frames of 2 s",
         check=partial(one_of, values=(True, False, None)),
     )
     previews: int = setting(

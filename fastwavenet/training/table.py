@@ -11,12 +11,15 @@ import inspect
 import textwrap
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import NoneType
 from typing import Any, TypeVar
 
+from .. import checks
 from ..shown import shown
 
 ENTRY = "setting"  # the key in a field's metadata
+LARGEST = 2**31  # batch, window or number of steps
 WIDTH = 96  # characters of a line of help(train), which indents it by 4
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -121,6 +124,9 @@ def check(values: object) -> None:
         value = getattr(values, entry.name)
         if entry.check and not (entry.optional and value is None):
             entry.check(entry.name, value)
+
+
+positive_whole = partial(checks.whole, low=1, high=LARGEST, expected="a positive whole number")
 
 
 def one_of(name: str, value: object, values: tuple[object, ...]) -> None:

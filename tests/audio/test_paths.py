@@ -69,7 +69,7 @@ def test_a_pipe_as_output_is_written_to_and_the_wait_is_said(run, voice, pipe):
 @pytest.fixture
 def work(monkeypatch):
     """Fails the test when a command begins its work."""
-    for reader in ("training.loop.load_corpus", "demo.read_audio"):
+    for reader in ("training.call.load_corpus", "demo.read_audio"):
         monkeypatch.setattr(f"fastwavenet.{reader}", lambda *_: pytest.fail("read audio in vain"))
     monkeypatch.setattr(cli.export, "read_recordings", lambda *_: pytest.fail("read audio in vain"))
 

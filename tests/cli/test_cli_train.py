@@ -62,7 +62,7 @@ def test_train_hands_over_what_was_given_and_nothing_else(run, trained):
     line += (
         "--convert --validation held --batch 2 --window 100 --learning-rate 0.1 --weight-decay 0.2 "
     )
-    line += "--resume --no-autocast --device cpu"
+    line += "--resume --no-bfloat16 --device cpu"
     assert run(*line.split())[0] == 0
     assert trained.pop() == (
         Path("in"),
@@ -80,13 +80,13 @@ def test_train_hands_over_what_was_given_and_nothing_else(run, trained):
             "learning_rate": 0.1,
             "weight_decay": 0.2,
             "resume": True,
-            "autocast": False,
+            "bfloat16": False,
             "device": "cpu",
             "progress": True,
         },
     )
-    run("train", "in", "-o", "out", "--autocast")
-    assert trained.pop()[2] == {"autocast": True, "progress": True}
+    run("train", "in", "-o", "out", "--bfloat16")
+    assert trained.pop()[2] == {"bfloat16": True, "progress": True}
     run("train", "in", "-o", "out")
     assert trained.pop()[2] == {"progress": True}
 

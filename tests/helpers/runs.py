@@ -13,7 +13,7 @@ from networks import small_spec
 
 from fastwavenet import modelfile
 from fastwavenet.clips import Clip
-from fastwavenet.training import checkpoint, train
+from fastwavenet.training import checkpoint, loop, train
 from fastwavenet.training.learner import Learner
 
 SPEC = small_spec(sample_rate=16000, levels=256, residual=8, dilation_channels=8, skip=16, head=16)
@@ -23,7 +23,7 @@ def quick(source, output, **changes):
     """A training run of a few steps, without previews."""
     if not changes.get("resume"):
         sizes = {"spec": SPEC, "batch": 2, "window": 200}
-        changes = sizes | {"steps": 3, "autocast": False, "weight_decay": 0.01} | changes
+        changes = sizes | {"steps": 3, "bfloat16": False, "weight_decay": 0.01} | changes
     return train(source, output, **{"progress": False, "previews": 0} | changes)
 
 
@@ -114,7 +114,7 @@ def train_in_a_process(source, run, changes, at=0, signals=(), save_seconds=None
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if save_seconds is not None:
-        sys.modules[train.__module__].SAVE_SECONDS = save_seconds
+        loop.SAVE_SECONDS = save_seconds
     sys.addaudithook(touch)
     try:
         train_on(source, run, changes)
@@ -126,7 +126,7 @@ def train_in_a_process(source, run, changes, at=0, signals=(), save_seconds=None
 
 # Processes that begin with torch imported and no threads.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["fastwavenet.training.loop", "pytest"])
+FORKS.set_forkserver_preload(["fastwavenet.training.call", "pytest"])
 
 
 def start_training(source, run, changes, at=0, signals=(), save_seconds=None):

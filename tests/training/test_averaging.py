@@ -24,7 +24,7 @@ def source(tmp_path):
 
 
 def learner_of(source, **settings):
-    chosen = Settings(spec=SPEC, **{"batch": 2, "window": 200, "autocast": False} | settings)
+    chosen = Settings(spec=SPEC, **{"batch": 2, "window": 200, "bfloat16": False} | settings)
     return Learner(chosen, load_corpus(source, SPEC), torch.device("cpu"))
 
 

@@ -8,6 +8,7 @@ from recordings import mounted, nobody, public_folder, two_tones
 from runs import SPEC, left_behind, quick
 
 import fastwavenet as fw
+from fastwavenet import training
 from fastwavenet.training import checkpoint, loop
 from fastwavenet.training.console import REMARKS
 from fastwavenet.training.learner import Learner
@@ -130,8 +131,8 @@ def test_a_disk_that_stays_full_is_an_error_at_the_end_which_names_the_checkpoin
 
 
 def test_the_error_is_one_line_and_exit_code_2(source, disk, monkeypatch, refused):
-    train = loop.train
-    options = {"spec": SPEC, "autocast": False, **LONG}
+    train = training.train
+    options = {"spec": SPEC, "bfloat16": False, **LONG}
     monkeypatch.setattr("fastwavenet.training.train", lambda *a, **o: train(*a, **o | options))
     before_steps(monkeypatch, {9: lambda: fill(disk)})
     assert refused("train", source, "-o", disk / "run") == (

@@ -72,7 +72,7 @@ results["unequal"] = outcome(folder / ("other" if rank else "in"), "unequal", **
 results["missing"] = outcome(folder / ("none" if rank else "in"), "missing", **LONG)
 results["odd"] = outcome(source, "odd", **LONG | {"batch": 3})
 results["diverged"] = outcome(source, "diverged", **LONG | {"learning_rate": 1e30})
-results["timed"] = outcome(source, "timed", **LONG | {"steps": 2, "autocast": None})
+results["timed"] = outcome(source, "timed", **LONG | {"steps": 2, "bfloat16": None})
 results["accumulated"] = outcome(source, "accumulated", **ACCUMULATED)
 (folder / f"{rank}.json").write_text(json.dumps(results))
 """
@@ -199,7 +199,7 @@ def test_an_error_is_that_of_the_first_process_and_ends_all(folder, results, nam
 def test_sigterm_of_one_process_ends_all_and_is_reported_once(folder, tmp_path, rank):
     run = tmp_path / "run"
     arguments = ["train", folder / "in", "-o", run, "--preset", "tiny", "--batch", 2, "--window"]
-    line = command(tmp_path, CALL, *arguments, 50, "--steps", 10**6, "--no-autocast")
+    line = command(tmp_path, CALL, *arguments, 50, "--steps", 10**6, "--no-bfloat16")
     with subprocess.Popen(
         line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -217,7 +217,7 @@ def test_sigterm_of_one_process_ends_all_and_is_reported_once(folder, tmp_path, 
 def test_a_process_that_is_killed_ends_all_and_the_run_is_resumed(folder, tmp_path, rank):
     run = tmp_path / "run"
     arguments = ["train", folder / "in", "-o", run, "--preset", "tiny", "--batch", 2, "--window"]
-    line = command(tmp_path, CALL, *arguments, 50, "--steps", 10**6, "--no-autocast")
+    line = command(tmp_path, CALL, *arguments, 50, "--steps", 10**6, "--no-bfloat16")
     with subprocess.Popen(
         line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

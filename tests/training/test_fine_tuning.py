@@ -27,7 +27,7 @@ def voice(source, tmp_path):
 
 
 def fine_tune(source, output, model, **changes):
-    settings = {"batch": 2, "window": 200, "autocast": False, "progress": False} | changes
+    settings = {"batch": 2, "window": 200, "bfloat16": False, "progress": False} | changes
     return train(source, output, from_=model, **settings)
 
 

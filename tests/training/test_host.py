@@ -29,11 +29,11 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(source, tmp_path_factory, one_thread):
-    """autocast -> what a run leaves in a process that never set anything."""
+    """bfloat16 -> what a run leaves in a process that never set anything."""
     folder = tmp_path_factory.mktemp("alone")
-    for autocast in (False, True):
-        quick(source, folder / str(autocast), autocast=autocast)
-    return {autocast: left_behind(folder / str(autocast)) for autocast in (False, True)}
+    for bfloat16 in (False, True):
+        quick(source, folder / str(bfloat16), bfloat16=bfloat16)
+    return {bfloat16: left_behind(folder / str(bfloat16)) for bfloat16 in (False, True)}
 
 
 @contextlib.contextmanager
@@ -92,16 +92,16 @@ def settings():
 
 
 @pytest.mark.parametrize(
-    ("host", "autocast"), [(host, False) for host in HOSTS] + [("autocast", True), ("device", True)]
+    ("host", "bfloat16"), [(host, False) for host in HOSTS] + [("autocast", True), ("device", True)]
 )
 def test_no_setting_of_the_host_changes_a_bit_and_each_is_kept(
-    source, tmp_path, alone, host, autocast
+    source, tmp_path, alone, host, bfloat16
 ):
     with HOSTS[host]():
         before = settings()
-        quick(source, tmp_path / "run", autocast=autocast)
+        quick(source, tmp_path / "run", bfloat16=bfloat16)
         assert settings() == before
-    assert left_behind(tmp_path / "run") == alone[autocast]
+    assert left_behind(tmp_path / "run") == alone[bfloat16]
 
 
 @pytest.mark.parametrize("host", ["anomaly", "deterministic", "products"])
@@ -161,7 +161,7 @@ quick(folder / "recordings", folder / "parent", **big)  # leaves OpenMP with a s
 if os.fork() == 0:
     print("child", flush=True)
     quick(folder / "recordings", folder / "child", progress=True, **big)
-    quick(folder / "recordings", folder / "bfloat16", **big, autocast=True)
+    quick(folder / "recordings", folder / "bfloat16", **big, bfloat16=True)
     print(torch.get_num_threads(), "threads", flush=True)
     os._exit(0)
 sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))

@@ -32,13 +32,13 @@ def learner(source):
 
 
 def test_a_tone_is_learnt_in_bfloat16(source, tmp_path):
-    summary = quick(source, tmp_path / "run", steps=150, autocast=True)
+    summary = quick(source, tmp_path / "run", steps=150, bfloat16=True)
     assert log(tmp_path / "run")[0]["train_loss"] > 4.5
     assert summary.validation_loss < 3
 
 
-@pytest.mark.parametrize("autocast", [False, True])
-def test_the_loss_and_the_gradients_are_float32(learner, autocast, monkeypatch):
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_the_loss_and_the_gradients_are_float32(learner, bfloat16, monkeypatch):
     products = []
 
     def predicted(*given, **options):
@@ -46,10 +46,10 @@ def test_the_loss_and_the_gradients_are_float32(learner, autocast, monkeypatch):
         return predict(*given, **options)
 
     monkeypatch.setattr("fastwavenet.training.learner.predict", predicted)
-    learner.settings = dataclasses.replace(learner.settings, autocast=autocast)
+    learner.settings = dataclasses.replace(learner.settings, bfloat16=bfloat16)
     loss, _ = learner._loss(learner.training.batch(0, 2))
     loss.backward()
-    assert products == [torch.bfloat16 if autocast else torch.float32]
+    assert products == [torch.bfloat16 if bfloat16 else torch.float32]
     assert loss.dtype == torch.float32
     assert {p.grad.dtype for p in learner.model.parameters()} == {torch.float32}
 
@@ -58,20 +58,20 @@ def test_the_loss_and_the_gradients_are_float32(learner, autocast, monkeypatch):
 def test_bfloat16_is_used_where_it_is_clearly_faster(learner, monkeypatch, ratio, chosen):
     first = {True: 9.0, False: 0.1}  # a first step prepares things, and tells nothing
 
-    def took(_learner, autocast):
-        return first.pop(autocast, ratio if autocast else 1.0)
+    def took(_learner, bfloat16):
+        return first.pop(bfloat16, ratio if bfloat16 else 1.0)
 
     monkeypatch.setattr(Learner, "_time_step", took)
-    said = learner.choose_autocast()
-    assert learner.settings.autocast is chosen
+    said = learner.choose_precision()
+    assert learner.settings.bfloat16 is chosen
     name = "bfloat16" if chosen else "float32"
     assert said == f"computing in {name}: bfloat16 takes {ratio:.2f} of the time"
 
 
 def test_finding_out_what_is_faster_changes_nothing_else(learner):
     before = learner.state()
-    learner.choose_autocast()
-    chosen = learner.settings.autocast
+    learner.choose_precision()
+    chosen = learner.settings.bfloat16
     assert (learner.steps, learner.samples) == (0, 0)
     assert all(p.grad is None for p in learner.model.parameters())
     after = learner.state()
@@ -82,14 +82,14 @@ def test_finding_out_what_is_faster_changes_nothing_else(learner):
 
 
 def test_what_was_found_out_is_said_kept_and_used_again(source, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Learner, "_time_step", lambda _, autocast: 0.5 if autocast else 1.0)
+    monkeypatch.setattr(Learner, "_time_step", lambda _, bfloat16: 0.5 if bfloat16 else 1.0)
     interrupt(monkeypatch, at=2)
-    quick(source, tmp_path / "run", autocast=None, steps=9, progress=True)
+    quick(source, tmp_path / "run", bfloat16=None, steps=9, progress=True)
     assert "computing in bfloat16: bfloat16 takes 0.50 of the time\n" in capsys.readouterr().out
-    assert checkpoint.load(tmp_path / "run" / "checkpoint.safetensors").settings.autocast is True
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.safetensors").settings.bfloat16 is True
     used = []
     monkeypatch.setattr(Learner, "_time_step", lambda *_: pytest.fail("it was decided"))
-    monkeypatch.setattr(Learner, "step", lambda x, _: used.append(x.settings.autocast) or 1 / 0)
+    monkeypatch.setattr(Learner, "step", lambda x, _: used.append(x.settings.bfloat16) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         quick(source, tmp_path / "run", resume=True)
     assert used == [True]

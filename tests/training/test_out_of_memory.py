@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 PROGRAM = """
 import resource, sys
 import torch
-import torch._dynamo, fastwavenet.training.loop
+import torch._dynamo, fastwavenet.training.call
 from fastwavenet.cli import main
 
 torch.set_num_threads(1)
@@ -53,7 +53,7 @@ def source(tmp_path_factory):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
 def test_a_step_that_does_not_fit_is_one_line_with_what_to_reduce(source, tmp_path):
     run = tmp_path / "run"
-    large = "--preset", "tiny", "--steps", 2, "--window", 100_000, "--batch", 3, "--no-autocast"
+    large = "--preset", "tiny", "--steps", 2, "--window", 100_000, "--batch", 3, "--no-bfloat16"
     done = train_within(600, source, "-o", run, *large)
     assert done.returncode == 2
     assert done.stderr == (
@@ -109,12 +109,12 @@ MEASURED = [
 ]
 
 
-@pytest.mark.parametrize(("preset", "window", "batch", "autocast", "measured"), MEASURED)
+@pytest.mark.parametrize(("preset", "window", "batch", "bfloat16", "measured"), MEASURED)
 def test_the_estimate_is_near_the_memory_that_was_measured(
-    preset, window, batch, autocast, measured
+    preset, window, batch, bfloat16, measured
 ):
     spec = preset_spec(preset, 16000)
-    settings = Settings(spec=spec, window=window, batch=batch, autocast=autocast)
+    settings = Settings(spec=spec, window=window, batch=batch, bfloat16=bfloat16)
     assert 0.7 < step_bytes(settings) / 2**20 / measured < 1.3
 
 

@@ -1,7 +1,6 @@
 """A run that ended early goes on as if it had not, however it ended."""
 
 import dataclasses
-import sys
 import time
 
 import numpy as np
@@ -10,11 +9,11 @@ import torch
 from recordings import record, tone, two_tones
 from runs import SPEC, interrupt, left_behind, log, quick, weights
 
-from fastwavenet.training import checkpoint, train
+from fastwavenet.training import checkpoint, loop
 from fastwavenet.training.computer import Computer
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.run import RunFolder
-from fastwavenet.training.settings import rate_factor
+from fastwavenet.training.schedule import rate_factor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 45  # a report every second or third one
@@ -57,10 +56,10 @@ def test_a_run_may_be_interrupted_at_every_step(source, tmp_path, monkeypatch, w
 
 
 def test_in_bfloat16_too(source, tmp_path, monkeypatch):
-    quick(source, tmp_path / "whole", autocast=True, **LONG)
+    quick(source, tmp_path / "whole", bfloat16=True, **LONG)
     with monkeypatch.context() as context:
         interrupt(context, 20)
-        quick(source, tmp_path / "run", autocast=True, **LONG)
+        quick(source, tmp_path / "run", bfloat16=True, **LONG)
     quick(source, tmp_path / "run", resume=True)
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "whole")
 
@@ -87,7 +86,7 @@ def test_reports_and_checkpoints_change_no_weights(source, tmp_path, monkeypatch
     quick(source, tmp_path / "run", **LONG)
     assert len(log(tmp_path / "run")) == 1
     monkeypatch.setattr("fastwavenet.training.settings.REPORTS", 2 * STEPS)
-    monkeypatch.setattr(sys.modules[train.__module__], "SAVE_SECONDS", 0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
     quick(source, tmp_path / "often", **LONG)
     assert len(log(tmp_path / "often")) == STEPS
     latest = (tmp_path / "run" / "latest.safetensors").read_bytes()
@@ -162,7 +161,7 @@ def begun(source, tmp_path, monkeypatch):
         ({"learning_rate": 0.02}, "learning_rate is 0.01 in this run, not 0.02"),
         ({"weight_decay": 0}, "weight_decay is 0.01 in this run, not 0"),
         ({"convert": True}, "convert is False in this run, not True"),
-        ({"autocast": True}, "autocast is False in this run, not True"),
+        ({"bfloat16": True}, "bfloat16 is False in this run, not True"),
         ({"sample_rate": 8000}, "sample_rate is 16000 in this run, not 8000"),
         ({"preset": "tiny"}, "residual is 8 in this run, not 32"),
         ({"spec": dataclasses.replace(SPEC, head=8)}, "head is 16 in this run, not 8"),
@@ -179,7 +178,7 @@ def test_another_setting_is_refused_by_both_names(source, begun, changes, messag
 
 def test_the_same_settings_may_be_given_again(source, begun, whole):
     same = {"spec": SPEC, "seed": 0, "learning_rate": 1e-2, "weight_decay": 0.01}
-    quick(source, begun, resume=True, autocast=False, convert=False, **LONG | same)
+    quick(source, begun, resume=True, bfloat16=False, convert=False, **LONG | same)
     assert left_behind(begun) == whole
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,10 @@ from recordings import record, tone, two_tones
 from runs import interrupt, left_behind, log, quick
 
 import fastwavenet as fw
-from fastwavenet.training import PRESETS, checkpoint, train
+from fastwavenet.training import PRESETS, checkpoint, loop, train
 from fastwavenet.training.learner import Learner
+from fastwavenet.training.schedule import rate_factor
 from fastwavenet.training.seal import sealed
-from fastwavenet.training.settings import rate_factor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -246,7 +245,7 @@ def test_steps_after_the_last_report_are_judged_when_the_budget_ends_with_them(
     source, tmp_path, monkeypatch, steps
 ):
     """Of 60 steps every third is reported, so that others are only in the checkpoint."""
-    monkeypatch.setattr(sys.modules[train.__module__], "SAVE_SECONDS", 0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
     step = Learner.step
 
     def killed(learner, factor):

@@ -18,19 +18,11 @@ from fastwavenet.cli.train import OPTIONS, _add_setting
 from fastwavenet.training import PRESETS, train
 from fastwavenet.training.checkpoint import Checkpoint, Progress
 from fastwavenet.training.computer import Computer
+from fastwavenet.training.network import Network
 from fastwavenet.training.presets import preset_spec
 from fastwavenet.training.resume import choose_settings
-from fastwavenet.training.settings import (
-    CALL,
-    RUN,
-    Budget,
-    Call,
-    Network,
-    Recordings,
-    Settings,
-    positive_whole,
-)
-from fastwavenet.training.table import check, describe, entries, given, setting
+from fastwavenet.training.settings import CALL, RUN, Budget, Call, Recordings, Settings
+from fastwavenet.training.table import check, describe, entries, given, positive_whole, setting
 
 TABLE = (*RUN, *CALL)
 KEPT = entries(Settings)
@@ -134,19 +126,19 @@ def test_a_checkpoint_keeps_a_setting(entry):
 def test_a_checkpoint_without_a_setting_is_refused(entry):
     fields = Settings(spec=SPEC).to_dict()
     for wrong in (fields | {"more": 1}, {k: v for k, v in fields.items() if k != entry.name}):
-        with pytest.raises(ValueError, match="^the settings must be accumulate, autocast, batch, "):
+        with pytest.raises(ValueError, match="^the settings must be accumulate, batch, bfloat16, "):
             Settings.from_dict(wrong)
 
 
 def started(spec=SPEC):
-    settings = Settings(spec=spec, autocast=False)
+    settings = Settings(spec=spec, bfloat16=False)
     return Checkpoint(settings, Budget(), {}, Progress(), {}, Computer.here(torch.device("cpu")))
 
 
 @each(KEPT)
 def test_a_resumed_run_has_a_setting_and_refuses_another_value(entry):
     run, kept = started(), getattr(started().settings, entry.name)
-    others = {"autocast": True, "learning_rate": 0.02}  # a lower rate is taken
+    others = {"bfloat16": True, "learning_rate": 0.02}  # a lower rate is taken
     other = others.get(entry.name, another(entry))
     assert choose_settings(run, Network(), {}) is run.settings
     assert choose_settings(run, Network(), {entry.name: kept}) is run.settings
@@ -239,7 +231,7 @@ def test_an_added_setting_is_checked_kept_and_the_same_in_a_resumed_run():
 def test_a_checkpoint_that_is_older_than_a_setting_is_read_if_the_setting_has_a_value_before():
     older = Settings(spec=SPEC).to_dict()
     with pytest.raises(
-        ValueError, match="^the settings must be accumulate, autocast, batch, beams"
+        ValueError, match="^the settings must be accumulate, batch, beams, bfloat16"
     ):
         MoreSettings.from_dict(older)
     read = MoreSettings.from_dict(older | {"speaker_count": None})

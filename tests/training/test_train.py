@@ -19,7 +19,7 @@ import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.ends import Sampling
 from fastwavenet.precision import describe_precision_cost
-from fastwavenet.training import PRESETS, train
+from fastwavenet.training import PRESETS, loop, train
 from fastwavenet.training.console import describe_cost
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner
@@ -130,7 +130,14 @@ def test_the_best_model_has_the_sampling_that_tune_finds(source, tmp_path, monke
 def test_too_little_held_out_audio_is_said_and_ends_no_run(source, tmp_path, capsys):
     quick(source, tmp_path / "run", progress=True)
     said = capsys.readouterr().out
-    assert "no search for the best sampling on the held-out audio: expected at least 6 s" in said
+    assert "no search for the best sampling: expected at least 6 s" in said
+
+
+def test_where_little_is_held_out_the_sampling_is_searched_on_all_audio(tmp_path, capsys):
+    summary = quick(speechlike(tmp_path), tmp_path / "run", steps=1, progress=True)
+    said = capsys.readouterr().out
+    assert "little audio is held out: the best sampling was searched on all of it" in said
+    assert "temperature" in said and summary.model.is_file()
 
 
 def test_the_best_weights_are_kept_and_the_latest(source, tmp_path, monkeypatch):
@@ -167,7 +174,7 @@ def test_between_reports_a_checkpoint_is_written_once_in_a_while(source, tmp_pat
     quick(source, tmp_path / "rare", steps=40)
     assert saved == list(range(0, 41, 2))
     saved.clear()
-    monkeypatch.setattr(sys.modules[train.__module__], "SAVE_SECONDS", 0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
     quick(source, tmp_path / "often", steps=40)
     assert saved == list(range(41))
 

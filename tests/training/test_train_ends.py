@@ -19,7 +19,8 @@ from fastwavenet.ends import FrameConditioning
 from fastwavenet.training import checkpoint
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner, TrainingError
-from fastwavenet.training.settings import SCHEDULES, WARM_UP, Budget, Settings, rate_factor
+from fastwavenet.training.schedule import SCHEDULES, WARM_UP, rate_factor
+from fastwavenet.training.settings import Budget, Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -175,11 +176,11 @@ def test_sigterm_ends_after_the_step_and_saves(source, tmp_path, monkeypatch):
 def test_ctrl_c_before_the_first_step_still_leaves_a_model(source, tmp_path, monkeypatch):
     def interrupted(learner):
         signal.raise_signal(signal.SIGINT)
-        learner.settings = dataclasses.replace(learner.settings, autocast=False)
+        learner.settings = dataclasses.replace(learner.settings, bfloat16=False)
         return "interrupted meanwhile"
 
-    monkeypatch.setattr(Learner, "choose_autocast", interrupted)
-    summary = quick(source, tmp_path / "run", steps=1000, autocast=None)
+    monkeypatch.setattr(Learner, "choose_precision", interrupted)
+    summary = quick(source, tmp_path / "run", steps=1000, bfloat16=None)
     assert (summary.interrupted, summary.steps) == (True, 1)
     assert fw.load(summary.model).spec == SPEC
 
@@ -232,7 +233,7 @@ def test_training_runs_in_another_thread(source, tmp_path):
         ({"window": 0}, "window must be a positive whole number, not 0"),
         ({"window": 1e3}, "window must be a positive whole number, not 1000.0"),
         ({"convert": "no"}, "convert must be True or False, not 'no'"),
-        ({"autocast": "bf16"}, "autocast must be True or False or None, not 'bf16'"),
+        ({"bfloat16": "bf16"}, "bfloat16 must be True or False or None, not 'bf16'"),
         ({"device": "tpu"}, "device must be one of those here, cpu.*, not 'tpu'"),
         ({"device": "cuda:99"}, "device must be one of those here, cpu.*, not 'cuda:99'"),
         ({"weight_decay": -1}, "weight_decay must be a number from 0, not -1"),

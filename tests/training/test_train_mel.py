@@ -19,7 +19,8 @@ from fastwavenet.training.conditioning import Standardisation, conditioned
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.model import WaveNet
-from fastwavenet.training.settings import Network, Settings
+from fastwavenet.training.network import Network
+from fastwavenet.training.settings import Settings
 from fastwavenet.training.windows import IGNORED, Windows, with_wrong_frames
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -140,7 +141,7 @@ def test_standardised_frames_have_the_mean_0_and_the_deviation_1(centred):
 def test_a_file_has_the_weights_for_frames_as_they_are(source, bias):
     spec = dataclasses.replace(VOCODER, bias=bias)
     corpus = load_corpus(source / "a.wav", spec, validation=source / "b.wav")
-    learner = Learner(Settings(spec=spec, autocast=False), corpus, torch.device("cpu"))
+    learner = Learner(Settings(spec=spec, bfloat16=False), corpus, torch.device("cpu"))
     trained, inside = learner.model, learner.weights()
     weights = learner.for_file(inside)
     plain = WaveNet(spec)
@@ -166,7 +167,7 @@ def test_validation_loss_of_a_vocoder_is_the_score_of_the_engine(source, window,
     """Windows of 200 begin within a frame.  Frames a sample late change it by 1e-5 or more."""
     end = dataclasses.replace(recording_conditioning("hifigan-16k"), channels=mel.mels, hop=mel.hop)
     spec = conditioned(SPEC, dataclasses.replace(end, features=mel))
-    settings = Settings(spec=spec, window=window, autocast=False)
+    settings = Settings(spec=spec, window=window, bfloat16=False)
     corpus = load_corpus(source / "a.wav", spec, validation=source / "b.wav")
     learner = Learner(settings, corpus, torch.device("cpu"))
     emphasise_frames(learner)
@@ -261,7 +262,7 @@ def test_the_rate_is_that_of_the_mel(tmp_path):
     source = record(tmp_path / "a.wav", tone(22050, rate=22050), rate=22050)
     summary = train(
         source, tmp_path / "run", preset="tiny", mel="hifigan-22k", steps=1, window=64,
-        autocast=False, progress=False,
+        bfloat16=False, progress=False,
     )  # fmt: skip
     assert summary.spec.sample_rate == 22050
     tiny = fw.WaveNetSpec(sample_rate=22050, **fw.training.PRESETS["tiny"])
@@ -360,7 +361,7 @@ def test_a_resumed_run_keeps_its_pre_emphasis_and_refuses_another(source, tmp_pa
 
 
 def test_a_presets_run_with_pre_emphasis_is_resumed_by_its_preset(source, tmp_path):
-    small = {"preset": "tiny", "window": 64, "autocast": False, "progress": False}
+    small = {"preset": "tiny", "window": 64, "bfloat16": False, "progress": False}
     train(source, tmp_path / "run", **small, pre_emphasis=0.5, steps=1)
     summary = train(source, tmp_path / "run", **small, resume=True, steps=2)
     assert (summary.steps, summary.spec.codec.pre_emphasis) == (2, 0.5)

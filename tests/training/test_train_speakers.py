@@ -78,7 +78,7 @@ def test_a_batch_holds_the_speaker_of_each_window(tmp_path):
 def test_validation_loss_is_the_score_of_the_engine_with_the_right_speakers(source, mel):
     spec = SPOKEN if mel is None else with_mel(SPOKEN, mel)
     corpus = load_corpus(source, spec)
-    learner = Learner(Settings(spec=spec, autocast=False), corpus, torch.device("cpu"))
+    learner = Learner(Settings(spec=spec, bfloat16=False), corpus, torch.device("cpu"))
     with changing(learner) as parameters:
         for name, parameter in parameters.items():
             if "conditioning" in name or "head" in name:

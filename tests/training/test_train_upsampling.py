@@ -138,7 +138,7 @@ def learner_of(end, **changes):
         for clip in counting(9, 3, 20, hop=end.hop)
     ]
     corpus = type("Corpus", (), {"train": clips, "validation": clips})
-    return Learner(Settings(spec=spec, window=30, autocast=False), corpus, torch.device("cpu"))
+    return Learner(Settings(spec=spec, window=30, bfloat16=False), corpus, torch.device("cpu"))
 
 
 def emphasise_frames(learner):
@@ -200,7 +200,7 @@ def test_the_held_out_loss_is_the_score_of_the_engine(source, window, mel, pitch
     spec = with_upsampling(conditioned(SPEC, end), "learned")
     corpus = load_corpus_of_speakers(source, spec)
     learner = Learner(
-        Settings(spec=spec, window=window, autocast=False), corpus, torch.device("cpu")
+        Settings(spec=spec, window=window, bfloat16=False), corpus, torch.device("cpu")
     )
     emphasise_frames(learner)
     audio, _ = fw.read_audio(source / "b" / "b.wav")
