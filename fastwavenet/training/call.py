@@ -74,7 +74,8 @@ def train(
     `source` is a file, a folder, or a corpus that `fastwavenet.prepare` has made of them.
 
     The folder holds the model files model.safetensors (the weights with the lowest loss on
-    held-out audio, and the cost of smaller precisions there) and latest.safetensors;
+    held-out audio, and the cost of smaller precisions there; with less than a minute of audio to
+    train on the latest weights) and latest.safetensors;
     checkpoint.safetensors, all that is needed to resume; log.jsonl, a line per report; report.html
     with curves, remarks and sounds.  Where that cannot be made, a line is printed, and training
     goes on.

@@ -131,7 +131,8 @@ def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:
         advice = "" if decay >= 0.5 else "; until then --weight-decay 1 helps"
         yield (
             f"little audio: {seconds:.1f} s will be learnt by heart, and the voice stays noise or "
-            f"silence; record more, half an hour of one voice or instrument to begin with{advice}"
+            f"silence; record more, half an hour of one voice or instrument to begin with{advice}; "
+            f"model.safetensors keeps the latest weights, not those of the lowest held-out loss"
         )
 
 

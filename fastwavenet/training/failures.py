@@ -105,7 +105,7 @@ def _lower_rate(run: Run) -> str:
     remedy = f"--resume with a lower --learning-rate goes on from the checkpoint of step {run.kept}"
     if not run.progress.history:
         return remedy
-    best = f"{run.progress.best_loss:.3f} nats per sample on held-out audio"
+    best = f"{run.kept_loss:.3f} nats per sample on held-out audio"
     return f"{remedy}; {shown(run.folder.model)} has the best weights, with {best}"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..clips import count_samples
 from ..modelfile import Contents
 from ..spec import WaveNetSpec
 from .checkpoint import BEST, Checkpoint, Progress
@@ -24,7 +25,7 @@ from .reporters import Reporters
 from .resume import check_corpus
 from .run import RunFolder
 from .schedule import rate_factor
-from .settings import Budget, Recordings, Settings
+from .settings import LITTLE_SECONDS, Budget, Recordings, Settings
 from .snapshot import Snapshot
 
 SAVE_SECONDS = 60.0  # between checkpoints, at most
@@ -35,8 +36,9 @@ COST_STEPS = 10  # timed to estimate the speed, after one that warms up
 class Summary:
     """The result of a training run, over all its processes if it was resumed.
 
-    model               path of the model file: the weights with the lowest loss on held-out audio
-    validation_loss     that loss, in nats per sample
+    model               path of the model file: the weights with the lowest loss on held-out audio,
+                        or, with less than a minute of audio to train on, the latest ones
+    validation_loss     their loss on held-out audio, in nats per sample
     seconds             of training
     samples_per_second  predicted samples per second of training
     interrupted         whether training ended before its budget
@@ -54,7 +56,7 @@ class Summary:
 class Run:
     """A learner with a budget and a folder for its weights.
 
-    best    the weights with the lowest validation loss in the history
+    best    the weights with the lowest validation loss in the history, see `is_better`
     spent   the fraction of the budget that is used up
     saved   the time of the last checkpoint, in seconds of time.monotonic()
     kept    its step; None before the first one
@@ -81,6 +83,7 @@ class Run:
         self.budget, self.corpus, self.folder, self.console = budget, corpus, folder, console
         self.reporters = reporters
         self.learner = Learner(settings, corpus, device, processes)
+        self.is_little = count_samples(corpus.train) < LITTLE_SECONDS * settings.spec.sample_rate
         self.fingerprint, self.recordings = corpus.fingerprint(), recordings
         self.progress = Progress()
         self.best: dict | None = None
@@ -144,7 +147,7 @@ class Run:
             self.console.say(f"{self.budget} are spent: give more, in all, to train longer")
 
     def fit(self, stopped: Callable[[], bool]) -> float:
-        """Trains until the budget is spent or `stopped`; returns the lowest validation loss.
+        """Trains until the budget is spent or `stopped`; returns the loss of the best weights.
 
         This is the training loop.  Reports and checkpoints do not change its results.
         """
@@ -169,12 +172,26 @@ class Run:
         self.must_write = True
         if self.unpublished:  # the last report was written in part, and ended the run by patience
             self.write()
-        return progress.best_loss if self.is_done else self.interrupt()
+        return self.kept_loss if self.is_done else self.interrupt()
 
     @property
     def is_done(self) -> bool:
         """Whether the budget is spent or its patience exhausted."""
         return self.spent >= 1 or self.budget.is_exhausted(self.progress.losses)
+
+    def is_better(self, record: dict) -> bool:
+        """Whether the weights of a report take the place of those in model.safetensors.
+
+        Seconds of audio are learnt by heart, and their held-out part is too short to judge by: of
+        these the latest weights count as the best.
+        """
+        return self.is_little or record["validation_loss"] < self.progress.best_loss
+
+    @property
+    def kept_loss(self) -> float:
+        """The validation loss of the weights in model.safetensors, in nats per sample."""
+        losses = self.progress.losses
+        return losses[-1] if self.is_little and losses else self.progress.best_loss
 
     def rate_factor(self, spent: float) -> float:
         """The factor of the learning rate after a fraction of the budget."""
@@ -183,7 +200,7 @@ class Run:
     def report(self) -> None:
         """Validates, writes all files, and prints a line."""
         record = self.judge()
-        better = record["validation_loss"] < self.progress.best_loss
+        better = self.is_better(record)
         if better:
             self.best = self.learner.weights()
         self.progress.history.append(record)
@@ -192,19 +209,19 @@ class Run:
         self.write()
 
     def interrupt(self) -> float:
-        """Writes all files for a run that stops between two reports; returns the lowest loss.
+        """Writes all files for a run that stops between two reports; returns the best loss.
 
         The report of the present weights goes to the files for people only.  It is no part of the
         checkpoint's history, so that a resumed run has the reports of an uninterrupted one.
         """
         self.write()
         if self.progress.loss_count == 0:
-            return self.progress.best_loss
+            return self.kept_loss
         record = self.judge()
-        better = record["validation_loss"] < self.progress.best_loss
+        better = self.is_better(record)
         best = self.learner.weights() if better else None
         self.publish([*self.progress.history, record], best)
-        return min(record["validation_loss"], self.progress.best_loss)
+        return float(record["validation_loss"]) if better else self.kept_loss
 
     def judge(self) -> dict:
         """Validates and prints a line; returns the record for the log."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ..clips import count_samples
 from .conditioning import WRONG_FRAMES, WRONG_SPEAKERS
 from .settings import LITTLE_SECONDS
 from .snapshot import Snapshot
@@ -28,7 +29,7 @@ def remarks(now: Snapshot, sounds: list[Sound]) -> list[str]:
         return ["Nothing was measured yet: the first figures come with the first validation."]
     return [
         *_about_loss(now),
-        *_about_trend(now.history, now.settings.weight_decay or 0.0),
+        *_about_trend(now),
         *_about_conditioning(now.history[-1]),
         *_about_sound(sounds),
         *_about_audio(now),
@@ -59,7 +60,8 @@ def _about_loss(now: Snapshot) -> Iterator[str]:
             )
 
 
-def _about_trend(history: list[dict], weight_decay: float) -> Iterator[str]:
+def _about_trend(now: Snapshot) -> Iterator[str]:
+    history = now.history
     if len(history) < 2:
         return
     best = min(history, key=lambda record: record["validation_loss"])
@@ -67,17 +69,17 @@ def _about_trend(history: list[dict], weight_decay: float) -> Iterator[str]:
     rise = last["validation_loss"] - best["validation_loss"]
     fall = best["train_loss"] - last["train_loss"]
     if rise > RISE and fall > 0:
-        decay = "" if weight_decay >= HIGH_DECAY else ", or --weight-decay 1"
+        decay = "" if (now.settings.weight_decay or 0.0) >= HIGH_DECAY else ", or --weight-decay 1"
+        kept = "the latest weights" if _is_little(now) else f"the weights of step {best['step']:,}"
         yield (
             f"Since step {best['step']:,} held-out loss rose by {rise:.3f} while training loss "
             f"fell by {fall:.3f}: the network learns its recordings by heart. More audio helps, or "
-            f"a smaller preset{decay}. model.safetensors keeps the weights of step "
-            f"{best['step']:,}, the best."
+            f"a smaller preset{decay}. model.safetensors keeps {kept}."
         )
     elif rise > RISE:
         yield (
             f"Held-out loss is {rise:.3f} above its lowest, at step {best['step']:,}: it may fall "
-            f"again when the learning rate does. model.safetensors keeps the best weights."
+            f"again when the learning rate does."
         )
     elif len(history) >= 4:
         yield from _about_last_quarter(history)
@@ -166,12 +168,13 @@ def _judged(facts: Facts, original: Facts | None) -> str:
 
 
 def _about_audio(now: Snapshot) -> Iterator[str]:
-    samples = sum(len(clip.codes) for clip in now.corpus.train)
-    seconds, passes = samples / now.settings.spec.sample_rate, now.samples / samples
-    if seconds < LITTLE_SECONDS:
+    samples = count_samples(now.corpus.train)
+    passes = now.samples / samples
+    if _is_little(now):
         yield (
-            f"There are {seconds:.1f} seconds of audio to train on, which are soon learnt by "
-            f"heart; half an hour of one voice or instrument is a beginning."
+            f"There are {samples / now.settings.spec.sample_rate:.1f} seconds of audio to train "
+            f"on, which are soon learnt by heart; half an hour of one voice or instrument is a "
+            f"beginning."
         )
     if passes < 1:
         yield (
@@ -183,6 +186,10 @@ def _about_audio(now: Snapshot) -> Iterator[str]:
     if 0 < now.spent < 1:
         left = now.seconds / now.spent - now.seconds
         yield f"{percent(now.spent)} of the budget is used; at this pace {duration(left)} are left."
+
+
+def _is_little(now: Snapshot) -> bool:
+    return count_samples(now.corpus.train) < LITTLE_SECONDS * now.settings.spec.sample_rate
 
 
 def percent(share: float) -> str:

@@ -140,7 +140,12 @@ def test_where_little_is_held_out_the_sampling_is_searched_on_all_audio(tmp_path
     assert "temperature" in said and summary.model.is_file()
 
 
-def test_the_best_weights_are_kept_and_the_latest(source, tmp_path, monkeypatch):
+@pytest.mark.parametrize("little", [False, True])
+def test_the_best_weights_are_kept_or_of_little_audio_the_latest(
+    source, tmp_path, monkeypatch, little
+):
+    if not little:
+        monkeypatch.setattr(loop, "LITTLE_SECONDS", 0)
     judged = []
 
     def judge(learner):
@@ -149,8 +154,9 @@ def test_the_best_weights_are_kept_and_the_latest(source, tmp_path, monkeypatch)
 
     monkeypatch.setattr(Learner, "validate", judge)
     summary = quick(source, tmp_path / "run", steps=3)
-    assert summary.validation_loss == 1.0
-    np.testing.assert_array_equal(weights(summary.model)["first.weight"], judged[1])
+    assert summary.validation_loss == (3.0 if little else 1.0)
+    kept = judged[2] if little else judged[1]
+    np.testing.assert_array_equal(weights(summary.model)["first.weight"], kept)
     latest = weights(tmp_path / "run" / "latest.safetensors")
     np.testing.assert_array_equal(latest["first.weight"], judged[2])
 
