@@ -18,8 +18,7 @@ from .sound_measures import silent_share
 from .spec import WaveNetSpec
 from .types import Audio, Isa, Speaker
 
-LEAST_SECONDS = 6.0  # of recordings that are long enough for a piece ...
-LEAST_SECONDS_OF_FRAMES = 2.0  # ... and with frames, beside which less varies
+LEAST_SECONDS = 2.0  # of recordings that are long enough for a piece
 PIECE_SECONDS = 1.0  # that are judged, without frames
 PIECE_OF_FRAMES_SECONDS = 0.5
 MOST_CUTS = 256
@@ -97,14 +96,12 @@ def recording_of(
 def check_amount(spec: WaveNetSpec, recordings: Sequence[Recording]) -> None:
     """Raises TooLittleAudio if they are too short or too silent to judge by."""
     before, n = _lengths(spec)
-    framed = spec.conditioning is not None and spec.conditioning.channels
-    least = LEAST_SECONDS_OF_FRAMES if framed else LEAST_SECONDS
     rate, long = spec.sample_rate, [r.audio for r in recordings if len(r.audio) >= before + n]
     seconds = sum(map(len, long)) / rate
-    if seconds < least:
+    if seconds < LEAST_SECONDS:
         of_all = sum(len(r.audio) for r in recordings) / rate
         raise TooLittleAudio(
-            f"expected at least {least:g} s of audio in recordings of at least "
+            f"expected at least {LEAST_SECONDS:g} s of audio in recordings of at least "
             f"{(before + n) / rate:.2f} s to compare with, found {seconds:.2f} s in "
             f"{len(long)} of {len(recordings)} recordings, of {of_all:.2f} s in all"
         )

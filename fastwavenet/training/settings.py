@@ -263,7 +263,7 @@ class Call:
     tune: bool | None = setting(
         None,
         "search the sampling that sounds best on held-out audio, at the end",
-        otherwise="yes, if there is audio of 6 s, or with frames of 2 s",
+        otherwise="yes, if there are 2 s of audio",
         check=partial(one_of, values=(True, False, None)),
     )
     previews: int = setting(

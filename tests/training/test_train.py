@@ -130,7 +130,7 @@ def test_the_best_model_has_the_sampling_that_tune_finds(source, tmp_path, monke
 def test_too_little_held_out_audio_is_said_and_ends_no_run(source, tmp_path, capsys):
     quick(source, tmp_path / "run", progress=True)
     said = capsys.readouterr().out
-    assert "no search for the best sampling: expected at least 6 s" in said
+    assert "no search for the best sampling: expected at least 2 s" in said
 
 
 def test_where_little_is_held_out_the_sampling_is_searched_on_all_audio(tmp_path, capsys):
