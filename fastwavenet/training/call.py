@@ -160,7 +160,9 @@ def _train(
             processes.spread(run.learner)
             loss = run.fit(processes.watch(stopped))
             tune = call.tune is not False
-            record_measures(folder.model, corpus, tune, console, stopped)
+            sampling = record_measures(folder.model, corpus, tune, console, stopped)
+            if sampling != settings.spec.sampling and not stopped():
+                run.show_sampling(sampling)
     return run.summary(loss)
 
 

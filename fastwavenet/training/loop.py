@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from pathlib import Path
 import torch
 
 from ..clips import count_samples
+from ..ends import Sampling
 from ..modelfile import Contents
 from ..spec import WaveNetSpec
-from .checkpoint import BEST, Checkpoint, Progress
+from .checkpoint import BEST, Checkpoint, Progress, Weights
 from .computer import Computer
 from .conditioning import wrong_losses
 from .console import Console, describe, describe_cost, oddities
@@ -276,9 +278,20 @@ class Run:
         latest = learner.for_file(learner.weights())
         best = None if best is None else learner.for_file(best)
         self.folder.publish(learner.settings.spec, history, latest, best)
-        run = learner.settings, self.budget, self.corpus, history
-        done = learner.steps, learner.samples, self.progress.seconds, self.spent
-        self.reporters.report(Snapshot(*run, *done, latest))
+        self.reporters.report(self._snapshot(learner.settings, history, latest))
+
+    def show_sampling(self, sampling: Sampling) -> None:
+        """Reports once more, with previews of the last weights by another sampling."""
+        learner = self.learner
+        spec = dataclasses.replace(learner.settings.spec, sampling=sampling)
+        settings = dataclasses.replace(learner.settings, spec=spec)
+        latest = learner.for_file(learner.weights())
+        self.reporters.report(self._snapshot(settings, self.progress.history, latest))
+
+    def _snapshot(self, settings: Settings, history: list[dict], latest: Weights) -> Snapshot:
+        run = settings, self.budget, self.corpus, history
+        done = self.learner.steps, self.learner.samples, self.progress.seconds, self.spent
+        return Snapshot(*run, *done, latest)
 
     def summary(self, loss: float) -> Summary:
         """The summary of the run, with its lowest validation loss."""

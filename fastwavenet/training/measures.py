@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 from ..clips import Clip, excerpts
+from ..ends import Sampling
 from ..held_out import Recording, TooLittleAudio, recording_of
 from ..instruction_sets import isa
 from ..model import Model
@@ -25,10 +26,10 @@ LEAST_SECONDS, MOST_SECONDS = 10, 3600  # of an excerpt for the search of the sa
 
 def record_measures(
     path: Path, corpus: Corpus, tune: bool, console: Console, stopped: Callable[[], bool]
-) -> None:
+) -> Sampling:
     """Writes into a model file the sampling that sounds best, and the cost of smaller precisions.
 
-    The cost is written last: with it the files of a run are complete.
+    The cost is written last: with it the files of a run are complete.  Returns the sampling.
     """
     contents = load(path)
     comparison, rate = Comparison(contents.spec, contents.weights), contents.spec.sample_rate
@@ -39,6 +40,7 @@ def record_measures(
         _record_best_sampling(path, cost, corpus, console, stopped)
     record_precision_cost(path, cost)
     console.say(f"against float32: {describe_precision_cost(cost)}")
+    return load(path).spec.sampling
 
 
 def _record_best_sampling(

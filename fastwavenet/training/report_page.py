@@ -111,7 +111,8 @@ def _footer() -> str:
     written = time.strftime("%Y-%m-%d %H:%M:%S")
     return (
         f"<footer>Written {written}. Losses are in nats per sample, on the same held-out windows "
-        f"each time. Previews are made with the weights of their step, always with the same seed."
+        f"each time. Previews are made with the weights of their step, always with the same seed; "
+        f"those of the last step with the sampling that was found at the end."
         f"</footer>"
     )
 

@@ -19,10 +19,11 @@ import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.ends import Sampling
 from fastwavenet.precision import describe_precision_cost
-from fastwavenet.training import PRESETS, loop, train
+from fastwavenet.training import PRESETS, checkpoint, loop, train
 from fastwavenet.training.console import describe_cost
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner
+from fastwavenet.training.reporters import Reporters
 from fastwavenet.training.run import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -138,6 +139,25 @@ def test_where_little_is_held_out_the_sampling_is_searched_on_all_audio(tmp_path
     said = capsys.readouterr().out
     assert "little audio is held out: the best sampling was searched on all of it" in said
     assert "temperature" in said and summary.model.is_file()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_last_previews_are_by_the_sampling_that_was_found(
+    source, tmp_path, monkeypatch, stopped
+):
+    found, reports = Sampling(top_k=5), []
+    monkeypatch.setattr("fastwavenet.training.call.record_measures", lambda *_: found)
+    monkeypatch.setattr(Reporters, "report", lambda _, now: reports.append(now))
+    if stopped:
+        interrupt(monkeypatch, 1)
+    quick(source, tmp_path / "run", steps=3)
+    *others, last = reports
+    assert {now.settings.spec.sampling for now in others} == {Sampling()}
+    assert last.settings.spec.sampling == (Sampling() if stopped else found)
+    exported = weights(tmp_path / "run" / "latest.safetensors")
+    assert all(np.array_equal(exported[name], array) for name, array in last.weights.items())
+    kept = checkpoint.load(tmp_path / "run" / "checkpoint.safetensors")
+    assert kept.settings.spec.sampling == Sampling()
 
 
 @pytest.mark.parametrize("little", [False, True])
