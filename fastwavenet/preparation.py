@@ -65,7 +65,8 @@ class Decoded:
 class Preparation:
     """A corpus that is being made.
 
-    files    path in the source -> file
+    files    path in the source -> file, those of the shard
+    is_whole whether that is all of them
     old      the corpus before, if it has the same source and settings
     kept     its packs that need not be written again: name -> size
     decoded  path -> recording
@@ -80,9 +81,12 @@ class Preparation:
         options: Options,
         features: dict[str, FrameConditioning],
         progress: Progress | None,
+        shard: tuple[int, int] = (1, 1),
     ):
         self.folder, self.part, self.options, self.features = folder, part, options, features
-        self.files = {str(file.relative_to(part.folder)): file for file in part.files}
+        self.is_whole = shard[1] == 1
+        begin, end = (len(part.files) * i // shard[1] for i in (shard[0] - 1, shard[0]))
+        self.files = {str(f.relative_to(part.folder)): f for f in part.files[begin:end]}
         self.source = os.path.relpath(os.path.realpath(part.found.root), os.path.realpath(folder))
         self.stats = dict[str, tuple[int, int]]()
         self.unfinished = folder / UNFINISHED
@@ -222,7 +226,7 @@ class Preparation:
 
     def _check_any(self) -> None:
         """Raises AudioError if no recording can be used."""
-        if self.decoded:
+        if self.decoded or not self.is_whole:
             return
         shutil.rmtree(self.unfinished, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -342,7 +346,7 @@ def _is_whole(folder: Path, pack: Pack) -> bool:
 
 def _note(target: Path, values: dict[str, Any]) -> None:
     """Writes the values of a result beside it, which makes it one of this and later calls."""
-    temporary = target.with_suffix(".tmp")
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(values))
     temporary.replace(target.with_suffix(".json"))
 

@@ -28,6 +28,7 @@ from .spec import MAX_SAMPLE_RATE
 from .worker_processes import WorkerProcesses
 
 MAX_WORKERS = 1024
+MAX_SHARDS = 10**9
 LOWEST, HIGHEST = -200.0, 200.0  # dB
 
 
@@ -65,6 +66,7 @@ def prepare(
     gain: float = 0.0,
     workers: int | None = None,
     check: bool = False,
+    shard: tuple[int, int] = (1, 1),
     progress: Progress | None = None,
 ) -> Prepared:
     """Decodes the recordings of a file or folder into the corpus `output`, a folder to train on.
@@ -86,6 +88,8 @@ def prepare(
     workers: processes; None: one for each core.  A file that crashes or hangs the decoder ends its
     process and is skipped.
     check: compare all that is kept with its hashes, and make damaged parts anew.
+    shard: (i, n), i from 1 to n: decodes part i of n of the recordings only, for n processes or
+    machines with a common file system.  The same call without it makes the corpus of all results.
     progress: called with the number of recordings that are done, and of all.
 
     Raises AudioError if no recording can be used, ValueError for an argument that is out of bounds
@@ -102,16 +106,23 @@ def prepare(
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = whole("workers", cores or 1 if workers is None else workers, 1, MAX_WORKERS)
+    own = _shard(shard)
     _check_places(place, folder)
     part = _listed(place, folder, speakers_from_folders)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        job = Preparation(folder, part, options, features, progress)
+    with _alone(folder, shared=own[1] > 1):
+        job = Preparation(folder, part, options, features, progress, own)
         job.keep(check)
         with WorkerProcesses(count) as processes:
             job.decode(processes)
             job.make_frames(processes)
-        return _summary(job, job.finish())
+        return _summary(job, job.finish()) if job.is_whole else _part_summary(job)
+
+
+def _shard(given: tuple[int, int]) -> tuple[int, int]:
+    number, count = given
+    count = whole("shard's number of parts", count, 1, MAX_SHARDS)
+    return whole("shard's part", number, 1, count), count
 
 
 def _rate(given: int | None, features: dict[str, FrameConditioning]) -> int:
@@ -150,11 +161,11 @@ def _listed(source: Path, folder: Path, speakers: bool) -> Part:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Raises OSError if another process prepares this corpus."""
+def _alone(folder: Path, shared: bool = False) -> Iterator[None]:
+    """Raises OSError if another process prepares this corpus; of several shards all may."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             os.close(handle)
@@ -182,6 +193,21 @@ def _summary(job: Preparation, manifest: Manifest) -> Prepared:
         removed=len(gone - {entry.path for entry in entries}),
         skipped=[f"{shown(job.files[s.path])}: {s.reason}" for s in manifest.skipped],
         remarks=[*job.part.found.remarks(), *_remarks(entries, manifest.options)],
+    )
+
+
+def _part_summary(job: Preparation) -> Prepared:
+    """Of a shard, whose results wait for a call without one."""
+    seconds = sum(found.values["seconds"] for found in job.decoded.values())
+    return Prepared(
+        folder=job.folder,
+        recordings=len(job.decoded),
+        seconds=seconds,
+        decoded=len(job.decoded) - job.unchanged,
+        kept=job.unchanged,
+        removed=0,
+        skipped=[f"{shown(job.files[path])}: {why}" for path, why in sorted(job.skipped.items())],
+        remarks=list(job.part.found.remarks()),
     )
 
 

@@ -12,6 +12,7 @@ from ..recording_frames import DEFAULT_SAMPLE_RATE, WITH_PITCH
 from ..shown import shown
 from .arguments import add_command, path
 from .report import Report, put
+from .shards import add_shard
 from .signals import ended_like_ctrl_c
 
 MOST_SKIPPED = 20  # files that are printed by name
@@ -65,6 +66,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="compare all that is kept with its hashes, and make damaged parts anew",
     )
+    add_shard(option, "recordings")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,12 +84,15 @@ def run(arguments: argparse.Namespace) -> int:
                 gain=arguments.gain,
                 workers=arguments.workers,
                 check=arguments.check,
+                shard=(arguments.shard.number, arguments.shard.count),
                 progress=progress,
             )
         except KeyboardInterrupt:
             put("fastwavenet: interrupted: the same command goes on from here", sys.stderr)
             return 128 + (signals or [signal.SIGINT])[0]
     _report(prepared, report)
+    if not arguments.shard.is_whole:
+        report.line("when all shards have ended, the same command without --shard makes the corpus")
     return 0
 
 

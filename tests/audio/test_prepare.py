@@ -338,3 +338,54 @@ def test_only_one_process_prepares_a_corpus(source, tmp_path):
     with preparing._alone(tmp_path / "c"), pytest.raises(OSError, match="c: another process"):
         fw.prepare(source, tmp_path / "c")
     assert fw.prepare(source, tmp_path / "c").recordings == 3
+
+
+# ---- shards ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_all_shards_and_a_call_without_one_make_the_corpus_of_a_single_call(
+    source, tmp_path, count
+):
+    (source / "text.wav").write_text("not audio")
+    fw.prepare(source, tmp_path / "single", mel=MEL)
+    parts = [
+        fw.prepare(source, tmp_path / "c", mel=MEL, shard=(number, count))
+        for number in range(count, 0, -1)
+    ]
+    assert sum(part.recordings for part in parts) == 3
+    assert sum(len(part.skipped) for part in parts) == 1
+    if count > 1:
+        assert not (tmp_path / "c" / MANIFEST).exists()
+        done = InThisProcess.tasks
+        fw.prepare(source, tmp_path / "c", mel=MEL)
+        assert InThisProcess.tasks == done + 1  # the file that is not audio is tried again
+    assert content(tmp_path / "c") == content(tmp_path / "single")
+
+
+def test_shards_of_a_corpus_decode_what_is_new_and_leave_the_old_one(source, tmp_path):
+    fw.prepare(source, tmp_path / "c")
+    old = content(tmp_path / "c")
+    at_time(source / "new.wav", noise(1100, 9), 10**18)
+    decoded = [fw.prepare(source, tmp_path / "c", shard=(i, 2)).decoded for i in (1, 2)]
+    assert sorted(decoded) == [0, 1]
+    now = content(tmp_path / "c")
+    assert {name: now[name] for name in old} == old
+    assert fw.prepare(source, tmp_path / "c").recordings == 4
+
+
+def test_shards_may_run_at_the_same_time_but_not_beside_the_whole(source, tmp_path):
+    (tmp_path / "c").mkdir()
+    with preparing._alone(tmp_path / "c", shared=True):
+        assert fw.prepare(source, tmp_path / "c", shard=(1, 2)).recordings == 1
+        with pytest.raises(OSError, match="another process prepares this corpus"):
+            fw.prepare(source, tmp_path / "c")
+    with preparing._alone(tmp_path / "c"), pytest.raises(OSError, match="another"):
+        fw.prepare(source, tmp_path / "c", shard=(1, 2))
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0), (1.5, 2), ("1", 2)])
+def test_a_shard_that_there_is_not_is_refused(source, tmp_path, shard):
+    with pytest.raises((ValueError, TypeError), match="shard's "):
+        fw.prepare(source, tmp_path / "c", shard=shard)
+    assert not (tmp_path / "c").exists()

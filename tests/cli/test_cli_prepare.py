@@ -55,6 +55,16 @@ def test_the_options_are_those_of_the_function(source, tmp_path, run):
     assert {entry["speaker"] for entry in entries(tmp_path / "c").values()} == {"a", "b"}
 
 
+def test_shards_are_completed_by_a_call_without_one(source, tmp_path, run):
+    for shard in ("1/2", "2/2"):
+        code, said, _ = run("prepare", source, "-o", tmp_path / "c", "--shard", shard)
+        assert code == 0
+        assert "the same command without --shard makes the corpus" in said
+    assert run("prepare", source, "-o", tmp_path / "c")[0] == 0
+    assert run("prepare", source, "-o", tmp_path / "d")[0] == 0
+    assert content(tmp_path / "c") == content(tmp_path / "d")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
