@@ -107,6 +107,7 @@ def die_at(at, source, run, signals):
 
 KILL, TWICE, ONCE = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)
 EXITS = [(KILL, -signal.SIGKILL), (TWICE, 130), (ONCE, 0)]
+BEGUN = 5  # touches, the first ones of checks, in which a signal has its usual effect
 
 
 @pytest.mark.parametrize(("signals", "code"), EXITS)
@@ -128,7 +129,7 @@ def test_a_run_that_ends_whenever_it_saves_can_be_resumed(
         assert left_behind(tmp_path / str(at)) == whole_short
         if ended == NEVER:
             break
-        assert ended == code
+        assert ended == code or (at < BEGUN and ended == -signals[0])
     assert at > 50
 
 
