@@ -6,9 +6,10 @@ Nothing is decoded here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from .audio_finding import Found, search_audio
 from .audio_source import AudioError
@@ -18,6 +19,15 @@ from .manifest import is_corpus
 from .shown import shown
 
 MOST_NAMED = 20  # speakers in a message
+
+
+T = TypeVar("T")
+
+
+def shard_of(items: Sequence[T], number: int, count: int) -> Sequence[T]:
+    """Part `number`, from 1 on, of `count` parts of a list; their lengths differ by at most 1."""
+    begin, end = (len(items) * i // count for i in (number - 1, number))
+    return items[begin:end]
 
 
 @dataclass(frozen=True)

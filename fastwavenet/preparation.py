@@ -26,7 +26,7 @@ from .audio_finding import READ_SUFFIXES
 from .audio_source import AudioError
 from .clips import SHORTEST, Clip, split_each
 from .frame_conditioning import FrameConditioning
-from .listing import Part
+from .listing import Part, shard_of
 from .manifest import (
     BYTES,
     MANIFEST,
@@ -85,8 +85,8 @@ class Preparation:
     ):
         self.folder, self.part, self.options, self.features = folder, part, options, features
         self.is_whole = shard[1] == 1
-        begin, end = (len(part.files) * i // shard[1] for i in (shard[0] - 1, shard[0]))
-        self.files = {str(f.relative_to(part.folder)): f for f in part.files[begin:end]}
+        files = shard_of(part.files, *shard)
+        self.files = {str(file.relative_to(part.folder)): file for file in files}
         self.source = os.path.relpath(os.path.realpath(part.found.root), os.path.realpath(folder))
         self.stats = dict[str, tuple[int, int]]()
         self.unfinished = folder / UNFINISHED

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ..listing import shard_of
 from .arguments import AddOption
 from .report import Report
 
@@ -29,8 +30,7 @@ class Shard:
 
     def of(self, items: Sequence[T]) -> Sequence[T]:
         """The part of a list; the lengths of all parts differ by at most 1."""
-        begin, end = (len(items) * i // self.count for i in (self.number - 1, self.number))
-        return items[begin:end]
+        return shard_of(items, self.number, self.count)
 
     @property
     def is_whole(self) -> bool:
