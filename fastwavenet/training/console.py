@@ -125,7 +125,7 @@ def _conditions(end: FrameConditioning) -> Iterator[str]:
 
 
 def _warn_of_little(corpus: Corpus, settings: Settings) -> Iterator[str]:
-    seconds = sum(len(clip.codes) for clip in corpus.train) / settings.spec.sample_rate
+    seconds = corpus.seconds(settings.spec.sample_rate)
     if seconds < LITTLE_SECONDS:
         decay = settings.for_audio(seconds).weight_decay or 0
         advice = "" if decay >= 0.5 else "; until then --weight-decay 1 helps"

@@ -49,6 +49,10 @@ class Corpus:
     remarks: list[str]
     given_frames: bool = False
 
+    def seconds(self, rate: int) -> float:
+        """Of audio to train on."""
+        return count_samples(self.train) / rate
+
     def fingerprint(self) -> dict[str, dict]:
         """Number of files, number of samples and SHA-256 of each part, for JSON.
 

@@ -58,7 +58,7 @@ class Learner:
         device: torch.device,
         processes: Processes = ALONE,
     ):
-        seconds = sum(len(clip.codes) for clip in corpus.train) / settings.spec.sample_rate
+        seconds = corpus.seconds(settings.spec.sample_rate)
         self.settings = settings = settings.for_audio(seconds)
         spec, self.device, self.processes = settings.spec, device, processes
         with torch.random.fork_rng(devices=[]):  # keeps the caller's random state

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from ..clips import count_samples
 from ..ends import Sampling
 from ..modelfile import Contents
 from ..spec import WaveNetSpec
@@ -85,7 +84,7 @@ class Run:
         self.budget, self.corpus, self.folder, self.console = budget, corpus, folder, console
         self.reporters = reporters
         self.learner = Learner(settings, corpus, device, processes)
-        self.is_little = count_samples(corpus.train) < LITTLE_SECONDS * settings.spec.sample_rate
+        self.is_little = corpus.seconds(settings.spec.sample_rate) < LITTLE_SECONDS
         self.fingerprint, self.recordings = corpus.fingerprint(), recordings
         self.progress = Progress()
         self.best: dict | None = None

@@ -189,7 +189,7 @@ def _about_audio(now: Snapshot) -> Iterator[str]:
 
 
 def _is_little(now: Snapshot) -> bool:
-    return count_samples(now.corpus.train) < LITTLE_SECONDS * now.settings.spec.sample_rate
+    return now.corpus.seconds(now.settings.spec.sample_rate) < LITTLE_SECONDS
 
 
 def percent(share: float) -> str:
