@@ -21,7 +21,7 @@ from fastwavenet.training.conditioning import (
     with_speakers,
     with_upsampling,
 )
-from fastwavenet.training.data import load_corpus
+from fastwavenet.training.data import Corpus, load_corpus
 from fastwavenet.training.layers import predict
 from fastwavenet.training.learner import Learner
 from fastwavenet.training.model import Conditioning, WaveNet
@@ -137,7 +137,7 @@ def learner_of(end, **changes):
         )
         for clip in counting(9, 3, 20, hop=end.hop)
     ]
-    corpus = type("Corpus", (), {"train": clips, "validation": clips})
+    corpus = Corpus(clips, clips, skipped=[], remarks=[])
     return Learner(Settings(spec=spec, window=30, bfloat16=False), corpus, torch.device("cpu"))
 
 
