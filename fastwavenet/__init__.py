@@ -33,6 +33,7 @@ __all__ = [
     "measure_precision",
     "mel",
     "mel_presets",
+    "melody",
     "mu_law_decode",
     "mu_law_encode",
     "outputs",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .model import Model, load
     from .modelfile import ModelFormatError, record_precision_cost, record_sampling
     from .mulaw import mu_law_decode, mu_law_encode
+    from .piano_roll import melody
     from .pitch_tracking import pitch
     from .precision_cost import measure_precision
     from .preparing import Prepared, prepare
@@ -74,6 +76,7 @@ else:
         "generator": "Generator generate",
         "instruction_sets": "available_isas isa",
         "mel_conventions": "Mel mel_presets",
+        "piano_roll": "melody",
         "model": "Model load",
         "modelfile": "ModelFormatError record_precision_cost record_sampling",
         "mulaw": "mu_law_decode mu_law_encode",

@@ -19,6 +19,7 @@ from ..checks import integer, whole
 from ..generator import Generator
 from ..instruction_sets import isa as resolve_isa
 from ..model import Model
+from ..piano_roll import has_piano_roll, melody
 from ..plots import check_picture, save_sounds
 from ..shown import shown
 from ..spec import WaveNetSpec
@@ -90,6 +91,12 @@ def _add_voices(option: AddOption) -> None:
 def _add_files(option: AddOption) -> None:
     """Frames, the recording to continue, the format of the output, and a picture."""
     add_frames(option, "frames (frames, channels) for all voices, for a model with frames")
+    option(
+        "--notes",
+        metavar="NOTES",
+        help='melody for an instrument: "D3:0.5 F#3 - A3:1", names with durations in seconds '
+        "(one is improvised by --seed)",
+    )
     add_speaker(option)
     option(
         "--prime",
@@ -115,16 +122,17 @@ class Made(NamedTuple):
 
 def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model, arguments.precision)
-    frames = _frames(arguments.frames, model.spec)
-    n = _length(arguments, model.spec, frames)
     outputs, streams = _outputs(arguments), _streams(arguments)
+    seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
+    frames = _frames(arguments, model, seed)
+    n = _length(arguments, model.spec, frames)
     if not outputs:
         return report_empty(arguments.shard, "voices", Report(arguments), output=[])
     check_sound(outputs, n, arguments.subtype, arguments.raw)
     _check_inputs_stay(arguments, outputs)
     _check_plot(arguments, outputs, n)
     report = Report(arguments, stdout_is_taken=is_streamed(outputs))
-    voices = _voices(model, streams, arguments)
+    voices = _voices(model, streams, seed, arguments)
     if arguments.prime is not None:
         frames = prime(voices, frames, arguments, report)
         n = _length(arguments, model.spec, frames)
@@ -144,16 +152,31 @@ def run(arguments: argparse.Namespace) -> int:
     return 128 + (signals or [signal.SIGINT])[0] if made.interrupted else 0
 
 
-def _frames(file: Path | None, spec: WaveNetSpec) -> Audio | None:
-    """(frames, channels); None for a model without frames."""
+def _frames(arguments: argparse.Namespace, model: Model, seed: int) -> Audio | None:
+    """(frames, channels): given, of notes, or of an improvisation; None for a model without."""
+    file, notes = arguments.frames, arguments.notes
+    if file is not None and notes is not None:
+        raise ValueError("give either --frames or --notes, not both")
     if file is not None:
-        return read_frames(file, spec)
-    if takes_frames(spec):
+        return read_frames(file, model.spec)
+    if notes is not None:
+        return melody(model, notes)
+    if has_piano_roll(model.spec):
+        return melody(model, seconds=_improvised_seconds(arguments, model.spec), seed=seed)
+    if takes_frames(model.spec):
         raise ValueError(
             "the model makes the sound of frames: give --frames FILE.npy; of recordings, use "
             "fastwavenet vocode"
         )
     return None
+
+
+def _improvised_seconds(arguments: argparse.Namespace, spec: WaveNetSpec) -> float:
+    """Of whole frames, at least the length that was asked for."""
+    n = _stated_length(arguments, spec.sample_rate)
+    if n == math.inf:
+        raise ValueError("an improvised melody has an end: --seconds must be a number")
+    return spec.conditioning.frames(int(n)) * spec.conditioning.hop / spec.sample_rate  # type: ignore[union-attr]
 
 
 def _streams(arguments: argparse.Namespace) -> range:
@@ -163,11 +186,11 @@ def _streams(arguments: argparse.Namespace) -> range:
     return arguments.shard.of(range(first, first + batch))
 
 
-def _voices(model: Model, streams: range, arguments: argparse.Namespace) -> Generator:
+def _voices(model: Model, streams: range, seed: int, arguments: argparse.Namespace) -> Generator:
     """Ready to generate (voices, n)."""
     return Generator(
         model,
-        seed=secrets.randbits(32) if arguments.seed is None else arguments.seed,
+        seed=seed,
         stream=streams.start,
         batch=len(streams),
         temperature=arguments.temperature,
