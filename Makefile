@@ -53,6 +53,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt pip setuptools Cython
 	$(BIN)/pip install -q --no-build-isolation -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install -q --no-deps -c constraints.txt tinysoundfont  # pyaudio needs a C library
 	touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)

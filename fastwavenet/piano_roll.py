@@ -2,7 +2,7 @@
 
 Frame i of a piano roll is float32 (keys + 1,):
 
-    roll[i, k]     loudness of key low + k, 0 to 1 (a MIDI velocity / 127); 0: it does not sound
+    roll[i, k]     loudness of key low + k, 0 to 1; 0: it does not sound
     roll[i, keys]  e^(-t / 80 ms), t from the beginning of the note that began last: its attack
 
 The model file names the keys in `features` (`piano_roll_name`).
@@ -36,10 +36,11 @@ SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 class Note(NamedTuple):
-    """key: a MIDI key, 60 is C4; None is a rest."""
+    """key: a MIDI key, 60 is C4; None is a rest.  loudness: a MIDI velocity / 127."""
 
     key: int | None
     seconds: float
+    loudness: float = LOUDNESS
 
 
 def melody(
@@ -138,7 +139,7 @@ def piano_roll(notes: Sequence[Note], low: int, high: int, rate: float) -> npt.N
     for note, begin, end in zip(notes, ends, ends[1:], strict=False):
         if note.key is None:
             continue
-        roll[begin:end, note.key - low] = LOUDNESS
+        roll[begin:end, note.key - low] = note.loudness
         attack = np.arange(min(len(roll) - begin, round(ATTACK_ENDS * rate))) / rate
         roll[begin : begin + len(attack), -1] = np.exp(-attack / ATTACK_SECONDS)
     return roll
