@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # for type checkers, as in typing, whose import would tak
 __all__ = [
     "AudioError",
     "BusyError",
+    "Evaluation",
     "Generator",
     "Mel",
     "MelStream",
@@ -23,10 +24,12 @@ __all__ = [
     "ModelFormatError",
     "NotFiniteError",
     "Prepared",
+    "Quality",
     "StateError",
     "Tuning",
     "WaveNetSpec",
     "available_isas",
+    "evaluate",
     "generate",
     "isa",
     "load",
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from ._engine import BusyError, NotFiniteError, StateError
     from .audio import read_audio, write_audio
     from .audio_source import AudioError
+    from .evaluation import Evaluation, Quality, evaluate
     from .features import MelStream, mel
     from .generator import Generator, generate
     from .instruction_sets import available_isas, isa
@@ -72,6 +76,7 @@ else:
         "_engine": "BusyError NotFiniteError StateError",
         "audio": "read_audio write_audio",
         "audio_source": "AudioError",
+        "evaluation": "Evaluation Quality evaluate",
         "features": "MelStream mel",
         "generator": "Generator generate",
         "instruction_sets": "available_isas isa",

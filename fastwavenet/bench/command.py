@@ -11,7 +11,6 @@ from pathlib import Path
 from ..atomic import check_target, is_named_pipe
 from ..shown import shown
 from . import results as files
-from . import vocoder_quality
 from .chart import save_chart
 from .generation import cells
 from .networks import NETWORKS
@@ -24,15 +23,6 @@ TAKE_FRAMES = ("generation", "latency")  # suites that measure conditioned netwo
 MOST_VOICES = 1024
 DRAWN = ("all", "generation")  # of the suites
 SUITES = ("all", "generation", "instruction-sets", "cores", "latency", "mu-law")
-OF_SPEED = {  # attributes of the arguments -> options that --vocoder does not have
-    "networks": "--networks",
-    "batches": "--batches",
-    "seconds_per_cell": "--seconds-per-cell",
-    "quick": "--quick",
-    "source": "--from",
-    "chart": "--chart",
-    "readme": "--readme",
-}
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -65,20 +55,17 @@ def add_arguments(add: Callable[..., argparse.Action]) -> None:
         metavar="FILE",
         help="replace the speed tables in this file; may be given again",
     )
-    vocoder_quality.add_arguments(add)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The exit code, 0.
 
     Raises Refused, a ValueError, if a figure would be wrong or unfair; ValueError or OSError
-    for files; ImportError if torch, matplotlib for a chart or pystoi for --vocoder is missing.
+    for files; ImportError if torch, or matplotlib for a chart, is missing.
     """
-    _check_kind(arguments)
+    _check_suite(arguments)
     _check_outputs(arguments)
-    if arguments.vocoder is not None:
-        results = vocoder_quality.results_of(arguments)
-    elif arguments.source is None:
+    if arguments.source is None:
         results = measured(arguments, cpus=take_one_core())
     else:
         results = files.load(arguments.source)
@@ -95,15 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_kind(arguments: argparse.Namespace) -> None:
-    """Raises ValueError for options that do not go together."""
-    of_speed = [option for name, option in OF_SPEED.items() if getattr(arguments, name)]
-    of_speed += ["--suite"] if arguments.suite != "all" else []
-    of_quality = vocoder_quality.given(arguments)
-    if arguments.vocoder is None and of_quality:
-        raise ValueError(f"{of_quality[0]} goes with --vocoder MODEL, which is missing")
-    if arguments.vocoder is not None and of_speed:
-        raise ValueError(f"{of_speed[0]} is for measurements of speed, not for --vocoder")
+def _check_suite(arguments: argparse.Namespace) -> None:
+    """Raises ValueError for networks that the suite cannot measure."""
     networks = arguments.networks or USUAL
     if arguments.suite not in (*TAKE_FRAMES, "mu-law") and all(map(_takes_frames, networks)):
         raise ValueError(

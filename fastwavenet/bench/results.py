@@ -11,6 +11,7 @@ from pathlib import Path
 from .._version import __version__
 from ..atomic import read_regular, replace_atomically
 from ..instruction_sets import available_isas
+from ..processor import cpu_name
 from ..shown import shown
 
 FORMAT = {"made_by": "fastwavenet bench", "format": 3}
@@ -25,7 +26,7 @@ def machine() -> dict:
             versions[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
             versions[library] = "missing"
-    return {"cpu": _cpu(), "isas": available_isas(), "versions": versions}
+    return {"cpu": cpu_name(), "isas": available_isas(), "versions": versions}
 
 
 def machine_line(results: dict) -> str:
@@ -35,11 +36,7 @@ def machine_line(results: dict) -> str:
 
 
 def save(path: str | os.PathLike[str], results: dict) -> None:
-    """results: machine, seconds_per_cell, cells, and rows for each key of table.TABLES.
-
-    Those of a vocoder's quality have a `made_by` and a `format` of their own, so that `load`
-    refuses them.
-    """
+    """results: machine, seconds_per_cell, cells, and rows for each key of table.TABLES."""
     replace_atomically(path, (json.dumps(FORMAT | results, indent=1) + "\n").encode())
 
 
@@ -54,12 +51,3 @@ def load(path: str | os.PathLike[str]) -> dict:
     if found != FORMAT:
         raise ValueError(f"{shown(Path(path))}: {EXPECTED}, found {shown(found)}")
     return results
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

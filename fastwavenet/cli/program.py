@@ -10,11 +10,24 @@ from pathlib import Path
 
 from .._version import __version__
 from ..shown import shown
-from . import INTERRUPTED, bench, demo, export, generate, info, prepare, score, train, tune, vocode
+from . import (
+    INTERRUPTED,
+    bench,
+    demo,
+    evaluate,
+    export,
+    generate,
+    info,
+    prepare,
+    score,
+    train,
+    tune,
+    vocode,
+)
 from .arguments import CommandParser, Parser
 from .report import give_up, put
 
-OPTIONAL = ("torch", "tqdm", "matplotlib", "pystoi")  # packages of extras
+OPTIONAL = ("torch", "tqdm", "matplotlib")  # packages of extras
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as in a shell
 
 
@@ -52,7 +65,19 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"fastwavenet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
-    for command in (prepare, train, export, tune, generate, vocode, score, info, bench, demo):
+    for command in (
+        prepare,
+        train,
+        export,
+        tune,
+        generate,
+        vocode,
+        score,
+        evaluate,
+        info,
+        bench,
+        demo,
+    ):
         command.add(commands)
     return parser
 

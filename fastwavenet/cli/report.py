@@ -122,9 +122,14 @@ class ProgressLine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Makes room for another line."""
         if self.width:
             self._draw("")
             put("", sys.stderr, end="\r")
+            self.width = 0
 
     def __call__(self, done: int, total: int | None) -> None:
         """Samples done and in all, None without an end; for `progress=` of generate and score."""
