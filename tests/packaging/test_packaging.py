@@ -137,8 +137,9 @@ def test_generating_needs_four_packages_and_training_and_plots_their_own(about):
     assert needed(about) == {"numpy", "soundfile", "soxr", "safetensors"}
     assert needed(about, "train") == {"torch", "tqdm"}
     assert needed(about, "plot") == {"matplotlib"}
+    assert needed(about, "evaluate") == {"pesq", "pystoi"}
     assert set(about.get_all("Provides-Extra")) == {
-        "train", "plot", "tensorboard", "bench", "docs", "dev"
+        "train", "plot", "tensorboard", "evaluate", "bench", "docs", "dev"
     }  # fmt: skip
     assert about["Requires-Python"] == ">=3.11"
 

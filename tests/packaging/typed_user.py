@@ -106,6 +106,16 @@ def judge(model: fw.Model, samples: Floats) -> float:
     return float(nats.mean() + logits.max())
 
 
+def compare(model: fw.Model, recordings: list[Floats]) -> float:
+    rows: list[fw.Evaluation] = fw.evaluate(
+        model, recordings, precisions=["int8", "auto"], temperature=[1, 0.8], griffin_lim=32
+    )
+    fw.evaluate(model, recordings[0], frames=recordings[0][:, None], precisions="int8", min_p=0.1)
+    best: fw.Quality = rows[-1].quality
+    print(rows[-1].name, rows[-1].recordings[0].pitch_cents, rows[-1].to_dict(), best.to_dict())
+    return best.estoi - rows[-1].times_real_time
+
+
 def code(audio: Floats) -> Floats:
     codes = fw.mu_law_encode(audio, 256)
     return fw.mu_law_decode(codes, 256)
