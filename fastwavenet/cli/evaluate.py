@@ -202,7 +202,8 @@ class _Frames:
         self.files = {}
         for search in searches:
             listed = Listing(Part(search, search.files)).frames_files(place)
-            twice = set(listed.values()) & set(self.files.values())
+            others = {at for file, at in self.files.items() if file not in listed}
+            twice = others & set(listed.values())
             if twice:
                 raise ValueError(f"{shown(min(twice))}: would hold the frames of two recordings")
             self.files |= listed
