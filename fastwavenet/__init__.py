@@ -2,7 +2,7 @@
 
     import fastwavenet as fw
 
-    model = fw.load("voice.safetensors")
+    model = fw.load("voice.safetensors")  # or one of fw.voices(), by its name
     audio = fw.generate(model, seconds=4, seed=7)
 
 Each name is imported with its first use, so that a program loads the audio libraries or the engine
@@ -27,6 +27,7 @@ __all__ = [
     "Quality",
     "StateError",
     "Tuning",
+    "Voice",
     "WaveNetSpec",
     "available_isas",
     "evaluate",
@@ -48,6 +49,7 @@ __all__ = [
     "score",
     "tune",
     "vocode",
+    "voices",
     "write_audio",
 ]
 
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from ._engine import BusyError, NotFiniteError, StateError
     from .audio import read_audio, write_audio
     from .audio_source import AudioError
+    from .bundled_voices import Voice, voices
     from .evaluation import Evaluation, Quality, evaluate
     from .features import MelStream, mel
     from .generator import Generator, generate
@@ -76,6 +79,7 @@ else:
         "_engine": "BusyError NotFiniteError StateError",
         "audio": "read_audio write_audio",
         "audio_source": "AudioError",
+        "bundled_voices": "Voice voices",
         "evaluation": "Evaluation Quality evaluate",
         "features": "MelStream mel",
         "generator": "Generator generate",

@@ -138,15 +138,17 @@ def _unpickled(
 
 
 def load(path: str | os.PathLike[str], precision: AskedPrecision = "auto") -> Model:
-    """Reads a model file.
+    """Reads a model file, or the voice of that name, as in `voices`.
 
+    path: a path that exists wins over a name.
     precision: of the products.  "auto" is the first of int8, bfloat16 and float32 that costs at
     most 0.002 nats per sample more than float32, as recorded in the file by
     `record_precision_cost`; float32 if none is recorded.  It never depends on the CPU, and the
     samples of a precision do not either.
 
     Raises ModelFormatError naming the file, the expected and the found value; ValueError for
-    an unknown precision; OSError if the file cannot be read.
+    an unknown precision; OSError if the file cannot be read; FileNotFoundError, which lists the
+    voices, for an unknown name.
     """
     contents = modelfile.load(path)
     return Model(contents.spec, contents.weights, precision, precision_cost=contents.precision_cost)

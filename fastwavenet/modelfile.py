@@ -23,6 +23,7 @@ import numpy as np
 import safetensors.numpy
 
 from .atomic import replace_atomically, without_waiting
+from .bundled_voices import check_not_bundled, model_path
 from .ends import Sampling
 from .older_specs import upgraded_spec
 from .shown import shown
@@ -65,11 +66,12 @@ def save(
 
 
 def load(path: str | os.PathLike[str]) -> Contents:
-    """Reads a model file.
+    """Reads a model file, which is given by its path or a voice's name.
 
     Raises ModelFormatError, which names the file, the expected and the found, for anything that is
     not a model, and OSError if the file cannot be read.
     """
+    path = model_path(path)
     with named_after(path):
         return parse(read(path))
 
@@ -113,8 +115,10 @@ def record_precision_cost(path: str | os.PathLike[str], cost: Mapping[str, float
 
     cost: precision -> nats per sample above float32, as from `measure_precision`.  The network
     stays the same; the file is replaced whole or not at all, by one of the newest version.
-    Raises ModelFormatError if it is no model or `cost` is not of that form, OSError.
+    Raises ModelFormatError if it is no model or `cost` is not of that form, OSError, of which
+    PermissionError for a file that ships with the package.
     """
+    path = _to_be_changed(path)
     with named_after(path):
         data = read(path)
         parse(data)
@@ -133,15 +137,24 @@ def record_sampling(path: str | os.PathLike[str], sampling: Sampling) -> None:
     sampling: as from `tune`; the default of `generate` and `vocode` from then on.  The tensors stay
     the same; the file is replaced whole or not at all, by one of the newest version.
     Raises ModelFormatError if it is no model, ValueError for a sampling that does not suit its
-    sizes, TypeError for another type, OSError.
+    sizes, TypeError for another type, OSError, of which PermissionError for a file that ships with
+    the package.
     """
     if not isinstance(sampling, Sampling):
         raise TypeError(f"sampling must be a Sampling, not {type(sampling).__name__}")
+    path = _to_be_changed(path)
     with named_after(path):
         data = read(path)
         parse(data)
         changed = with_sampling(data, sampling)
     replace_atomically(path, changed)
+
+
+def _to_be_changed(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The path of the model, if it may be changed; raises PermissionError otherwise."""
+    found = model_path(path)
+    check_not_bundled(found, "change a copy, as `fastwavenet export` makes it")
+    return found
 
 
 def with_sampling(data: bytes, sampling: Sampling) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import modelfile
 from ..atomic import check_target, is_named_pipe, is_special_file, replace_atomically
+from ..bundled_voices import model_path
 from ..precision import AUTO, describe_precision_cost, resolve_precision
 from ..precision_cost import Comparison
 from ..shown import shown
@@ -26,7 +27,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "copy the best model of a run into one checked file",
         "fastwavenet export run/ -o voice.safetensors --measure held-out/",
     )
-    option("source", type=path, metavar="RUN", help="folder left by `train`, or a model file")
+    option(
+        "source",
+        type=path,
+        metavar="RUN",
+        help="folder left by `train`, model file, or name of a voice",
+    )
     option("-o", "--output", type=path, required=True, metavar="FILE")
     option("--latest", action="store_true", help="the latest weights of RUN instead of the best")
     option(
@@ -73,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _model_file(arguments: argparse.Namespace) -> Path:
     """The file to copy."""
-    given: Path = arguments.source
+    given = Path(model_path(arguments.source))
     if arguments.latest and given.is_file():
         raise ValueError(f"{shown(given)} is a file, expected a run folder to take --latest from")
     return model_file(given, LATEST if arguments.latest else BEST)

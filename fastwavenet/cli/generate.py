@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..activity import Activity, advice
+from ..bundled_voices import INSTRUMENT, instrument
 from ..checks import integer, whole
 from ..generator import Generator
 from ..instruction_sets import isa as resolve_isa
@@ -26,7 +27,7 @@ from ..spec import WaveNetSpec
 from ..types import Audio
 from .arguments import AddOption, add_command, add_sampling, add_speed, path
 from .conditioning import add_frames, add_speaker, read_frames, speaker_of, takes_frames
-from .models import load_model, model_file
+from .models import MODEL, load_model, model_file
 from .priming import prime
 from .report import Report, put
 from .shards import add_shard, check_seed, report_empty
@@ -45,11 +46,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     option = add_command(
         commands,
         run,
-        "generate sound from a model file",
+        "generate sound from a model file, or from an instrument that ships",
         "fastwavenet generate voice.safetensors -o out.wav --seconds 4 --seed 7",
         extra="plot",
     )
-    option("model", type=path, help="model file, or run folder: its best model")
+    option("model", type=path, nargs="?", help=f"{MODEL}; without it {INSTRUMENT}")
     _add_length(option)
     _add_voices(option)
     add_sampling(option)
@@ -121,6 +122,8 @@ class Made(NamedTuple):
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.model is None:
+        arguments.model = instrument()
     model = load_model(arguments.model, arguments.precision)
     outputs, streams = _outputs(arguments), _streams(arguments)
     seed = secrets.randbits(32) if arguments.seed is None else arguments.seed

@@ -18,7 +18,7 @@ from ..precision import describe_precision_cost
 from ..shown import shown
 from ..spec import WaveNetSpec
 from .arguments import add_command, path
-from .models import load_model, model_file
+from .models import MODEL, load_model, model_file
 from .report import Report
 
 PACKAGES = ("numpy", "soundfile", "soxr", "safetensors", "torch")
@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "model",
         type=path,
         nargs="?",
-        help="model file, or run folder; without it: versions and CPU",
+        help=f"{MODEL}; without it: versions and CPU",
     )
 
 

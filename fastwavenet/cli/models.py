@@ -1,21 +1,24 @@
-"""Models as the command line names them: a model file, or the run folder that holds one."""
+"""Models as the command line names them: a model file, a run folder that holds one, or a voice."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ..bundled_voices import model_path
 from ..model import Model, load
 from ..shown import shown
 from ..types import AskedPrecision
 
+MODEL = "model file, run folder (its best model), or name of a voice, as in `fastwavenet voices`"
 BEST, LATEST = "model.safetensors", "latest.safetensors"  # of a run folder
 
 
 def model_file(path: Path, name: str = BEST) -> Path:
-    """A path itself, or of a run folder the file of that name.
+    """A path itself, of a run folder the file of that name, or the model file of a voice.
 
-    Raises FileNotFoundError for a folder without it.
+    Raises FileNotFoundError for a folder without it, and for an unknown name.
     """
+    path = Path(model_path(path))
     if not path.is_dir():
         return path
     if not (path / name).is_file():
@@ -27,5 +30,5 @@ def model_file(path: Path, name: str = BEST) -> Path:
 
 
 def load_model(path: Path, precision: AskedPrecision = "auto") -> Model:
-    """`load` of a model file or a run folder's best model."""
+    """`load` of a model file, a run folder's best model or a voice."""
     return load(model_file(path), precision)

@@ -23,6 +23,7 @@ from . import (
     train,
     tune,
     vocode,
+    voices,
 )
 from .arguments import CommandParser, Parser
 from .report import give_up, put
@@ -75,6 +76,7 @@ def _parser() -> Parser:
         score,
         evaluate,
         info,
+        voices,
         bench,
         demo,
     ):

@@ -15,7 +15,7 @@ from ..shown import shown
 from ..types import Audio
 from .arguments import add_command, add_precision, path
 from .conditioning import add_frames, add_speaker, speaker_of
-from .models import load_model
+from .models import MODEL, load_model
 from .recordings import frames_of_recordings, read_recordings, search_recordings
 from .report import Report
 from .shards import add_shard, report_empty
@@ -49,7 +49,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "say how surprising recordings are to a model, in nats and bits per sample",
         "fastwavenet score voice.safetensors held-out/",
     )
-    option("model", type=path, help="model file, or run folder")
+    option("model", type=path, help=MODEL)
     option("sources", type=path, nargs="+", metavar="SOURCE", help="audio file, or folder of them")
     option("--convert", action="store_true", help="mix down and resample what needs it")
     add_shard(option, "recordings")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .. import modelfile
 from ..atomic import check_target, replace_atomically
+from ..bundled_voices import check_not_bundled
 from ..checks import integer
 from ..held_out import Recording, recording_of
 from ..instruction_sets import isa
@@ -22,7 +23,7 @@ from ..tuning_table import estimating, outcome, table
 from .arguments import add_command, add_precision, path
 from .conditioning import add_frames, add_speaker, speaker_of
 from .export import SUFFIX
-from .models import model_file
+from .models import MODEL, model_file
 from .recordings import frames_of_recordings, read_recordings, search_recordings
 from .report import Report
 
@@ -34,7 +35,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "measure which temperature, top_k and min_p sound best, and write them into a model file",
         "fastwavenet tune voice.safetensors held-out/",
     )
-    option("model", type=path, help="model file, or run folder: its best model")
+    option("model", type=path, help=f"{MODEL}; a voice needs -o")
     option(
         "sources",
         type=path,
@@ -100,6 +101,7 @@ def _check_output(output: Path, source: Path) -> None:
         raise ValueError(f"{shown(output)}: the name must end in {SUFFIX}")
     check_target(output)
     writable = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+    check_not_bundled(output, "name another file with -o")
     if output == source and not source.stat().st_mode & writable:
         raise PermissionError(f"{shown(source)} is read-only: name another file with -o")
 

@@ -25,7 +25,7 @@ from ..types import Audio
 from ..vocoding import Utterance, frames_of_sound, vocode_each
 from .arguments import add_command, add_sampling, add_speed, path
 from .conditioning import add_speaker, count_frames, read_frames, speaker_of
-from .models import load_model, model_file
+from .models import MODEL, load_model, model_file
 from .report import Report, put
 from .shards import add_shard, check_seed, report_empty
 from .signals import ended_like_ctrl_c
@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="SOURCE",
         help=".npy file of frames (frames, channels), audio file, or folder of either",
     )
-    option("-m", "--model", type=path, required=True, help="model file, or run folder")
+    option("-m", "--model", type=path, required=True, help=MODEL)
     option(
         "-o",
         "--output",

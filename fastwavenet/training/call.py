@@ -167,7 +167,7 @@ def _train(
 
 
 def open_model(path: str | os.PathLike[str] | None) -> Contents | None:
-    """The model to fine-tune: a file, or the best one of a run's folder; None for no path."""
+    """The model to fine-tune: a file, the best one of a run's folder, or a voice; None for none."""
     if path is None:
         return None
     place = Path(path)

@@ -72,7 +72,7 @@ class Network:
     )
     from_: str | None = setting(
         None,
-        "begin with the network and the weights of a model file, to fine-tune it",
+        "begin with the network and the weights of a model file or a voice, to fine-tune it",
         otherwise="random weights",
         kind=Path,
         metavar="MODEL",

@@ -13,7 +13,10 @@ from recordings import record, tone
 import fastwavenet as fw
 from fastwavenet import cli
 
-COMMANDS = ["train", "export", "generate", "vocode", "score", "evaluate", "info", "bench", "demo"]
+COMMANDS = [
+    *("train", "export", "generate", "vocode", "score", "evaluate", "info", "voices"),
+    *("bench", "demo"),
+]
 
 
 def python(*argv, **how):

@@ -39,6 +39,13 @@ def describe(path: str | Path) -> fw.Model:
     return model
 
 
+def list_voices(wanted: str) -> fw.Model:
+    voices: tuple[fw.Voice, ...] = fw.voices()
+    for voice in voices:
+        print(voice.name, voice.summary, voice.path.stat().st_size, len(voice.card + voice.notices))
+    return fw.load(wanted) if wanted else fw.load(voices[0].path, "int8")
+
+
 def speak(model: fw.Model) -> Floats:
     audio = fw.generate(model, seconds=4, seed=7, temperature=1.0, top_k=64, threads=2)
     return fw.generate(model, n_samples=100, prime=audio, sample_rate=model.sample_rate)
