@@ -13,6 +13,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from c_build import ROOT
 from engines import model_of, weights_of
@@ -24,6 +25,7 @@ from fastwavenet.audio import write_audio
 
 requirements = pytest.importorskip("packaging.requirements")
 SPEC = NETWORKS["wider_than_a_vector"]
+VOICE_FILES = ("fastwavenet/voices/cello-16k", "fastwavenet/voices/speech-16k")  # and suffixes
 WORST_FLAGS = "-Ofast -ffast-math -funsafe-math-optimizations -ffp-contract=fast -march=native"
 WORST = {"CFLAGS": WORST_FLAGS, "LDFLAGS": WORST_FLAGS}
 
@@ -97,9 +99,10 @@ def test_the_wheel_has_the_modules_the_types_the_data_and_one_extension(wheel, t
         names = set(file.namelist())
     inside = {name for name in tracked if name.startswith("fastwavenet/")}
     wanted = {name for name in inside if name.endswith((".py", ".pyi", "py.typed"))}
-    wanted |= {name for name in inside if name.startswith("fastwavenet/data/")}
+    wanted |= {name for name in inside if name.startswith(("fastwavenet/data/", *VOICE_FILES))}
     extension = {f"fastwavenet/{Path(_engine.__file__).name}"}
     assert {name for name in names if ".dist-info/" not in name} == wanted | extension
+    assert names >= {f"{file}{end}" for file in VOICE_FILES for end in (".safetensors", ".md")}
 
 
 def test_the_wheel_is_for_every_python_from_3_11_on(wheel):
@@ -117,7 +120,8 @@ def test_the_version_is_one_number_in_one_place(about, tracked):
 def test_the_licences_are_named_and_enclosed(wheel, about):
     assert about["License-Expression"] == "MIT"
     listed = about.get_all("License-File")
-    assert sorted(listed) == ["LICENSE", "fastwavenet/data/arctic_a0009.COPYING.txt"]
+    notices = [f"{file}.COPYING.txt" for file in VOICE_FILES]
+    assert sorted(listed) == ["LICENSE", "fastwavenet/data/arctic_a0009.COPYING.txt", *notices]
     with zipfile.ZipFile(wheel) as file:
         texts = {name.partition("/licenses/")[2]: file.read(name) for name in file.namelist()}
     assert all(texts[name] == (ROOT / name).read_bytes() for name in listed)
@@ -223,6 +227,30 @@ def test_the_installed_command_generates_the_same_file(bin, model, tmp_path):
     audio = fw.generate(model_of(SPEC), n_samples=400, seed=7)
     write_audio(expected, audio, SPEC.sample_rate)
     assert made.read_bytes() == expected.read_bytes()
+
+
+def test_the_installed_command_lists_the_voices_and_shows_their_cards(bin):
+    listed = alone(bin, "fastwavenet", "voices").splitlines()
+    names = [Path(file).name for file in VOICE_FILES]
+    assert [line.split()[0] for line in listed] == names
+    for name in names:
+        assert alone(bin, "fastwavenet", "voices", name).startswith(f"# {name}\n")
+
+
+def test_the_installed_command_vocodes_and_plays_by_the_names_of_voices(bin, tmp_path):
+    clip, again = ROOT / "fastwavenet" / "data" / "arctic_a0009.flac", tmp_path / "again.wav"
+    alone(bin, "fastwavenet", "vocode", clip, "-m", "speech-16k", "-o", again, "--seed", 7)
+    expected, audio = tmp_path / "expected.wav", fw.read_audio(clip)[0]
+    write_audio(expected, fw.vocode(fw.load("speech-16k"), audio, seed=7), 16000)
+    assert again.read_bytes() == expected.read_bytes()
+
+    played, cello = tmp_path / "played.wav", fw.load("cello-16k")
+    frames = np.zeros((20, cello.spec.conditioning.channels), np.float32)
+    np.save(tmp_path / "frames.npy", frames)
+    given = ("--frames", tmp_path / "frames.npy", "--seed", 7)
+    alone(bin, "fastwavenet", "generate", "-o", played, *given)
+    write_audio(expected, fw.generate(cello, frames=frames, seed=7), 16000)
+    assert played.read_bytes() == expected.read_bytes()
 
 
 def test_the_installed_version_is_known_to_python(bin):
