@@ -99,9 +99,9 @@ def _check_output(output: Path, source: Path) -> None:
     """Before the work.  Raises ValueError or OSError for a file that cannot be written."""
     if output.suffix.lower() != SUFFIX:
         raise ValueError(f"{shown(output)}: the name must end in {SUFFIX}")
+    check_not_bundled(output, "name another file with -o")
     check_target(output)
     writable = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-    check_not_bundled(output, "name another file with -o")
     if output == source and not source.stat().st_mode & writable:
         raise PermissionError(f"{shown(source)} is read-only: name another file with -o")
 

@@ -66,7 +66,6 @@ def test_a_card_has_its_title_a_summary_and_every_section(voice):
     found = sections(voice.card)
     assert list(found) == HEADINGS
     assert [heading for heading, text in found.items() if not text.strip()] == []
-    assert max(map(len, re.sub(r"^\|.*$", "", voice.card, flags=re.M).splitlines())) <= 100
 
 
 @every_voice
@@ -96,10 +95,10 @@ def test_a_card_has_the_network_that_info_shows(voice):
 
 
 @every_voice
-def test_a_voice_loads_in_every_precision_and_by_itself_in_int8(voice, precision):
-    assert fw.load(voice.name, precision).precision == precision
-    assert set(fw.load(voice.name).precision_cost) == set(PRECISIONS) - {"float32"}
-    assert fw.load(voice.name).precision == "int8"
+def test_a_voice_loads_in_every_precision_whose_costs_are_recorded(voice, precision):
+    model = fw.load(voice.name, precision)
+    assert model.precision == precision
+    assert {*model.precision_cost, "float32"} == {*PRECISIONS}
 
 
 @every_voice
