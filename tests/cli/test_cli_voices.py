@@ -212,6 +212,23 @@ def test_without_a_model_the_instrument_plays(run, folder, elsewhere):
     assert (elsewhere / "a.wav").read_bytes() == (elsewhere / "b.wav").read_bytes()
 
 
+def test_an_instrument_improvises_by_the_seed_or_plays_notes(run, folder, elsewhere):
+    end = FrameConditioning(channels=4, hop=80, features="piano roll of MIDI keys 60 to 62, onset")
+    spec = small_spec(conditioning=end, sample_rate=8000)
+    weights = random_weights(spec, seed=1)
+    modelfile.save(folder / "harp-8k.safetensors", spec, weights)
+    lines = {
+        "a": ["--seconds", 0.5, "--seed", 1],
+        "b": ["--seconds", 0.5, "--seed", 1],
+        "c": ["--seed", 1, "--notes", "D4:0.1 -:0.3 C#4:0.1"],
+    }
+    for name, line in lines.items():
+        assert run("generate", "-o", f"{name}.wav", *line)[0] == 0
+        assert soundfile.info(f"{name}.wav").frames == 4000
+    sounds = [(elsewhere / f"{name}.wav").read_bytes() for name in lines]
+    assert sounds[0] == sounds[1] != sounds[2]
+
+
 def test_an_instrument_that_is_missing_is_one_error(refused, folder, elsewhere):
     path = folder / "harp-8k.safetensors"
     path.unlink()
