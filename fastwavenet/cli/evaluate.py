@@ -29,7 +29,7 @@ from ..voiced_sampling import check_min_p, check_temperature
 from .arguments import add_command, path
 from .conditioning import add_speaker, read_frames, speaker_of
 from .kept_sounds import KeptSounds, check_kept
-from .models import load_model, model_file
+from .models import MODEL, load_model, model_file
 from .recordings import frames_of_recordings, search_recordings
 from .report import Report
 
@@ -60,7 +60,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "fastwavenet evaluate -m voice.safetensors held-out/",
     )
     option("sources", type=path, nargs="+", metavar="AUDIO", help="audio file, or folder of them")
-    option("-m", "--model", type=path, required=True, help="model file, or run folder")
+    option("-m", "--model", type=path, required=True, help=MODEL)
     option("-o", "--output", type=path, metavar="FILE", help="write the figures here, as JSON")
     option("--keep", type=path, metavar="DIR", help="write all sounds here, in a folder per row")
     option("--count", type=int, default=COUNT, metavar="N", help="the first N (%(default)s)")

@@ -120,6 +120,13 @@ def test_frames_are_vocoded_by_the_name_of_a_voice(run, folder, elsewhere):
     assert soundfile.info("o.wav").frames == 240
 
 
+def test_a_voice_without_frames_is_found_and_refused_by_evaluate(refused, folder, elsewhere):
+    recording = record(elsewhere / "a.wav", tone(2000), rate=8000)
+    path = folder / "hum.safetensors"
+    said = [refused("evaluate", "-m", model, recording) for model in ("hum", path)]
+    assert "takes no frames" in said[0] and said[0] == said[1]
+
+
 def test_fine_tuning_begins_with_a_voice(run, folder, elsewhere):
     from recordings import two_tones
     from runs import SPEC
