@@ -41,12 +41,16 @@ def voices() -> tuple[Voice, ...]:
 
     Raises OSError if a card or notices are missing from the installation.
     """
-    return tuple(map(_voice, _names()))
+    return tuple(map(_voice, voice_names()))
+
+
+def voice_names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def voice_of(name: str) -> Voice:
     """The voice of that name.  Raises FileNotFoundError, which lists the voices, for another."""
-    if name not in _names():
+    if name not in voice_names():
         raise FileNotFoundError(_unknown(name, "no such voice"))
     return _voice(name)
 
@@ -60,7 +64,7 @@ def model_path(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     text = os.fsdecode(path)
     if os.path.lexists(text) or not _may_be_name(text):
         return path
-    if text not in _names():
+    if text not in voice_names():
         raise FileNotFoundError(_unknown(text, "no such file or voice"))
     return FOLDER / f"{text}{SUFFIX}"
 
@@ -81,7 +85,7 @@ def instrument() -> Path:
 
 def is_bundled(path: str | os.PathLike[str]) -> bool:
     """Whether it is the model file of a voice."""
-    return any(_is_same(path, FOLDER / f"{name}{SUFFIX}") for name in _names())
+    return any(_is_same(path, FOLDER / f"{name}{SUFFIX}") for name in voice_names())
 
 
 def check_not_bundled(path: str | os.PathLike[str], remedy: str) -> None:
@@ -90,10 +94,6 @@ def check_not_bundled(path: str | os.PathLike[str], remedy: str) -> None:
         raise PermissionError(
             f"{shown(Path(path))} ships with fastwavenet and is read-only: {remedy}"
         )
-
-
-def _names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def _voice(name: str) -> Voice:
@@ -117,7 +117,7 @@ def _unknown(name: str, problem: str) -> str:
     """The message for a name that is no voice's, with the nearest one."""
     import difflib  # takes 5 ms, and only mistakes need it
 
-    names, wrong = _names(), f"{shown(Path(name))}: {problem}"
+    names, wrong = voice_names(), f"{shown(Path(name))}: {problem}"
     if not names:
         return f"{wrong}, and this installation has none"
     near = difflib.get_close_matches(name.lower(), names, n=1)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..atomic import check_target, is_named_pipe
+from ..bundled_voices import voice_names
 from ..shown import shown
 from . import results as files
 from .chart import save_chart
 from .generation import cells
-from .networks import NETWORKS
+from .networks import network_names, spec_of
 from .table import TABLES, parts_of_readme, text_of, text_of_cell, write_readme
 
 USUAL = ["C1", "C1b", "C2", "C3", "C4", "C5"]
@@ -33,7 +34,7 @@ ONE_THREAD = {
 
 def add_arguments(add: Callable[..., argparse.Action]) -> None:
     """add: the `add_argument` of a parser."""
-    add("--networks", type=_networks, metavar="C1,C3", help=f"of {', '.join(NETWORKS)}")
+    add("--networks", type=_networks, metavar="C1,C3", help=f"of {', '.join(network_names())}")
     add("--batches", type=_batches, metavar="1,8", help="voices at once (1,8,64)")
     add("--seconds-per-cell", type=_seconds, metavar="S", help="per contender (1.5)")
     add("--quick", action="store_true", help="C1 and C3 with one voice, 0.5 s each: a look")
@@ -93,7 +94,7 @@ def _check_suite(arguments: argparse.Namespace) -> None:
 
 
 def _takes_frames(network: str) -> bool:
-    return NETWORKS[network].conditioning is not None
+    return spec_of(network).conditioning is not None
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
@@ -135,7 +136,7 @@ def _plan(arguments: argparse.Namespace) -> dict[str, list[int]]:
     batches = arguments.batches or ([1] if arguments.quick else [1, 8, 64])
     if arguments.networks or arguments.quick:
         return dict.fromkeys(arguments.networks or ["C1", "C3"], batches)
-    return dict.fromkeys(USUAL, batches) | {LARGEST: batches[:1]}
+    return dict.fromkeys([*voice_names(), *USUAL], batches) | {LARGEST: batches[:1]}
 
 
 def _others(
@@ -194,11 +195,10 @@ def take_one_core() -> list[int]:
 
 def _networks(text: str) -> list[str]:
     names = text.split(",")
-    unknown = [name for name in names if name not in NETWORKS]
+    known = network_names()
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise argparse.ArgumentTypeError(
-            f"unknown {shown(unknown[0])}; known: {', '.join(NETWORKS)}"
-        )
+        raise argparse.ArgumentTypeError(f"unknown {shown(unknown[0])}; known: {', '.join(known)}")
     return list(dict.fromkeys(names))
 
 

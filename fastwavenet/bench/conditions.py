@@ -50,8 +50,12 @@ class Conditions:
         return self._bases
 
 
-def conditions_for(spec: WaveNetSpec, weights: Weights, voices: int) -> Conditions | None:
-    """Random frames and their rows; None for a network without conditioning.
+def conditions_for(
+    spec: WaveNetSpec, weights: Weights, voices: int, sound: np.ndarray | None = None
+) -> Conditions | None:
+    """Frames for each voice and their rows; None for a network without conditioning.
+
+    sound: frames (F, C) of a sound, of which each voice takes a part; None: frames are random.
 
     Raises ValueError as `check_voices`, and for a network with speakers.
     """
@@ -61,9 +65,12 @@ def conditions_for(spec: WaveNetSpec, weights: Weights, voices: int) -> Conditio
     if end.speakers:
         raise ValueError("the benchmark has networks with frames only, not with speakers")
     check_voices(spec, voices)
-    rng = np.random.default_rng(2)
-    shape = (voices, _frames(spec, voices), end.channels)
-    frames = rng.standard_normal(shape, dtype=np.float32)
+    count = _frames(spec, voices)
+    if sound is None:
+        shape = (voices, count, end.channels)
+        frames = np.random.default_rng(2).standard_normal(shape, dtype=np.float32)
+    else:
+        frames = np.stack([_part(sound, voice, voices, count) for voice in range(voices)])
     rows = [_rows(spec, weights, of_voice) for of_voice in frames]
     return Conditions(frames, np.stack(rows, axis=2))
 
@@ -79,6 +86,12 @@ def check_voices(spec: WaveNetSpec, voices: int) -> None:
             f"the peers' rows of {voices} conditioned voices would take {size} bytes, expected at "
             f"most {MAX_BYTES}: fewer voices are needed (--batches)"
         )
+
+
+def _part(sound: np.ndarray, voice: int, voices: int, count: int) -> np.ndarray:
+    """`count` frames of a sound that repeats; the voices' parts are spread over its middle half."""
+    first = len(sound) // 4 + voice * len(sound) // (2 * voices)
+    return sound[np.arange(first, first + count) % len(sound)]
 
 
 def _frames(spec: WaveNetSpec, voices: int) -> int:

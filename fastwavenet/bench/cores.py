@@ -17,7 +17,7 @@ from ..spec import WaveNetSpec
 from ..types import Precision
 from .contenders import PRECISIONS
 from .measure import measure
-from .networks import NETWORKS, random_weights
+from .networks import spec_of, weights_of
 from .peer import Weights
 
 Work = Callable[[int], object]  # generates n samples of each voice
@@ -52,8 +52,8 @@ def rows(networks: Sequence[str], cpus: Sequence[int], seconds: float) -> list[d
         return found
     with _on(cpus):
         for network in networks:
-            spec = NETWORKS[network]
-            weights = random_weights(spec)
+            spec = spec_of(network)
+            weights = weights_of(network)
             for precision in PRECISIONS:
                 rates = _rates(spec, weights, precision, cpus, seconds)
                 found.append({"network": network, "precision": precision, "rates": rates})

@@ -12,7 +12,7 @@ from .contenders import CLEAN, PEERS, Field, line_up
 from .engine_peer import Engine
 from .known import miswritten
 from .measure import Answers, Refused, measure
-from .networks import NETWORKS, random_weights
+from .networks import frames_of, spec_of, weights_of
 from .peer import Peer
 
 ONE_VOICE = "the clean queue with one voice"
@@ -27,11 +27,10 @@ def cells(plan: Mapping[str, Sequence[int]], seconds: float) -> Iterator[dict]:
     ValueError for more voices of a conditioned network than memory is given to.
     """
     for network, batches in plan.items():
-        check_voices(NETWORKS[network], max(batches))
+        check_voices(spec_of(network), max(batches))
     for network, batches in plan.items():
-        spec = NETWORKS[network]
-        weights = random_weights(spec)
-        answers = Answers(spec, weights, max(batches))
+        spec, weights, frames = spec_of(network), weights_of(network), frames_of(network)
+        answers = Answers(spec, weights, max(batches), frames)
         for batch in batches:
             yield cell(network, answers, batch, seconds)
 

@@ -11,7 +11,7 @@ from ..model import Model
 from .contenders import PRECISIONS
 from .engine_peer import Engine
 from .measure import Refused, measure
-from .networks import NETWORKS, random_weights
+from .networks import spec_of, weights_of
 
 CHECKED = 32  # samples
 
@@ -21,8 +21,8 @@ def rows(network: str, batches: Sequence[int], seconds: float) -> list[dict]:
 
     Raises Refused if two instruction sets do not draw the same samples.
     """
-    spec = NETWORKS[network]
-    weights = random_weights(spec)
+    spec = spec_of(network)
+    weights = weights_of(network)
     models = [Model(spec, weights, precision=precision) for precision in PRECISIONS]
     found = []
     for batch in batches:

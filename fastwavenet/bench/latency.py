@@ -13,7 +13,7 @@ from ..scoring import score
 from ..spec import WaveNetSpec
 from .contenders import PRECISIONS
 from .measure import Refused, measure
-from .networks import NETWORKS, random_weights
+from .networks import spec_of, weights_of
 
 SCORED = 4096  # samples: the length at which PyTorch is fastest here
 ALLOWED = 0.02  # nats per sample between the engine and PyTorch, on average
@@ -34,7 +34,7 @@ def rows(networks: Sequence[str], seconds: float) -> list[dict]:
     """
     found = []
     for network in networks:
-        takes_frames = NETWORKS[network].conditioning is not None
+        takes_frames = spec_of(network).conditioning is not None
         found += (_vocoder_rows if takes_frames else _rows)(network, seconds)
     return found
 
@@ -42,8 +42,8 @@ def rows(networks: Sequence[str], seconds: float) -> list[dict]:
 def _rows(network: str, seconds: float) -> list[dict]:
     from . import torch_peers
 
-    spec = NETWORKS[network]
-    weights = random_weights(spec)
+    spec = spec_of(network)
+    weights = weights_of(network)
     codes = np.random.default_rng(3).integers(0, spec.levels, SCORED)
     forward, nats = torch_peers.forward(spec, weights, codes)
     work: dict[str, Work] = {"forward": forward}
@@ -69,8 +69,8 @@ def _rows(network: str, seconds: float) -> list[dict]:
 
 
 def _vocoder_rows(network: str, seconds: float) -> list[dict]:
-    spec = NETWORKS[network]
-    weights = random_weights(spec)
+    spec = spec_of(network)
+    weights = weights_of(network)
     models = {p: Model(spec, weights, precision=p) for p in PRECISIONS}
     frames = _first_frames(spec)
     for precision, model in models.items():

@@ -28,15 +28,18 @@ class Refused(ValueError):
 class Answers:
     """The right logits of a network: the float64 reference, one row of codes per voice.
 
-    conditions: of all voices, for a conditioned network; contenders are given the same.
+    conditions: of all voices, for a conditioned network, made of `frames` (F, C) or random ones;
+    contenders are given the same.
     """
 
-    def __init__(self, spec: WaveNetSpec, weights: Weights, voices: int):
+    def __init__(
+        self, spec: WaveNetSpec, weights: Weights, voices: int, frames: np.ndarray | None = None
+    ):
         self.spec, self.weights = spec, weights
         past = max((k - 1) * d for k, d in zip(spec.kernel, spec.dilations, strict=True))
         rng = np.random.default_rng(1)
         self.codes = rng.integers(0, spec.levels, (voices, past + 16))  # wraps every ring
-        self.conditions = conditions_for(spec, weights, voices)
+        self.conditions = conditions_for(spec, weights, voices, frames)
         self.row = functools.cache(self._row)
 
     def _row(self, voice: int, n: int) -> np.ndarray:

@@ -1,19 +1,30 @@
-"""The networks that are timed, and weights for them.
+"""The networks that are timed, with weights and frames for them.
 
-The sizes are those that published WaveNets use: two small and two larger "softmax" networks, and
-one with kernel 3.  Speed does not depend on the values of the weights as long as nothing overflows
-or dies, so they are random.
+Voices that ship have their own weights, and the frames of real sounds.  The other networks have the
+sizes that published WaveNets use: two small and two larger "softmax" networks, and one with kernel
+3.  Speed does not depend on the values of weights and frames as long as nothing overflows or dies,
+so theirs are random.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from importlib import resources
 
 import numpy as np
 
+from .. import modelfile
+from ..audio_reading import read_audio
+from ..bundled_voices import FOLDER, SUFFIX, voice_names
 from ..ends import CodeInput, FrameConditioning
+from ..model import Model
+from ..piano_roll import has_piano_roll, melody
 from ..spec import WaveNetSpec
+from ..types import Audio
+from ..vocoding import frames_of_sound
+
+CLIP = "arctic_a0009.flac"  # of fastwavenet/data
 
 
 def _spec(cycles: int, cycle: int, kernel: int, r: int, s: int, head: int) -> WaveNetSpec:
@@ -43,6 +54,38 @@ NETWORKS["C3mel"] = dataclasses.replace(  # C3 as a vocoder of mel frames
     NETWORKS["C3"],
     conditioning=FrameConditioning(channels=80, hop=256, interpolation="linear"),
 )
+
+
+def network_names() -> list[str]:
+    """The voices that ship, and the other networks."""
+    return [*voice_names(), *NETWORKS]
+
+
+def spec_of(network: str) -> WaveNetSpec:
+    return NETWORKS[network] if network in NETWORKS else _contents(network).spec
+
+
+def weights_of(network: str) -> dict[str, np.ndarray]:
+    """name -> float32 array for `spec.tensors()`: a voice's own ones, or random ones."""
+    if network in NETWORKS:
+        return random_weights(NETWORKS[network])
+    return dict(_contents(network).weights)
+
+
+def frames_of(network: str) -> Audio | None:
+    """Of a voice: frames (F, C) of the bundled clip, or of a melody.  None for other networks."""
+    if network in NETWORKS:
+        return None
+    contents = _contents(network)
+    model = Model(contents.spec, contents.weights)
+    if has_piano_roll(contents.spec):
+        return melody(model, seed=0)
+    with resources.as_file(resources.files("fastwavenet") / "data" / CLIP) as clip:
+        return frames_of_sound(model, read_audio(clip, model.sample_rate)[0])
+
+
+def _contents(voice: str) -> modelfile.Contents:
+    return modelfile.load(FOLDER / f"{voice}{SUFFIX}")
 
 
 def random_weights(spec: WaveNetSpec, seed: int = 0) -> dict[str, np.ndarray]:

@@ -116,17 +116,18 @@ def markdown(results: dict, short: bool = False) -> str:
 
 
 def _summary(cells: Sequence[dict]) -> Table:
-    """A line per network: the fastest peer, the engine in float32 and int8, int8 over the peer."""
+    """A line per network: the fastest peer, the engine in float32 and int8, and ratios of int8."""
     lines = []
     for cell in cells:
         peer = fastest(cell["rows"], "peer")
         ours = {row["precision"]: row for row in cell["rows"] if row["kind"] == "engine"}
         speeds = [_rate(ours["float32"]), f"**{_rate(ours['int8'])}**"]
-        ratio = f"{ours['int8']['times_fastest_peer']:.3g} x"
+        ratios = [f"{ours['int8'][of]:.3g} x" for of in ("times_fastest_peer", "times_real_time")]
         best = f"{_rate(peer)} ({peer['name']})"
-        lines.append([f"{cell['network']}: {_sizes(cell)}", best, *speeds, ratio])
+        lines.append([f"{cell['network']}: {_sizes(cell)}", best, *speeds, *ratios])
     title = f"{voices(cells[0]['batch'])}, samples/s"
-    return [title, "the best peer", "float32", "int8", "int8 / best peer"], lines
+    heads = ["the best peer", "float32", "int8", "int8 / best peer", "int8 / real time"]
+    return [title, *heads], lines
 
 
 def _engine(cells: Sequence[dict]) -> Table:

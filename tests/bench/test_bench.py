@@ -11,6 +11,7 @@ import pytest
 from bench_runs import SECONDS, arguments, tiny_network
 from networks import random_weights
 
+import fastwavenet as fw
 from fastwavenet import Model, available_isas
 from fastwavenet.bench import bandwidth, command, known, mulaw, results
 from fastwavenet.bench.contenders import CLEAN, PRECISIONS
@@ -217,9 +218,10 @@ def test_a_second_core_that_is_not_there_is_not_measured(tiny, capsys):
     assert "cores: not measured, this process may use one core only" in capsys.readouterr().out
 
 
-def test_by_default_all_networks_without_frames_take_part_the_largest_with_one_voice_only():
+def test_by_default_voices_and_networks_without_frames_take_part_the_largest_alone():
+    voices = [voice.name for voice in fw.voices()]
     assert command._plan(arguments()) == dict.fromkeys(
-        NETWORKS.keys() - {"tiny", "C3mel"}, [1, 8, 64]
+        [*voices, *NETWORKS.keys() - {"tiny", "C3mel"}], [1, 8, 64]
     ) | {"C4x30": [1]}
     assert command._plan(arguments("--quick")) == {"C1": [1], "C3": [1]}
     given = arguments("--networks", "C4x30", "--batches", "2,8")

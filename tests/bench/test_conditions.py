@@ -7,6 +7,7 @@ import pytest
 from bench_runs import SECONDS, arguments
 from networks import random_codes, random_weights, small_spec
 
+import fastwavenet as fw
 from fastwavenet import Model, reference
 from fastwavenet.bench import command, conditions, contenders, latency, table
 from fastwavenet.bench.conditions import check_voices, conditions_for
@@ -14,7 +15,7 @@ from fastwavenet.bench.contenders import line_up
 from fastwavenet.bench.engine_peer import Engine
 from fastwavenet.bench.generation import step_bytes
 from fastwavenet.bench.measure import Answers, Refused
-from fastwavenet.bench.networks import NETWORKS
+from fastwavenet.bench.networks import NETWORKS, frames_of, spec_of, weights_of
 from fastwavenet.bench.numpy_peer import TunedNumpy
 from fastwavenet.bench.onnx_peer import OnnxQueue
 from fastwavenet.bench.openvino_peer import OpenVinoBfloat16, OpenVinoInt8, OpenVinoQueue
@@ -202,10 +203,10 @@ def test_its_latency_is_that_of_its_first_frames(monkeypatch, capsys):
 
 
 def test_beside_c3_stands_its_vocoder_in_the_latencies(monkeypatch):
-    networks = []
+    networks, voices = [], [voice.name for voice in fw.voices()]
     monkeypatch.setattr(latency, "rows", lambda names, seconds: networks.append(names))
     for argv, expected in (
-        ([], ["C1", "C3", "C3mel"]),
+        ([], ["C1", "C3", *voices, "C3mel"]),
         (["--quick"], ["C1", "C3", "C3mel"]),
         (["--networks", "C3mel,C2"], ["C2", "C3mel"]),
         (["--networks", "C3mel"], ["C3mel"]),
@@ -228,3 +229,36 @@ def test_too_many_conditioned_voices_are_refused_before_anything_is_measured(mon
     argv = ["--networks", "C1,C3mel", "--suite", "generation"]
     with pytest.raises(ValueError, match="conditioned voices would take .* bytes"):
         command.measured(arguments(*argv), cpus=[0])
+
+
+# ---- voices that ship --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [voice.name for voice in fw.voices()])
+def test_a_voice_is_timed_with_its_own_weights_and_frames(name):
+    spec, frames = spec_of(name), frames_of(name)
+    model = fw.load(name)
+    assert spec == model.spec
+    assert weights_of(name).keys() == spec.tensors().keys()
+    answers = Answers(spec, weights_of(name), 2, frames)
+    parts = answers.conditions.frames
+    assert parts.shape == (2, 2048 // spec.conditioning.hop, spec.conditioning.channels)
+    for part in parts:
+        assert any(np.array_equal(part, frames[i : i + len(part)]) for i in range(len(frames)))
+    assert not np.array_equal(*parts)
+
+
+@pytest.mark.parametrize("name", [voice.name for voice in fw.voices()])
+def test_the_engine_and_a_peer_compute_the_same_of_a_voice(name):
+    answers = Answers(spec_of(name), weights_of(name), 1, frames_of(name))
+    given = answers.conditions
+    for peer in (
+        Engine(fw.load(name, "float32"), "scalar", 1, given),
+        TunedNumpy(answers.spec, answers.weights, 1, given),
+    ):
+        answers.check(name, peer)
+
+
+def test_the_voices_head_the_tables_and_other_networks_have_random_frames():
+    assert list(command._plan(arguments()))[: len(fw.voices())] == [v.name for v in fw.voices()]
+    assert frames_of("C3mel") is None
