@@ -1,7 +1,6 @@
 """report.html: curves, remarks and sounds of a run, in one file without outside resources.
 
-It is readable without scripts: curves are inline SVG, sounds and spectrograms are data URIs.  The
-script moves a line over the spectrogram of the sound that plays.
+It is readable without scripts: curves are inline SVG.  For the sounds see sound_page.py.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import math
 import time
 from html import escape
-from importlib import resources
 
+from ..sound_page import document, header, picture, player, section, tiles
 from .report_charts import Curve, chart, thinned
 from .report_remarks import duration, remarks
 from .snapshot import Snapshot
@@ -28,27 +27,11 @@ LOSSES = (
 
 def render(name: str, now: Snapshot, sounds: list[Sound]) -> str:
     """The page of a run.  sounds: in any order."""
-    style, script = (_resource(name) for name in ("report.css", "report.js"))
     parts = [_header(name, now), _tiles(now), _remarks(now, sounds), _listen(sounds)]
     if now.history:
         parts += [_curves(now), _table(now.history)]
-    title = escape(f"{name}: training")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + f"\n{_footer()}\n</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
-
-
-def _resource(name: str) -> str:
-    return (resources.files("fastwavenet") / "data" / name).read_text("utf-8")
-
-
-def _section(heading: str, body: str, name: str) -> str:
-    return f'<section class="{name}"><h2>{escape(heading)}</h2>{body}</section>'
+    body = "\n".join(part for part in (*parts, _footer()) if part)
+    return document(f"{name}: training", body)
 
 
 # ---- facts ---------------------------------------------------------------------------------------
@@ -67,17 +50,17 @@ def _header(name: str, now: Snapshot) -> str:
     if spec.conditioning is not None and spec.conditioning.speakers:
         about.append(f"{len(spec.conditioning.speakers)} speakers")
     ended = "training has ended" if now.spent >= 1 else "reload the page to see more"
-    return (
-        f'<header><p class="kind">fastwavenet training run</p><h1>{escape(name)}</h1>'
-        f"<p>{escape(' · '.join(about))}</p>"
-        f"<p>step {now.steps:,} after {duration(now.seconds)} of {escape(str(now.budget))}; "
-        f"{ended}</p></header>"
+    return header(
+        "fastwavenet training run",
+        name,
+        " · ".join(about),
+        f"step {now.steps:,} after {duration(now.seconds)} of {now.budget}; {ended}",
     )
 
 
 def _tiles(now: Snapshot) -> str:
     rate = now.settings.spec.sample_rate
-    tiles = [
+    facts = [
         (
             label,
             duration(sum(len(clip.codes) for clip in clips) / rate),
@@ -86,25 +69,18 @@ def _tiles(now: Snapshot) -> str:
         for label, clips in (("to train on", now.corpus.train), ("held out", now.corpus.validation))
     ]
     if now.seconds:
-        tiles.insert(0, ("speed", f"{now.samples / now.seconds:,.0f}", "samples per second"))
+        facts.insert(0, ("speed", f"{now.samples / now.seconds:,.0f}", "samples per second"))
     if now.history:
         last = now.history[-1]["validation_loss"]
         best = min(now.history, key=lambda record: record["validation_loss"])
         lowest = f"lowest {best['validation_loss']:.3f} at step {best['step']:,}"
-        tiles.insert(0, ("held-out loss", f"{last:.3f}", f"nats per sample; {lowest}"))
-    return (
-        '<dl class="tiles">'
-        + "".join(
-            f"<div><dt>{escape(label)}</dt><dd>{escape(value)}<small>{escape(unit)}</small></dd></div>"
-            for label, value, unit in tiles
-        )
-        + "</dl>"
-    )
+        facts.insert(0, ("held-out loss", f"{last:.3f}", f"nats per sample; {lowest}"))
+    return tiles(facts)
 
 
 def _remarks(now: Snapshot, sounds: list[Sound]) -> str:
     lines = "".join(f"<li>{escape(line)}</li>" for line in remarks(now, sounds))
-    return _section("What to make of it", f"<ul>{lines}</ul>", "remarks")
+    return section("What to make of it", f"<ul>{lines}</ul>", "remarks")
 
 
 def _footer() -> str:
@@ -134,7 +110,7 @@ def _listen(sounds: list[Sound]) -> str:
     if earlier:
         figures = "".join(_figure(s, titled=True) for s in reversed(_ordered(earlier)))
         rows.append(f'<h3>Earlier</h3><div class="sounds small">{figures}</div>')
-    return _section("Listen", "".join(rows), "listen")
+    return section("Listen", "".join(rows), "listen")
 
 
 def _compared(pair: list[Sound]) -> str:
@@ -151,20 +127,19 @@ def _ordered(sounds: list[Sound]) -> list[Sound]:
 def _figure(sound: Sound, titled: bool = False, share: float = 1.0) -> str:
     """share: of the width, that the picture takes."""
     facts = sound.facts
-    caption = "<b>the recording</b>" if facts.step == ORIGINAL else f"<b>step {facts.step:,}</b>"
-    border = ""
+    name = "the recording" if facts.step == ORIGINAL else f"step {facts.step:,}"
+    caption = f"<b>{name}</b>"
     if titled:
         caption += f" {escape(facts.title)}"
     if facts.begins:
         caption += f" after {facts.begins:.1f} s of the recording"
-        border = f'<i class="begins" style="left:{100 * facts.begins / facts.seconds:.2f}%"></i>'
-    return (
-        f'<figure data-sound="{escape(figure_attribute(facts))}">'
-        f"<figcaption>{caption}</figcaption>"
-        f'<div class="picture" style="width:{100 * share:.2f}%"><img src="{sound.picture}" '
-        f'alt="spectrogram, 0 to {facts.sample_rate / 2000:g} kHz over {facts.seconds:.1f} s">'
-        f'{border}<i class="now"></i></div>'
-        f'<audio controls preload="metadata" src="{sound.audio}"></audio></figure>'
+    extent = facts.seconds, facts.sample_rate
+    return player(
+        f"{facts.title}: {name}",
+        caption,
+        sound.audio,
+        picture(sound.picture, "spectrogram", extent, share, facts.begins),
+        figure_attribute(facts),
     )
 
 
@@ -184,7 +159,7 @@ def _curves(now: Snapshot) -> str:
         chart("Learning rate", [Curve("learning rate", rates)]),
         chart("Speed", [Curve("speed", speeds(history))], "steps per second"),
     ]
-    return _section("Curves", f'<div class="charts">{"".join(charts)}</div>', "curves")
+    return section("Curves", f'<div class="charts">{"".join(charts)}</div>', "curves")
 
 
 def speeds(history: list[dict]) -> list[tuple[int, float]]:
@@ -212,7 +187,7 @@ def _table(history: list[dict]) -> str:
     )
     left_out = len(history) - MOST_ROWS
     note = f"<p>{left_out:,} of the reports are left out here; log.jsonl has all.</p>"
-    return _section(
+    return section(
         "Numbers",
         f"<details><summary>{len(history):,} reports</summary>{note if left_out > 0 else ''}"
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

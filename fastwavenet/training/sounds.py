@@ -11,16 +11,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from ..audio import encode_audio
-from ..picture import spectrogram_png
 from ..sound_measures import flatness, silent_share
+from ..sound_page import FLAC, PNG, flac_uri, spectrogram_uri
 from ..types import Audio
 from .previews import Preview
 
 MOST_SETS = 6  # validations whose previews are kept
 MOST_BYTES = 8_000_000  # of all sounds in the page
 ORIGINAL = 0  # the step of a recording
-FLAC, PNG = "data:audio/flac;base64,", "data:image/png;base64,"
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,8 @@ class Sound:
 
 
 def sound(facts: Facts, audio: Audio) -> Sound:
-    flac = encode_audio(audio, facts.sample_rate, "FLAC")
-    picture = spectrogram_png(audio, facts.sample_rate)
-    return Sound(facts, FLAC + _text(flac), PNG + _text(picture))
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    rate = facts.sample_rate
+    return Sound(facts, flac_uri(audio, rate), spectrogram_uri(audio, rate))
 
 
 def sounds_of(step: int, previews: list[Preview], rate: int) -> list[Sound]:

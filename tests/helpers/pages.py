@@ -1,8 +1,9 @@
-"""Reading report.html: its tags, its text and its sounds."""
+"""Reading pages with sounds: their tags, their text and their sounds."""
 
 import base64
 import io
 import json
+import re
 import zlib
 from html.parser import HTMLParser
 
@@ -51,12 +52,33 @@ class Page(HTMLParser):
         found = {}
         for figure in self.figures:
             facts = json.loads(figure["figure"]["data-sound"])
-            flac = decoded(figure["audio"]["src"], "data:audio/flac;base64,")
-            samples, rate = soundfile.read(io.BytesIO(flac), dtype="int16")
+            samples, rate = sound_of(figure)
             assert rate == facts["sample_rate"]
-            assert png_shape(decoded(figure["img"]["src"], "data:image/png;base64,"))[0] > 0
             found[facts["step"], facts["index"]] = facts, samples
         return found
+
+    def named_sounds(self):
+        """(name, samples int16 (n,), sample rate) of each figure."""
+        return [(figure["audio"]["aria-label"], *sound_of(figure)) for figure in self.figures]
+
+
+def sound_of(figure):
+    """Samples int16 (n,) and sample rate; its picture is a PNG."""
+    assert png_shape(decoded(figure["img"]["src"], "data:image/png;base64,"))[0] > 0
+    flac = decoded(figure["audio"]["src"], "data:audio/flac;base64,")
+    return soundfile.read(io.BytesIO(flac), dtype="int16")
+
+
+def whole_page(html):
+    """The Page of HTML that is well-formed and needs nothing from outside, else AssertionError."""
+    page = Page(html)
+    assert html.startswith("<!DOCTYPE html>\n")
+    assert not re.search(r"https?:|//\w|@import|url\(", re.sub(r"base64,[\w+/=]+", "", html))
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base", "form")
+        assert attributes.get("src", "data:").startswith("data:")
+        assert not {"href", "srcset", "poster", "background", "action"} & attributes.keys()
+    return page
 
 
 def read_page(run):
