@@ -1,113 +1,196 @@
-"""The first minute: train on the bundled clip, export, generate, compare speeds, draw a picture."""
+"""The first minute: a vocoder, an instrument, a network trained, speeds, and a page of it all."""
 
 from __future__ import annotations
 
-import json
-import shutil
+import importlib.util
 import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .activity import Activity
-from .atomic import check_folder, check_target
+from . import demo_page
+from .atomic import check_folder, check_target, replace_atomically
 from .audio import read_audio, write_audio
-from .generator import Generator, generate
+from .bundled_voices import voice_of
+from .checks import number
+from .compared import codec_alone, recording, whole_frames, without_network
+from .demo_speeds import Speed, engine_name, lines_of, peer_speeds, times
+from .generator import generate
 from .model import Model, load
+from .piano_roll import melody
+from .session import Progress
+from .shown import shown
+from .sound_page import Version
+from .types import Audio
+from .vocoding import vocode
+
+if TYPE_CHECKING:
+    from .cli.report import Report
+    from .training import Summary
 
 CLIP = "arctic_a0009.flac"
-SECONDS, SEED = 4.0, 7
+VOCODER, INSTRUMENT, TRAINED = "speech-16k", "cello-16k", "trained"  # names of sounds and models
+SOUNDS = ("recording", VOCODER, TRAINED, "codec alone", "Griffin-Lim", INSTRUMENT)
+PAGE, SPEEDS, MODEL, RUN = "index.html", "speeds.txt", "trained.safetensors", "run"
+NEEDED = ("torch", "tqdm")  # to train
+MELODY_SECONDS, SEED = 6.0, 7
+TRAINED_MIN_P = 0.05  # after a minute the improbable codes are hiss
 
 
-def run_demo(output: Path, minutes: float = 1.0) -> None:
-    """Writes voice.safetensors, out.wav, picture.png, table.txt and the run folder to `output`.
+def run_demo(output: Path, minutes: float, report: Report) -> bool:
+    """Writes sounds, a model, a table of speeds and index.html to the folder `output`.
 
-    Needs the `train` and `plot` extras.  Raises OSError if a file cannot be written.
+    minutes: of training, which needs the `train` extra; without it nothing is trained.
+    Files of an earlier demo are replaced, others stay.  The page is written before the training
+    and at the end, so that Ctrl-C keeps all that is made.
+    Returns whether Ctrl-C ended the training.  Raises ValueError for minutes that are not positive,
+    OSError if a file cannot be written.
     """
-    import matplotlib  # noqa: F401  a missing one is an error before a minute is gone
-
-    from .training import train
-
+    number("minutes", minutes, zero=False)
     _make_folder(output)
-    run = output / "run"
-    shutil.rmtree(run, ignore_errors=True)
-    with resources.as_file(resources.files("fastwavenet") / "data" / CLIP) as clip:
-        original, rate = read_audio(clip)
-        print(f"Training for {minutes:g} min on {len(original) / rate:.1f} s of speech ({CLIP})")
-        train(clip, run, preset="tiny", minutes=minutes)
-    shutil.copyfile(run / "model.safetensors", output / "voice.safetensors")
+    demo = Demo(output, report)
+    demo.speak()
+    demo.play()
+    demo.compare()
+    demo.write()
+    interrupted = False
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        report.line(f"No training: {missing[0]} is missing: pip install 'fastwavenet[train]'")
+    else:
+        interrupted = demo.train(minutes)
+        demo.write()
+        if not interrupted:
+            demo.time_peers()
+            demo.write()
+    demo.conclude()
+    return interrupted
 
-    model = load(output / "voice.safetensors")
-    audio = generate(model, seconds=SECONDS, seed=SEED)
-    write_audio(output / "out.wav", audio, rate)
-    print(f"Generated {SECONDS:g} s in {model.precision}")
-    activity = Activity(1, rate)
-    activity.add(audio[None])
-    if activity.still_voices():
-        print(f"{activity.share():.0%} of it is silent: train longer (--minutes)")
 
-    print("\nSamples per second, one thread:")
-    table = speed_table(model, output / "voice.safetensors")
-    (output / "table.txt").write_text(table + "\n")
-    print(table)
-    _draw(output, original, audio, rate)
-    print(f"\nIn {output}/: out.wav (listen), picture.png (look), voice.safetensors (the model)")
-    print(f"Next: fastwavenet generate {output}/voice.safetensors -o more.wav --seconds 10")
+def sound_file(name: str) -> str:
+    """The file of a sound in the folder."""
+    return f"{name.lower().replace(' ', '-')}.wav"
 
 
 def _make_folder(output: Path) -> None:
     """Raises OSError, before the work, if a result cannot be written there."""
     check_folder(output)
     output.mkdir(parents=True, exist_ok=True)
-    for name in ("voice.safetensors", "out.wav", "picture.png", "table.txt"):
+    for name in (PAGE, SPEEDS, MODEL, *map(sound_file, SOUNDS)):
         check_target(output / name)
+    check_folder(output / RUN)
 
 
-def speed_table(model: Model, path: Path) -> str:
-    """Naive PyTorch, queued PyTorch and the engine on the same network, as text."""
-    import torch
+class Demo:
+    """The results so far.
 
-    from .bench.torch_generate import generate_naive, generate_queued
-    from .training import load_model
+    clip    the bundled recording, float32 (n,), whole frames of the vocoder
+    made    name -> sound
+    speeds  of the networks that made them, and of PyTorch
+    """
 
-    module = load_model(path)
-    prime = torch.full((1, model.spec.receptive_field), model.spec.start.code)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        rows = [
-            ("PyTorch, naive", _speed(lambda n: generate_naive(module, n, prime=prime), 8)),
-            ("PyTorch, queued", _speed(lambda n: generate_queued(module, n), 256)),
-        ]
-    finally:
-        torch.set_num_threads(threads)
-    gen = Generator(model, seed=SEED)
-    rows.append((f"fastwavenet ({gen.isa}, {model.precision})", _speed(gen.generate, 4096)))
-    lines = [f"{'':32}{'samples/s':>12}{'x real time':>14}"]
-    for name, speed in rows:
-        lines.append(f"{name:32}{speed:12,.0f}{speed / model.sample_rate:14.3f}")
-    return "\n".join(lines)
+    def __init__(self, output: Path, report: Report):
+        self.output, self.report = output, report
+        self.vocoder = load(voice_of(VOCODER).path)
+        with resources.as_file(resources.files("fastwavenet") / "data" / CLIP) as file:
+            audio, _ = read_audio(file, self.vocoder.sample_rate)
+        self.clip = whole_frames(audio, self.vocoder)
+        self.made: dict[str, Version] = {}
+        self.speeds: list[Speed] = []
+        self._keep(recording(self.clip, self.vocoder))
+
+    def speak(self) -> None:
+        """The clip by the vocoder that ships with the package."""
+        self._vocode(self.vocoder, VOCODER, "From the recording's mel frames, by a shipped voice.")
+
+    def play(self) -> None:
+        """A melody by the instrument that ships with the package."""
+        model = load(voice_of(INSTRUMENT).path)
+        frames = melody(model, seconds=MELODY_SECONDS, seed=SEED)
+
+        def make(progress: Progress) -> Audio:
+            return generate(model, frames=frames, seed=SEED, progress=progress)
+
+        self._time(model, INSTRUMENT, "From notes, by a shipped voice.", make)
+
+    def compare(self) -> None:
+        """The clip by the codec alone, and without a network."""
+        for make in (codec_alone, without_network):
+            self._keep(make(self.clip, self.vocoder))
+
+    def train(self, minutes: float) -> bool:
+        """Trains a small vocoder on the clip, and makes its sound; whether Ctrl-C ended it."""
+        self.report.line(
+            f"\nListen to these in {self._at(PAGE)}.  Meanwhile a small network is trained on the "
+            f"recording for {minutes:g} min.  Ctrl-C ends that and keeps what was learnt.\n"
+        )
+        summary = _train(self.output / RUN, minutes, progress=not self.report.quiet)
+        replace_atomically(self.output / MODEL, summary.model.read_bytes())
+        self.report.line("")
+        text = f"By a small network that was trained on this recording for {summary.seconds:.0f} s."
+        self._vocode(load(self.output / MODEL), TRAINED, text, TRAINED_MIN_P)
+        return summary.interrupted
+
+    def time_peers(self) -> None:
+        """PyTorch on the network of the vocoder."""
+        self.speeds[:0] = peer_speeds(self.vocoder, VOCODER)
+
+    def write(self) -> None:
+        """The page and the table of speeds."""
+        speech = [self.made[name] for name in SOUNDS if name in self.made and name != INSTRUMENT]
+        page = demo_page.render(speech, [self.made[INSTRUMENT]], self.speeds)
+        replace_atomically(self.output / PAGE, page.encode())
+        replace_atomically(self.output / SPEEDS, f"{lines_of(self.speeds)}\n".encode())
+
+    def conclude(self) -> None:
+        self.report.line(f"\n{lines_of(self.speeds)}\n")
+        self.report.line(f"Open {self._at(PAGE)} in a browser to listen and compare.")
+        self.report.line(f"Next: fastwavenet vocode hello.wav -m {VOCODER} -o again.wav")
+
+    def _vocode(self, model: Model, name: str, text: str, min_p: float | None = None) -> None:
+        def make(progress: Progress) -> Audio:
+            return vocode(model, self.clip, seed=SEED, min_p=min_p, progress=progress)
+
+        self._time(model, name, text, make)
+
+    def _time(self, model: Model, name: str, text: str, make: Callable[[Progress], Audio]) -> None:
+        with self.report.progress(model.sample_rate, f"{name}: ") as progress:
+            began = time.perf_counter()
+            audio = make(progress)
+            seconds = time.perf_counter() - began
+        speed = Speed(name, engine_name(model), len(audio) / seconds, model.sample_rate)
+        version = Version(name, text, audio, model.sample_rate)
+        self.speeds.append(speed)
+        self._keep(version)
+        self.report.line(
+            f"{name}: {version.seconds:.1f} s of sound in {seconds:.1f} s, "
+            f"{times(speed.real_time)} x real time: {self._at(sound_file(name))}"
+        )
+
+    def _keep(self, version: Version) -> None:
+        self.made[version.name] = version
+        file = self.output / sound_file(version.name)
+        write_audio(file, version.audio, version.sample_rate)
+
+    def _at(self, name: str) -> str:
+        return shown(self.output / name)
 
 
-def _speed(generate_n: Callable[[int], object], n: int, seconds: float = 2.0) -> float:
-    """Samples per second: the best of the runs that fit into `seconds`, after one to warm up."""
-    generate_n(n)
-    best, end = np.inf, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        generate_n(n)
-        best = min(best, time.perf_counter() - start)
-    return n / best
+def _train(run: Path, minutes: float, progress: bool) -> Summary:
+    """A new run in the place of an earlier one."""
+    from .training import train
+    from .training.run import RunFolder
 
-
-def _draw(output: Path, original: np.ndarray, generated: np.ndarray, rate: int) -> None:
-    from .plots import save_comparison
-
-    log = [json.loads(line) for line in (output / "run" / "log.jsonl").read_text().splitlines()]
-    sounds = {
-        f"original ({CLIP})": original,
-        f"generated (seed {SEED})": generated,
-    }
-    save_comparison(output / "picture.png", sounds, rate, log)
+    for file in RunFolder(run).files:
+        file.unlink(missing_ok=True)
+    with resources.as_file(resources.files("fastwavenet") / "data" / CLIP) as clip:
+        return train(
+            clip,
+            run,
+            preset="tiny",
+            mel="hifigan-16k",
+            minutes=minutes,
+            tune=False,  # the clip is shorter than a search needs
+            progress=progress,
+        )

@@ -1,10 +1,10 @@
-"""Pictures of audio and of training, with matplotlib (the `plot` extra)."""
+"""Pictures of audio, with matplotlib (the `plot` extra)."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -53,15 +53,6 @@ def draw_spectrogram(axes: Axes, audio: np.ndarray, sample_rate: int) -> None:
     axes.set(xlabel="seconds", ylabel="kHz")
 
 
-def draw_loss(axes: Axes, log: Sequence[dict]) -> None:
-    """log: the lines of a run folder's log.jsonl."""
-    minutes = [line["seconds"] / 60 for line in log]
-    axes.plot(minutes, [line["train_loss"] for line in log], label="training")
-    axes.plot(minutes, [line["validation_loss"] for line in log], label="held out")
-    axes.set(title="loss", xlabel="minutes of training", ylabel="nats per sample")
-    axes.legend()
-
-
 def check_picture(path: str | os.PathLike[str]) -> None:
     """Before long work: raises ValueError or OSError if no picture can be written there."""
     if Path(path).suffix.lower() != ".png" and not is_special_file(path):
@@ -77,19 +68,6 @@ def save_sounds(
     """A PNG with waveform and spectrogram of each named sound, float (n,), side by side."""
     figure, grid = _figure(columns=len(sounds))
     _draw_sounds(figure, grid, sounds, sample_rate)
-    save_figure(figure, path)
-
-
-def save_comparison(
-    path: str | os.PathLike[str],
-    sounds: Mapping[str, np.ndarray],
-    sample_rate: int,
-    log: Sequence[dict],
-) -> None:
-    """`save_sounds`, and beside them the loss of a training run (lines of its log.jsonl)."""
-    figure, grid = _figure(columns=len(sounds) + 1)
-    _draw_sounds(figure, grid, sounds, sample_rate)
-    draw_loss(figure.add_subplot(grid[:, -1]), log)
     save_figure(figure, path)
 
 

@@ -69,7 +69,7 @@ def test_a_pipe_as_output_is_written_to_and_the_wait_is_said(run, voice, pipe):
 @pytest.fixture
 def work(monkeypatch):
     """Fails the test when a command begins its work."""
-    for reader in ("training.call.load_corpus", "demo.read_audio"):
+    for reader in ("training.call.load_corpus", "demo.load"):
         monkeypatch.setattr(f"fastwavenet.{reader}", lambda *_: pytest.fail("read audio in vain"))
     monkeypatch.setattr(cli.export, "read_recordings", lambda *_: pytest.fail("read audio in vain"))
 
@@ -99,7 +99,8 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_work(
     [
         *(("train", f"{name}.safetensors") for name in ("model", "latest", "checkpoint")),
         ("train", "log.jsonl"),
-        *(("demo", name) for name in ("voice.safetensors", "out.wav", "picture.png", "table.txt")),
+        *(("demo", name) for name in ("trained.safetensors", "index.html", "speeds.txt")),
+        *(("demo", f"{name}.wav") for name in ("speech-16k", "trained", "codec-alone")),
     ],
 )
 def test_a_folder_in_the_place_of_a_file_is_refused_before_the_work(

@@ -65,8 +65,6 @@ def test_the_package_runs_as_a_module(voice, tmp_path):
 @pytest.mark.parametrize(
     ("missing", "line", "extra"),
     [
-        ("torch", ["demo"], "train,plot"),
-        ("matplotlib", ["demo"], "train,plot"),
         ("torch", ["bench", "--quick"], "bench"),
         ("tqdm", ["train", "a.wav", "-o", "run"], "train"),
     ],
@@ -180,7 +178,7 @@ def test_a_reader_that_has_enough_is_no_error(voice):
 
 def test_the_demo_gets_its_folder_and_minutes(run, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr("fastwavenet.demo.run_demo", lambda *args: calls.append(args))
+    monkeypatch.setattr("fastwavenet.demo.run_demo", lambda *args: calls.append(args[:2]))
     assert run("demo", "-o", tmp_path, "--minutes", "0.5")[0] == 0
     assert run("demo")[0] == 0
     assert calls == [(tmp_path, 0.5), (Path("demo"), 1.0)]

@@ -54,3 +54,25 @@ def test_a_corpus_is_prepared_without_torch(tmp_path):
     command = [sys.executable, "-c", PREPARE, str(path), str(tmp_path / "c")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
+
+
+DEMO = """
+import sys
+sys.modules["torch"] = sys.modules["matplotlib"] = None
+from pathlib import Path
+import fastwavenet.demo
+from fastwavenet.cli import main
+
+fastwavenet.demo.MELODY_SECONDS = 0.1
+code = main(["demo", "-o", sys.argv[1]])
+assert [name for name in sys.modules if name.startswith("torch.")] == []
+sys.exit(code)
+"""
+
+
+def test_the_demo_needs_neither_torch_nor_matplotlib(tmp_path):
+    command = [sys.executable, "-c", DEMO, str(tmp_path / "demo")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No training: torch is missing: pip install 'fastwavenet[train]'" in done.stdout
+    assert (tmp_path / "demo" / "index.html").is_file()
