@@ -6,7 +6,7 @@ CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
-.PHONY: demo test test-slow fuzz lint bench docs drawings clean
+.PHONY: demo test test-slow fuzz lint bench docs drawings listen clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.built
@@ -48,6 +48,10 @@ docs: $(VENV)/.built
 # docs/layer.svg and docs/dilation.svg
 drawings:
 	$(PYTHON) docs/drawings.py
+
+# docs/listen.html, of held-out recordings and the bundled clip: RECORDINGS="a.flac b.flac"
+listen: $(VENV)/.built
+	$(BIN)/python docs/listen.py $(RECORDINGS)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
