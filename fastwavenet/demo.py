@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from . import demo_page
 from .atomic import check_folder, check_target, replace_atomically
@@ -35,6 +38,8 @@ SOUNDS = ("recording", VOCODER, TRAINED, "codec alone", "Griffin-Lim", INSTRUMEN
 PAGE, SPEEDS, MODEL, RUN = "index.html", "speeds.txt", "trained.safetensors", "run"
 NEEDED = ("torch", "tqdm")  # to train
 MELODY_SECONDS, SEED = 6.0, 7
+LOUD = 2  # times the recording's level: a network that has learnt little
+NOISE = "It is still loud noise, for which more training is needed: --minutes."
 TRAINED_MIN_P = 0.05  # after a minute the improbable codes are hiss
 
 
@@ -128,8 +133,15 @@ class Demo:
         summary = _train(self.output / RUN, minutes, progress=not self.report.quiet)
         replace_atomically(self.output / MODEL, summary.model.read_bytes())
         self.report.line("")
-        text = f"By a small network that was trained on this recording for {summary.seconds:.0f} s."
+        text = (
+            f"By a small network that was trained on this recording alone, for "
+            f"{summary.seconds:.0f} s: {summary.steps:,} steps."
+        )
         self._vocode(load(self.output / MODEL), TRAINED, text, TRAINED_MIN_P)
+        made = self.made[TRAINED]
+        if np.std(made.audio) > LOUD * np.std(self.clip):
+            self.made[TRAINED] = dataclasses.replace(made, text=f"{text} {NOISE}")
+            self.report.line(f"{TRAINED}: {NOISE}")
         return summary.interrupted
 
     def time_peers(self) -> None:

@@ -102,6 +102,7 @@ def test_the_demo_makes_sounds_a_model_a_table_and_a_page(made):
     for name in ("PyTorch, naive", "PyTorch, queued", "speech-16k", "cello-16k", "trained"):
         assert name in speeds and name in page.text
     assert speeds in said
+    assert demo.NOISE in said and demo.NOISE in page.text  # after a step
     clip, _ = fw.read_audio(folder / "recording.wav")
     trained, _ = fw.read_audio(folder / "trained.wav")
     assert len(trained) == len(clip) == len(clip) // MEL.hop * MEL.hop
