@@ -1,6 +1,6 @@
 """How a call draws its codes: temperature and min_p of all samples, or of each frame's samples.
 
-Numbers of frames come from a caller, or by the rule of a `VoicedSampling` from the frames.
+Numbers of frames come from a caller, or by the rules of a `Sampling` from the frames.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .types import Audio
 from .voiced_sampling import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
+    VoicedSampling,
     check_min_p,
     check_temperature,
 )
@@ -55,10 +56,11 @@ def drawing_of(
     """The drawing of a call with these frames, float32 (frames, rows, channels) or None.
 
     temperature, min_p: a number, or one for each frame, (frames,) for all rows or (rows, frames);
-    None: by `sampling`, whose rule for voiced frames applies.
+    None: by `sampling`, whose rules for voiced and quiet frames apply.
     Raises ValueError for another shape or a number out of bounds, TypeError for no numbers.
     """
-    if temperature is None and min_p is None and sampling.voiced is None:
+    by_frame = sampling.voiced is not None or sampling.quiet is not None
+    if temperature is None and min_p is None and not by_frame:
         return Drawing(sampling.temperature, sampling.top_k or 0, sampling.min_p)
     temperatures = _numbers("temperature", temperature, sampling, values)
     min_ps = _numbers("min_p", min_p, sampling, values)
@@ -74,24 +76,33 @@ def _numbers(
     name: str, given: npt.ArrayLike | None, sampling: Sampling, values: Audio | None
 ) -> Numbers:
     if given is None:
-        return _by_voicing(name, sampling, values)
+        return _by_rules(name, sampling, values)
     if np.ndim(given) == 0:
         return CHECKS[name](given)
     return _of_frames(name, given, values)
 
 
-def _by_voicing(name: str, sampling: Sampling, values: Audio | None) -> Numbers:
-    """By the rule, if it names this number.  Each operation is rounded as IEEE 754 has it."""
-    unvoiced, rule = getattr(sampling, name), sampling.voiced
-    voiced = getattr(rule, name) if rule is not None else None
-    if rule is None or voiced is None or values is None:
-        return unvoiced
+def _by_rules(name: str, sampling: Sampling, values: Audio | None) -> Numbers:
+    """By the rules that affect this number."""
+    number = getattr(sampling, name)
+    if values is None:
+        return number
+    if sampling.voiced is not None and getattr(sampling.voiced, name) is not None:
+        number = _by_voicing(name, number, sampling.voiced, values)
+    if sampling.quiet is not None and name == "temperature":
+        quiet = values[..., sampling.quiet.channel] < np.float32(sampling.quiet.below)
+        number = np.where(quiet, np.float32(0), np.float32(number))
+    return number if isinstance(number, float) else np.ascontiguousarray(number)
+
+
+def _by_voicing(name: str, unvoiced: float, rule: VoicedSampling, values: Audio) -> Audio:
+    """(frames, rows).  Each operation is rounded as IEEE 754 has it."""
     voicing = np.clip(values[..., rule.channel].astype(np.float64), 0, 1)
     with np.errstate(all="ignore"):  # tiny numbers become 0
-        mixed = ((1 - voicing) * unvoiced + voicing * voiced).astype(np.float32)
+        mixed = ((1 - voicing) * unvoiced + voicing * getattr(rule, name)).astype(np.float32)
     if name == "temperature":  # too low to divide by: the most probable code
         mixed[mixed < np.float32(LOWEST_TEMPERATURE)] = 0
-    return np.ascontiguousarray(mixed)
+    return mixed
 
 
 def _of_frames(name: str, given: npt.ArrayLike, values: Audio | None) -> Audio:

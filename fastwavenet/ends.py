@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .checks import check_fields, integer, supported, whole, within
 from .end import End, Shapes, set_field
 from .frame_conditioning import FrameConditioning, Pitch
+from .quiet_sampling import QuietSampling
 from .shown import shown
 from .upsampling import UpsamplingStage
 from .voiced_sampling import VoicedSampling, check_min_p, check_temperature
@@ -31,6 +32,7 @@ __all__ = [
     "FrameConditioning",
     "MuLawCodec",
     "Pitch",
+    "QuietSampling",
     "Sampling",
     "SoftmaxOutput",
     "Start",
@@ -168,40 +170,51 @@ class Sampling(End):
     min_p        codes are dropped whose probability is below min_p x the largest; 0: none
     voiced       where frames hold voicing: temperature, min_p or both of voiced frames, while the
                  numbers above are those of unvoiced ones; None: they are those of all samples
+    quiet        where frames hold their level: those that take the most probable code; None: none
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     min_p: float = 0.0
     voiced: VoicedSampling | None = None
+    quiet: QuietSampling | None = None
     kind: ClassVar[str] = "draw"
 
     def __post_init__(self) -> None:
         set_field(self, "temperature", check_temperature(self.temperature))
         set_field(self, "min_p", check_min_p(self.min_p))
-        set_field(self, "voiced", _voiced(self.voiced))
+        for name, cls in _RULES.items():
+            set_field(self, name, _rule(name, cls, getattr(self, name)))
 
     def check(self, spec: WaveNetSpec) -> None:
         if self.top_k is not None:
             set_field(self, "top_k", integer("top_k", self.top_k, 1, spec.levels))
         channels = spec.conditioning.channels if spec.conditioning else 0
-        if self.voiced is not None and self.voiced.channel >= channels:
-            raise ValueError(
-                f"sampling voiced channel must be below the {channels} channels of the frames, "
-                f"not {self.voiced.channel}"
-            )
+        for name in _RULES:
+            rule = getattr(self, name)
+            if rule is not None and rule.channel >= channels:
+                raise ValueError(
+                    f"sampling {name} channel must be below the {channels} channels of the "
+                    f"frames, not {rule.channel}"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         fields = super().to_dict()
-        if self.voiced is None:  # older versions read the others
-            del fields["voiced"]
+        for name in _RULES:
+            if getattr(self, name) is None:  # older versions read the others
+                del fields[name]
         return fields
 
     def replaced(self, **numbers: float | None) -> Sampling:
-        """With these numbers, of all frames; None stands for its own, and its rule by voicing."""
+        """With these numbers, of all frames; None stands for its own, and its rules by frame."""
         given = {name: number for name, number in numbers.items() if number is not None}
-        rule = self.voiced.without(given) if self.voiced is not None else None
-        return dataclasses.replace(self, **given, voiced=rule)  # type: ignore[arg-type]
+        voiced = self.voiced.without(given) if self.voiced is not None else None
+        quiet = None if "temperature" in given else self.quiet
+        return dataclasses.replace(self, **given, voiced=voiced, quiet=quiet)  # type: ignore[arg-type]
+
+
+# Rules by frame: field of `Sampling` -> class.
+_RULES: dict[str, type] = {"voiced": VoicedSampling, "quiet": QuietSampling}
 
 
 _KINDS: dict[str, tuple[type[End], ...]] = {
@@ -244,10 +257,11 @@ def _expected(name: str) -> str:
     return " or ".join(names)
 
 
-def _voiced(given: object) -> VoicedSampling | None:
+def _rule(name: str, cls: type, given: object) -> object:
+    """A rule by frame, of a field of `Sampling`; a JSON object becomes one."""
     if isinstance(given, dict):
-        check_fields(VoicedSampling, given, "sampling voiced")
-        return VoicedSampling(**given)
-    if given is None or isinstance(given, VoicedSampling):
+        check_fields(cls, given, f"sampling {name}")
+        return cls(**given)
+    if given is None or isinstance(given, cls):
         return given
-    raise ValueError(f"sampling voiced must be a VoicedSampling or None, not {shown(given)}")
+    raise ValueError(f"sampling {name} must be a {cls.__name__} or None, not {shown(given)}")

@@ -113,6 +113,8 @@ def _sampling(own: Sampling) -> str:
         parts.append(f"{name} {getattr(own, name):g}{rule}")
     if own.voiced is not None:
         parts.append(f"voicing in channel {own.voiced.channel}")
+    if own.quiet is not None:
+        parts.append(f"temperature 0 where channel {own.quiet.channel} < {own.quiet.below:g}")
     return "; ".join(parts)
 
 

@@ -1,0 +1,135 @@
+"""Foreign files by their content: arrays by name and plain values, nothing of a project.
+
+A container is recognised by its first bytes.  A reader of one takes the path and returns tensors
+and values; it executes nothing that the file holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from .. import modelfile
+from ..atomic import read_regular, without_waiting
+from ..modelfile import ModelFormatError
+from ..shown import shown
+
+MAX_CONFIG_BYTES = 2**22
+FIRST_BYTES = 16  # by which a container is recognised
+
+
+class Contents(NamedTuple):
+    """The contents of one file.
+
+    tensors  name -> array of any floating-point dtype, by the names that the file gives them
+    values   name -> number, string, list or dict that stands beside them; {} in most containers
+    """
+
+    tensors: dict[str, np.ndarray]
+    values: dict[str, object]
+
+
+class Checkpoint(NamedTuple):
+    """A network as it was found: the contents of its file, and the file."""
+
+    path: Path
+    tensors: dict[str, np.ndarray]
+    values: dict[str, object]
+
+
+def read_safetensors(path: Path) -> Contents:
+    """The tensors of a .safetensors file; its metadata is left."""
+    data = modelfile.read(path)
+    try:
+        return Contents(safetensors.numpy.load(data), {})
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise ModelFormatError(f"not a valid safetensors file: {error}") from None
+
+
+class Container(NamedTuple):
+    """A kind of file: its name in messages, a test of its first bytes, and its reader."""
+
+    name: str
+    recognises: Callable[[bytes], bool]
+    read: Callable[[Path], Contents]
+
+
+CONTAINERS = (
+    Container("safetensors", lambda first: first[8:9] == b"{", read_safetensors),
+)  # fmt: skip
+
+
+def read_checkpoint(path: Path, configs: Collection[str]) -> Checkpoint:
+    """The network in a file, or in the only file of a folder that may hold one.
+
+    configs: names of hyperparameter files, which hold no network.
+    Raises ModelFormatError naming the file for one of an unknown kind, or a folder with none or
+    several; OSError.
+    """
+    file = _only_file(path, configs) if path.is_dir() else path
+    with modelfile.named_after(file):
+        container = _container(file)
+        if container is None:
+            known = " or ".join(each.name for each in CONTAINERS)
+            raise ModelFormatError(f"not a file of a known kind, expected {known}")
+        contents = container.read(file)
+        return Checkpoint(file, _floating(contents.tensors), contents.values)
+
+
+def read_config(path: Path) -> dict[str, object]:
+    """The values of a hyperparameter file: a JSON object.
+
+    Raises ModelFormatError naming the file, OSError.
+    """
+    with modelfile.named_after(path):
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ModelFormatError(f"a config is larger than {MAX_CONFIG_BYTES} bytes")
+        try:
+            values = json.loads(read_regular(path))
+        except (ValueError, RecursionError):
+            raise ModelFormatError("not a config: expected a JSON object") from None
+        if not isinstance(values, dict):
+            found = type(values).__name__
+            raise ModelFormatError(f"a config must be a JSON object, not {found}")
+        return values
+
+
+def config_beside(file: Path, names: Collection[str]) -> Path | None:
+    """The file of one of these names in the folder of a file; None if there is none."""
+    found = [file.parent / name for name in names if (file.parent / name).is_file()]
+    return found[0] if found else None
+
+
+def _only_file(folder: Path, configs: Collection[str]) -> Path:
+    found = [
+        entry
+        for entry in sorted(folder.iterdir())
+        if entry.is_file() and entry.name not in configs and _container(entry) is not None
+    ]
+    if len(found) != 1:
+        known = " or ".join(each.name for each in CONTAINERS)
+        names = ", ".join(shown(entry.name) for entry in found[:5]) or "none"
+        raise ModelFormatError(
+            f"{shown(folder)}: expected one file with a network ({known}), found {names}: name "
+            f"the file"
+        )
+    return found[0]
+
+
+def _container(path: Path) -> Container | None:
+    """The kind of a file by its first bytes."""
+    with open(path, "rb", opener=without_waiting) as file:
+        first = os.read(file.fileno(), FIRST_BYTES)
+    return next((each for each in CONTAINERS if each.recognises(first)), None)
+
+
+def _floating(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those of floating-point numbers; counters of steps and of batches are none."""
+    return {name: array for name, array in tensors.items() if array.dtype.kind == "f"}
