@@ -32,6 +32,7 @@ __all__ = [
     "available_isas",
     "evaluate",
     "generate",
+    "import_checkpoint",
     "isa",
     "load",
     "measure_precision",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation, Quality, evaluate
     from .features import MelStream, mel
     from .generator import Generator, generate
+    from .importers.call import import_checkpoint
     from .instruction_sets import available_isas, isa
     from .mel_conventions import Mel, mel_presets
     from .model import Model, load
@@ -83,6 +85,7 @@ else:
         "evaluation": "Evaluation Quality evaluate",
         "features": "MelStream mel",
         "generator": "Generator generate",
+        "importers.call": "import_checkpoint",
         "instruction_sets": "available_isas isa",
         "mel_conventions": "Mel mel_presets",
         "piano_roll": "melody",

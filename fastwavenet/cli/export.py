@@ -1,4 +1,6 @@
-"""fastwavenet export: a run's best weights as one file, with the measured cost of precisions."""
+"""fastwavenet export: a run's best weights as one file, with the measured cost of precisions; or
+as the files of another project.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from pathlib import Path
 from .. import modelfile
 from ..atomic import check_target, is_named_pipe, is_special_file, replace_atomically
 from ..bundled_voices import model_path
+from ..importers import giving_back
 from ..precision import AUTO, describe_precision_cost, resolve_precision
 from ..precision_cost import Comparison
 from ..shown import shown
@@ -34,6 +37,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="folder left by `train`, model file, or name of a voice",
     )
     option("-o", "--output", type=path, required=True, metavar="FILE")
+    option(
+        "--to",
+        metavar="PROJECT",
+        help=f"write another project's files into the folder FILE, if the network fits: "
+        f"{', '.join(giving_back.PROJECTS)}",
+    )
     option("--latest", action="store_true", help="the latest weights of RUN instead of the best")
     option(
         "--measure",
@@ -51,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     report, output, source = Report(arguments), arguments.output, _model_file(arguments)
     if arguments.measure is None and (arguments.frames or arguments.speaker):
         raise ValueError("--frames and --speaker belong to --measure: name a recording")
-    _check_output(output)
+    if arguments.to is not None:
+        return _give_back(arguments, source, report)
+    check_model_name(output)
     with modelfile.named_after(source):
         data = modelfile.read(source)
         contents = modelfile.parse(data)
@@ -85,7 +96,29 @@ def _model_file(arguments: argparse.Namespace) -> Path:
     return model_file(given, LATEST if arguments.latest else BEST)
 
 
-def _check_output(path: Path) -> None:
+def _give_back(arguments: argparse.Namespace, source: Path, report: Report) -> int:
+    """--to: the network as another project's files."""
+    if arguments.measure is not None:
+        raise ValueError("--measure writes into a model file: leave out --to, or --measure")
+    folder = arguments.output
+    contents = modelfile.load(source)
+    if folder.is_dir() and folder.samefile(source.parent):
+        raise ValueError(f"{shown(folder)} holds the model that is read: name another folder")
+    files = giving_back.give_back(arguments.to, contents.spec, contents.weights, folder)
+    report.result(
+        {
+            "output": str(folder),
+            "source": str(source),
+            "to": arguments.to,
+            "files": [str(file) for file in files],
+        },
+        f"{shown(folder)}: {contents.spec.layers} layers as a network of {arguments.to}, "
+        f"{' and '.join(file.name for file in files)}",
+    )
+    return 0
+
+
+def check_model_name(path: Path) -> None:
     """Before the work: a model file, or a device or pipe."""
     if path.suffix.lower() != SUFFIX and not is_special_file(path):
         raise ValueError(f"{shown(path)}: the name must end in {SUFFIX}")

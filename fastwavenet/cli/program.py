@@ -17,6 +17,7 @@ from . import (
     evaluate,
     export,
     generate,
+    importing,
     info,
     prepare,
     score,
@@ -69,6 +70,7 @@ def _parser() -> Parser:
     for command in (
         prepare,
         train,
+        importing,
         export,
         tune,
         generate,

@@ -90,6 +90,22 @@ def named_parts(
     return parts
 
 
+def named_tensors(
+    parts: Mapping[str, Convolution], table: Table, style: Style, layers: int
+) -> dict[str, np.ndarray]:
+    """The inverse of `named_parts`: float32 tensors by the project's names, of the parts given."""
+    tensors = {}
+    for part, name in table.items():
+        for number in range(layers) if "{}" in part else (0,):
+            conv = parts.get(part.format(number))
+            if conv is None:
+                continue
+            weight, bias = (each.format(number) for each in _names(name, style))
+            tensors[weight] = np.ascontiguousarray(conv.weight.transpose(style.axes), np.float32)
+            tensors[bias] = conv.bias_or_zeros.astype(np.float32)
+    return tensors
+
+
 def layers_of(tensors: Mapping[str, np.ndarray], name: str) -> int:
     """Number of layers: consecutive numbers from 0 in the place of "{}" with a tensor."""
     layers = 0
@@ -131,6 +147,38 @@ def assembled(
         **{"input": CodeInput(parts["first"].weight.shape[2])} | ends,
     )
     return spec, _weights(spec, ours)
+
+
+def disassembled(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> Parts:
+    """The inverse of `assembled` for a network without speakers: its parts, without `first`.
+
+    The table of the first convolution stands for a foreign input in a way that the project knows.
+    Gates are apart, and all of their bias is with them, none with the conditioning.
+    """
+    parts = Parts()
+    for name in spec.tensors():
+        conv, _, kind = name.rpartition(".")
+        if kind == "weight" and conv != "first":
+            convolution = Convolution(weights[name], weights.get(f"{conv}.bias"))
+            parts |= _foreign(conv, convolution, spec.dilation_channels)
+    return parts
+
+
+def _foreign(name: str, conv: Convolution, channels: int) -> Parts:
+    """The parts that one of our convolutions is made of; filter and gate have `channels` each."""
+    place, _, kind = name.rpartition(".")
+    if name.startswith("conditioning.upsampling."):
+        return {name.removeprefix("conditioning."): conv}
+    if kind not in ("dilated", "conditioning"):
+        return {name: conv}
+    prefix = place if kind == "dilated" else name
+    halves = {"filter": slice(channels), "gate": slice(channels, None)}
+    return {
+        f"{prefix}.{half}": Convolution(
+            conv.weight[part], None if conv.bias is None else conv.bias[part]
+        )
+        for half, part in halves.items()
+    }
 
 
 def _names(name: str | tuple[str, str], style: Style) -> tuple[str, str]:

@@ -1,19 +1,39 @@
 """wavenet-coding, WaveNet speech coders in Keras: a folder with config.json and model.safetensors.
 
+`convert` makes its networks ours, `given_back` ours its own.
+
 Its input is an amplitude, companded for the output alone; conditioning is a row for each sample.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ..ends import MuLawCodec, QuietSampling, Sampling, Start, UpsamplingStage, VoicedSampling
+from ..ends import (
+    FrameConditioning,
+    MuLawCodec,
+    QuietSampling,
+    Sampling,
+    Start,
+    UpsamplingStage,
+    VoicedSampling,
+)
 from ..spec import MAX_SAMPLE_RATE, WaveNetSpec
+from .folding import Convolution, scalar_kernel
 from .hyperparameters import Hyperparameters
-from .parts import KERAS, Parts, assembled, layers_of, named_parts
+from .parts import (
+    KERAS,
+    Parts,
+    assembled,
+    disassembled,
+    layers_of,
+    named_parts,
+    named_tensors,
+)
 
 NAME = "wavenet-coding"
 CONFIG = ("config.json",)
@@ -58,6 +78,8 @@ VOICING, ENERGY = 1, 2  # channels
 VOICED = 0.75  # x temperature
 QUIET = (-42 + 50) / 60
 
+MISFIT = f"the network does not fit {NAME}: "
+
 
 def matches(tensors: Mapping[str, np.ndarray]) -> bool:
     """Whether names of tensors are this project's."""
@@ -98,6 +120,27 @@ def _compare(values: Hyperparameters, spec: WaveNetSpec) -> None:
         values.agree(cond_dim=end.channels, **stages)
 
 
+def given_back(
+    spec: WaveNetSpec, weights: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """The tensors and the config of a network, if it is one of this project's.
+
+    `convert` of them is the same network, bit for bit.
+    Raises ValueError naming what it has that a network of this project cannot have.
+    """
+    check_fit(spec)
+    table, codec = weights["first.weight"], spec.codec
+    kernel = scalar_kernel(table, codec)
+    if kernel is None:
+        raise ValueError(
+            f"{MISFIT}its input must be a table of multiples of the codes' amplitudes, as in a "
+            f"network imported from there, and training makes it another"
+        )
+    parts = disassembled(spec, weights) | {"first": Convolution(kernel, weights.get("first.bias"))}
+    tensors = named_tensors(parts, CONVOLUTIONS | CONDITIONING | OVER_FRAMES, KERAS, spec.layers)
+    return tensors, _config(spec)
+
+
 def codec_of(levels: int) -> MuLawCodec:
     """Its codec, in which the code in the middle is silence, exactly 0.
 
@@ -106,6 +149,67 @@ def codec_of(levels: int) -> MuLawCodec:
     if levels & (levels - 1):
         raise ValueError(f"quantization_channels must be a power of 2, not {levels}")
     return MuLawCodec(mu=levels - 1, steps=levels, decode_divisor=levels)
+
+
+def check_fit(spec: WaveNetSpec) -> None:
+    """Raises ValueError naming a field that a network of this project cannot have, and those of it
+    that can be.
+    """
+    in_block = _in_block(spec.dilations)
+    blocks = tuple(2 ** (layer % in_block) for layer in range(spec.layers))
+    if spec.layers % in_block or spec.dilations != blocks:
+        raise ValueError(f"{MISFIT}its dilations must be equal blocks of 1, 2, 4 and so on")
+    taps = spec.input.taps
+    expected = {
+        "kernel": (taps,) * spec.layers,
+        "head": spec.skip,
+        "codec": codec_of(spec.levels),
+        "start": Start(spec.levels // 2, fed=True),
+        "conditioning": _fitting(spec.conditioning),
+    }
+    for name, value in expected.items():
+        if getattr(spec, name) != value:
+            raise ValueError(f"{MISFIT}{name} must be {value}, not {getattr(spec, name)}")
+
+
+def _fitting(end: FrameConditioning | None) -> FrameConditioning | None:
+    """The conditioning of this project that is most like another one's."""
+    if end is None or not end.channels:
+        return None
+    same = {"interpolation": end.interpolation, "features": end.features}
+    plain = FrameConditioning(end.channels, **same)
+    if not end.upsampling:
+        return plain
+    first = end.upsampling[0]
+    stage = UpsamplingStage(first.channels, first.kernel, activation="relu", bias=first.bias)
+    return dataclasses.replace(plain, upsampling=(stage,), edges="zeros")
+
+
+def _config(spec: WaveNetSpec) -> dict[str, object]:
+    """Its hyperparameter file."""
+    in_block, end = _in_block(spec.dilations), spec.conditioning
+    config: dict[str, object] = {
+        "model_name": "fastwavenet",
+        "mode": "waveform" if end is None else "parametric",
+        "sample_rate": spec.sample_rate,
+        "mu": spec.levels - 1,
+        "num_blocks": spec.layers // in_block,
+        "layers_per_block": in_block,
+        "filter_width": spec.input.taps,
+        "use_conditioning": end is not None,
+        "cond_dim": 0 if end is None else end.channels,
+        "cond_conv_channels": 0,
+        "cond_conv_kernel_size": 1,
+        "temperature": spec.sampling.temperature,
+    }
+    for stage in () if end is None else end.upsampling:
+        config |= {"cond_conv_channels": stage.channels, "cond_conv_kernel_size": stage.kernel}
+    return config | {name: getattr(spec, field) for name, field in SIZES.items()}
+
+
+def _in_block(dilations: tuple[int, ...]) -> int:
+    """Layers up to the next dilation of 1."""
+    return next((n for n in range(1, len(dilations)) if dilations[n] == 1), len(dilations))
 
 
 def _parts(tensors: Mapping[str, np.ndarray], layers: int, conditioned: bool) -> Parts:
