@@ -181,6 +181,7 @@ class Generator:
         n: int,
         *,
         frames: npt.ArrayLike | None = None,
+        at: int = 0,
         temperature: npt.ArrayLike | None = None,
         min_p: npt.ArrayLike | None = None,
         out: Audio | None = None,
@@ -194,13 +195,17 @@ class Generator:
         frames: for models that need them, (frames, channels) for all rows or (batch, frames,
         channels), real numbers; frame i belongs to samples i hop .. (i + 1) hop - 1 of this call,
         hop is `model.spec.conditioning.hop`, and all samples must have a frame.
+        at: samples between the begin of the first frame and that of this call.  Calls with the
+        frames of a whole sound and at = 0, n and so on join to one, also where samples depend on
+        earlier frames (`model.spec.conditioning.reach`); a call after `prime` has at = its samples.
         temperature, min_p: of this call: a number, or one for each of the frames, (frames,) for all
         rows or (batch, frames), which holds for the frame's samples; None: the generator's.
         progress(done, total) is called after each chunk, in samples of one row; an exception that
         it raises ends the call.
         """
         n = integer("n", n, 0, MAX_SAMPLES)
-        return self._generate(n, frames, 0, temperature, min_p, out, progress)
+        at = integer("at", at, 0, MAX_SAMPLES)
+        return self._generate(n, frames, at, temperature, min_p, out, progress)
 
     def _generate(
         self,

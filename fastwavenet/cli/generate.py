@@ -28,7 +28,7 @@ from ..types import Audio
 from .arguments import AddOption, add_command, add_sampling, add_speed, path
 from .conditioning import add_frames, add_speaker, read_frames, speaker_of, takes_frames
 from .models import MODEL, load_model, model_file
-from .priming import prime
+from .priming import GivenFrames, prime
 from .report import Report, put
 from .shards import add_shard, check_seed, report_empty
 from .signals import ended_like_ctrl_c
@@ -136,15 +136,16 @@ def run(arguments: argparse.Namespace) -> int:
     _check_plot(arguments, outputs, n)
     report = Report(arguments, stdout_is_taken=is_streamed(outputs))
     voices = _voices(model, streams, seed, arguments)
+    given = GivenFrames(frames)
     if arguments.prime is not None:
-        frames = prime(voices, frames, arguments, report)
-        n = _length(arguments, model.spec, frames)
+        given = prime(voices, frames, arguments, report)
+        n = _length(arguments, model.spec, given.sound)
     sound = _sound(outputs, n, model.sample_rate, arguments, report)
     picture = Recording(len(outputs), int(n)) if arguments.plot is not None else None
     with ended_like_ctrl_c() as signals:
         sound.begin()
         takers = [sound] if picture is None else [sound, picture]
-        made = _generate(voices, n, frames, takers, report)
+        made = _generate(voices, n, given, takers, report)
         interrupted = sound.finish() or made.interrupted
     made = made._replace(samples=sound.samples, interrupted=interrupted)
     if picture is not None:
@@ -218,7 +219,7 @@ def _sound(
 def _generate(
     voices: Generator,
     n: float,
-    frames: Audio | None,
+    frames: GivenFrames,
     takers: Sequence[Taker],
     report: Report,
 ) -> Made:
@@ -248,14 +249,15 @@ def _generate(
     return Made(takers[0].samples, seconds, activity, interrupted)
 
 
-def _block(voices: Generator, frames: Audio | None, done: int, size: int, n: float) -> np.ndarray:
+def _block(voices: Generator, frames: GivenFrames, done: int, size: int, n: float) -> np.ndarray:
     """About `size` samples from sample `done` on; with frames, whole ones, except at the end."""
-    if frames is None:
+    if frames.values is None:
         return voices.generate(int(min(size, n - done)))
-    hop = voices.model.spec.conditioning.hop  # type: ignore[union-attr]  # it has frames
-    first, count = done // hop, max(size // hop, 1)
-    given = frames[first : first + count + 1]  # with the next one, for linear interpolation
-    return voices.generate(int(min(count * hop, n - done)), frames=given)
+    end = voices.model.spec.conditioning
+    assert end is not None  # it has frames
+    count = int(min(max(size // end.hop, 1) * end.hop, n - done))
+    values, at = frames.of_samples(end, done, count)
+    return voices.generate(count, frames=values, at=at)
 
 
 def _next_size(size: int, took: float) -> int:

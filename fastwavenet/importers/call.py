@@ -76,6 +76,8 @@ def _project(checkpoint: Checkpoint, format: str) -> Project:
     for project in named:
         if project.matches(checkpoint.tensors):
             return project
+    if "head.output.weight" in checkpoint.tensors:
+        raise ModelFormatError("a model file of fastwavenet already: use it as it is")
     known = " or ".join(project.NAME for project in named)
     names = ", ".join(shown(name) for name in sorted(checkpoint.tensors)[:3]) or "none"
     raise ModelFormatError(f"expected tensors of {known}, found {names}")

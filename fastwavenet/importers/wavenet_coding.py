@@ -113,6 +113,7 @@ def _compare(values: Hyperparameters, spec: WaveNetSpec) -> None:
     end = spec.conditioning
     values.agree(use_conditioning=end is not None, filter_width=spec.input.taps)
     values.agree(**{name: getattr(spec, field) for name, field in SIZES.items()})
+    values.agree(skip_channels=spec.head)
     if end is not None:
         stages = {"cond_conv_channels": 0}
         for stage in end.upsampling:
@@ -176,8 +177,7 @@ def _fitting(end: FrameConditioning | None) -> FrameConditioning | None:
     """The conditioning of this project that is most like another one's."""
     if end is None or not end.channels:
         return None
-    same = {"interpolation": end.interpolation, "features": end.features}
-    plain = FrameConditioning(end.channels, **same)
+    plain = FrameConditioning(end.channels, 1, end.interpolation, features=end.features)
     if not end.upsampling:
         return plain
     first = end.upsampling[0]
@@ -221,8 +221,13 @@ def _parts(tensors: Mapping[str, np.ndarray], layers: int, conditioned: bool) ->
 
 def _dilations(values: Hyperparameters, layers: int) -> tuple[int, ...]:
     """1, 2, 4 and so on in each block."""
-    in_block = values.whole("layers_per_block", 1, min(layers, 21))
-    values.agree(num_blocks=layers / in_block)
+    in_block = values.whole("layers_per_block", 1, 21)
+    blocks = values.whole("num_blocks", 1, layers, layers // in_block)
+    if blocks * in_block != layers:
+        raise ValueError(
+            f"num_blocks {blocks} x layers_per_block {in_block} are {blocks * in_block} layers, "
+            f"but the tensors have {layers}"
+        )
     return tuple(2 ** (layer % in_block) for layer in range(layers))
 
 
