@@ -90,7 +90,7 @@ def _by_rules(name: str, sampling: Sampling, values: Audio | None) -> Numbers:
     if sampling.voiced is not None and getattr(sampling.voiced, name) is not None:
         number = _by_voicing(name, number, sampling.voiced, values)
     if sampling.quiet is not None and name == "temperature":
-        quiet = values[..., sampling.quiet.channel] < np.float32(sampling.quiet.below)
+        quiet = values[..., sampling.quiet.channel].astype(np.float64) < sampling.quiet.below
         number = np.where(quiet, np.float32(0), np.float32(number))
     return number if isinstance(number, float) else np.ascontiguousarray(number)
 

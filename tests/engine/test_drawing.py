@@ -11,7 +11,7 @@ from slow_twin import SlowTwin
 
 import fastwavenet as fw
 from fastwavenet import modelfile, reference
-from fastwavenet.ends import FrameConditioning, Sampling, VoicedSampling
+from fastwavenet.ends import FrameConditioning, QuietSampling, Sampling, VoicedSampling
 
 each_pair = pytest.mark.each_pair
 CHOICES = {"temperature": [0, 0.001, 0.5, 1, 1000], "min_p": [0, 0.1, 1]}
@@ -24,9 +24,10 @@ RULES = {
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
-def spec_of(hop: int = 5, rule: VoicedSampling | None = None, **changes):
+def spec_of(hop: int = 5, rule: VoicedSampling | None = None, quiet=None, **changes):
     end = FrameConditioning(**{"channels": 3, "hop": hop, "interpolation": "linear"} | changes)
-    return small_spec(levels=32, conditioning=end, sampling=Sampling(1.5, None, 0.05, rule))
+    sampling = Sampling(1.5, None, 0.05, rule, quiet)
+    return small_spec(levels=32, conditioning=end, sampling=sampling)
 
 
 def voicing_frames(spec, samples: int, seed: int) -> np.ndarray:
@@ -317,8 +318,69 @@ def test_known_samples_are_scored_and_primed_whatever_the_rule(precision):
     assert gens[1].generate(45, frames=frames).tobytes() == twin.generate(45, frames).tobytes()
 
 
+# ---- quiet frames ------------------------------------------------------------------------------
+
+QUIET = QuietSampling(channel=2, below=-0.25)
+
+
+@pytest.mark.parametrize("rule", [None, *RULES.values()], ids=["none", *RULES])
+@pytest.mark.parametrize("rows", [1, 3])
+@each_pair
+def test_quiet_frames_take_the_most_probable_code_and_others_are_drawn(rule, rows, isa, precision):
+    spec, n = spec_of(5, rule, QUIET), 90
+    model = model_of(spec, precision=precision)
+    frames = np.stack([voicing_frames(spec, n, row) for row in range(rows)])
+    found = fw.generate(model, n_samples=n, seed=7, batch=rows, frames=frames, isa=isa)
+    assert found.tobytes() == SlowTwin(model, rows, 7, 0).generate(n, frames).tobytes()
+
+
+def test_a_frame_at_the_threshold_is_not_quiet():
+    spec = spec_of(quiet=QUIET)
+    model, frames = model_of(spec), random_frames(spec, 100, 1)
+    threshold = np.float32(QUIET.below)
+    for level, greedy in (
+        (threshold, False),
+        (np.nextafter(threshold, np.float32(-1)), True),
+        (np.nextafter(threshold, np.float32(1)), False),
+        (np.float32(-1), True),
+    ):
+        frames[:, 2] = level
+        expected = fw.generate(model, frames=frames, seed=7, temperature=0 if greedy else 1.5)
+        assert fw.generate(model, frames=frames, seed=7).tobytes() == expected.tobytes()
+
+
+def test_a_temperature_takes_the_place_of_the_rule_for_quiet_frames_and_min_p_does_not():
+    spec = spec_of(quiet=QUIET)
+    model, frames = model_of(spec), random_frames(spec, 300, 1)
+    by_frame = np.where(frames[:, 2] < QUIET.below, 0, 1.5)
+
+    def sound(**arguments):
+        return fw.generate(model, frames=frames, seed=7, **arguments).tobytes()
+
+    assert sound() == sound(temperature=by_frame) != sound(temperature=1.5)
+    assert sound(min_p=0.5) == sound(min_p=0.5, temperature=by_frame)
+    assert sound(top_k=3) == sound(top_k=3, temperature=by_frame)
+    assert sound(temperature=[1.5] * len(frames)) == sound(temperature=1.5)
+    gen = fw.Generator(model, seed=7)
+    gen.temperature = 1.5
+    assert gen.clone().generate(300, frames=frames).tobytes() == sound(temperature=1.5)
+    gen.temperature = None
+    assert gen.generate(300, frames=frames).tobytes() == sound()
+
+
+def test_a_file_keeps_the_rule_for_quiet_frames_and_one_without_has_no_field_for_it(tmp_path):
+    for quiet in (None, QUIET):
+        spec = spec_of(quiet=quiet)
+        assert ("quiet" in spec.to_dict()["sampling"]) == (quiet is not None)
+        modelfile.save(tmp_path / "m", spec, random_weights(spec, 3))
+        assert fw.load(tmp_path / "m").spec == spec
+
+
+# ---- numpy's errors ----------------------------------------------------------------------------
+
+
 def test_the_hosts_errors_of_numpy_do_not_matter():
-    spec = spec_of(rule=RULE)
+    spec = spec_of(rule=RULE, quiet=QUIET)
     frames = np.full((6, 3), 1e-40, np.float32)
     with np.errstate(all="raise"):
         fw.generate(model_of(spec), frames=frames, seed=7)

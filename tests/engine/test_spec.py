@@ -14,6 +14,7 @@ from fastwavenet.ends import (
     FrameConditioning,
     MuLawCodec,
     Pitch,
+    QuietSampling,
     Sampling,
     SoftmaxOutput,
     Start,
@@ -226,6 +227,15 @@ WRONG_ENDS = [
     (lambda: Sampling(voiced=0.5), "sampling voiced must be a VoicedSampling or None, not 0.5"),
     (lambda: Sampling(voiced={"channel": 0, "tone": 1}), "unknown sampling voiced field 'tone'"),
     (lambda: Sampling(voiced={"min_p": 1}), "sampling voiced field 'channel' is missing"),
+    (lambda: QuietSampling(-1, 0.5), "sampling quiet channel must be a whole number from 0 to"),
+    (lambda: QuietSampling(0, float("inf")), "sampling quiet below must be a finite number"),
+    (lambda: QuietSampling(0, "low"), "sampling quiet below must be a number, not 'low'"),
+    (lambda: Sampling(quiet=0.5), "sampling quiet must be a QuietSampling or None, not 0.5"),
+    (lambda: Sampling(quiet={"channel": 0}), "sampling quiet field 'below' is missing"),
+    (
+        lambda: small_spec(sampling=Sampling(quiet=QuietSampling(0, 1))),
+        "sampling quiet channel must be below the 0 channels of the frames, not 0",
+    ),
     *(
         (
             lambda end=end: small_spec(
@@ -278,6 +288,10 @@ ENDLESS = [
         }
         for temperature, min_p in ((0.5, None), (None, np.float32(0.5)), (0, 1))
     ),
+    {
+        "sampling": Sampling(quiet=QuietSampling(np.int64(1), np.float32(-0.5))),
+        "conditioning": FrameConditioning(2),
+    },
     {"sampling": Sampling(temperature=np.float32(0.5), top_k=np.int64(5), min_p=np.float64(0.5))},
 ]
 

@@ -13,6 +13,7 @@ from fastwavenet.ends import (
     CodeInput,
     FrameConditioning,
     MuLawCodec,
+    QuietSampling,
     Sampling,
     Start,
     UpsamplingStage,
@@ -39,6 +40,7 @@ TOP_K = st.sampled_from([None, 1, 2, 3, 7, 16, 17, None, 100, 300])
 MIN_P = st.sampled_from([None, 0, 1e-3, 0.1, 0.5, 1])
 FED = st.sampled_from([False, False, True])
 SAMPLINGS = st.sampled_from([Sampling(), Sampling(), Sampling(0.7, 2, 0.02), Sampling(0)])
+QUIET = st.sampled_from([None, 0.0, -0.5, 1e300])
 VOICED = st.sampled_from([None, (0.5, None), (None, 0.2), (0, 1), (1000, 0)])
 THREADS = st.sampled_from([1] * 29 + [2])  # two are measured first, which takes a while
 PARTS = st.sampled_from([1, 2, 3])  # of a recording that are scored at the same time
@@ -113,13 +115,17 @@ def specs(draw) -> WaveNetSpec:
 
 @st.composite
 def samplings(draw, conditioning: FrameConditioning | None) -> Sampling:
-    """Where there are frames, also with a rule for voicing."""
+    """Where there are frames, also with rules for voicing and for quiet frames."""
     usual, channels = draw(SAMPLINGS), conditioning.channels if conditioning else 0
-    voiced = draw(VOICED) if channels else None
-    if voiced is None:
+    if not channels:
         return usual
+    voiced, quiet = draw(VOICED), draw(QUIET)
     channel = draw(st.sampled_from([0, channels - 1]))
-    return dataclasses.replace(usual, voiced=VoicedSampling(channel, *voiced))
+    return dataclasses.replace(
+        usual,
+        voiced=None if voiced is None else VoicedSampling(channel, *voiced),
+        quiet=None if quiet is None else QuietSampling(channel, quiet),
+    )
 
 
 @dataclasses.dataclass

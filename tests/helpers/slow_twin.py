@@ -129,7 +129,7 @@ def numbers_of_row(numbers: dict[str, np.ndarray], row: int) -> dict[str, np.nda
 def numbers_now(
     voice: fw.Generator, frames: np.ndarray | None, t: int, numbers: dict[str, np.ndarray]
 ) -> dict[str, float]:
-    """Temperature and min_p of sample t of the frames: given ones, or by the rule for voicing."""
+    """Temperature and min_p of sample t of the frames: given ones, or by the model's rules."""
     sampling, now = voice._sampling, {"temperature": voice.temperature, "min_p": voice.min_p}
     if frames is None:
         return now
@@ -143,6 +143,9 @@ def numbers_now(
             mixed = np.float32((1 - voicing) * now[name] + voicing * voiced)
             too_low = name == "temperature" and mixed < np.float32(0.001)
             now[name] = 0.0 if too_low else float(mixed)
+    quiet = None if "temperature" in numbers else sampling.quiet
+    if quiet is not None and float(frames[frame, quiet.channel]) < quiet.below:
+        now["temperature"] = 0.0
     return now
 
 

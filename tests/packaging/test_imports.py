@@ -54,6 +54,7 @@ BEHIND_SPEC = {
         "ends",
         "frame_conditioning",
         "mel_conventions",
+        "quiet_sampling",
         "shown",
         "upsampling",
         "voiced_sampling",
