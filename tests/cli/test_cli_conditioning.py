@@ -17,7 +17,7 @@ from recordings import record
 
 import fastwavenet as fw
 from fastwavenet import modelfile, scoring
-from fastwavenet.ends import FrameConditioning, Start
+from fastwavenet.ends import FrameConditioning, Start, UpsamplingStage
 
 HOP = 64
 MEL = fw.Mel(sample_rate=8000, n_fft=256, hop=HOP, window=256, mels=5, fmin=0, fmax=4000)
@@ -25,6 +25,9 @@ ENDS = {
     "mel": FrameConditioning(5, HOP, "linear", ("ann", "bob", "7"), 3, MEL),
     "pitch": FrameConditioning(3, HOP, "held"),
     "speakers": FrameConditioning(speakers=("ann", "bob"), speaker_channels=3),
+    "upsampled": FrameConditioning(
+        3, HOP, "linear", upsampling=(UpsamplingStage(4, 5, crop=1), UpsamplingStage(2, 12, 4, 3))
+    ),
 }
 SPECS = {name: small_spec(conditioning=end) for name, end in ENDS.items()}
 
@@ -211,7 +214,7 @@ def made(run, folder, *line) -> np.ndarray:
 
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_the_frames_are_the_sound(run, models, tmp_path, count):
-    for name, speaker in (("mel", "bob"), ("pitch", None)):
+    for name, speaker in (("mel", "bob"), ("pitch", None), ("upsampled", None)):
         frames = frames_file(tmp_path, name, count)
         options = ("--frames", frames, *(("--speaker", speaker) if speaker else ()))
         audio = made(run, tmp_path, models[name], *options)
@@ -268,8 +271,8 @@ def test_json_names_frames_and_speaker(run, models, tmp_path):
 def continued(name: str, models, known: np.ndarray, frames: np.ndarray, speaker) -> np.ndarray:
     """Audio behind known samples of whole frames; frames: of both."""
     gen, count = fw.Generator(fw.load(models[name]), seed=7, speaker=speaker), len(known) // HOP
-    gen.prime(known, frames=frames[: count + 1])
-    return gen.generate((len(frames) - count) * HOP, frames=frames[count:])
+    gen.prime(known, frames=frames)
+    return gen.generate((len(frames) - count) * HOP, frames=frames, at=len(known))
 
 
 def test_a_prime_has_its_own_mel_frames_and_the_given_ones_follow(run, models, hello, tmp_path):
@@ -283,12 +286,15 @@ def test_a_prime_has_its_own_mel_frames_and_the_given_ones_follow(run, models, h
     np.testing.assert_array_equal(audio_of(out), sixteen_bit(expected))
 
 
-@pytest.mark.parametrize("behind", [1, 2])
-def test_other_frames_of_a_prime_are_the_first_of_the_file(run, models, hello, tmp_path, behind):
-    file, out = frames_file(tmp_path, "pitch", 15 + behind), tmp_path / "out.wav"
-    line = ("generate", models["pitch"], "-o", out, "--frames", file, "--prime", hello)
+@pytest.mark.parametrize("name", ["pitch", "upsampled"])
+@pytest.mark.parametrize("behind", [1, 2, 30])
+def test_other_frames_of_a_prime_are_the_first_of_the_file(
+    run, models, hello, tmp_path, behind, name
+):
+    file, out = frames_file(tmp_path, name, 15 + behind), tmp_path / "out.wav"
+    line = ("generate", models[name], "-o", out, "--frames", file, "--prime", hello)
     assert run(*line, "--seed", 7)[0] == 0
-    expected = continued("pitch", models, audio_of(hello)[: 15 * HOP], np.load(file), None)
+    expected = continued(name, models, audio_of(hello)[: 15 * HOP], np.load(file), None)
     assert len(expected) == behind * HOP
     np.testing.assert_array_equal(audio_of(out), sixteen_bit(expected))
 

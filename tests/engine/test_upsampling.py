@@ -1,6 +1,7 @@
 """Learned upsampling: PyTorch, numpy and C compute the same features, in any pieces."""
 
 import dataclasses
+import itertools
 from random import Random
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastwavenet import reference
 from fastwavenet.ends import (
     FrameConditioning,
     Sampling,
+    Start,
     UpsamplingStage,
     VoicedSampling,
     end_from_dict,
@@ -196,6 +198,44 @@ def test_frames_in_chunks_give_the_samples_of_all_at_once(end, chunk, precision,
     chunks = [frames[i : i + chunk] for i in range(0, 9, chunk)] + [frames[:0]]
     blocks = [*fw.Generator(model, seed=1, isa=isa).vocode(iter(chunks))]
     assert np.concatenate(blocks).tobytes() == whole.tobytes()
+
+
+@every_upsampling
+def test_calls_with_all_frames_and_their_place_join_to_one(end, precision, isa):
+    spec = small_spec(conditioning=end)
+    model, frames = model_of(spec, precision=precision), random_frames(spec, 9 * end.hop, 3)
+    n = 9 * end.hop
+    whole = fw.generate(model, seed=1, frames=frames, isa="scalar")
+    cuts = sorted({0, 1, end.hop, 4 * end.hop + end.hop // 2, n - 1, n})
+    gen = fw.Generator(model, seed=1, isa=isa)
+    parts = [
+        gen.generate(end_of_part - at, frames=frames, at=at)
+        for at, end_of_part in itertools.pairwise(cuts)
+    ]
+    assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+@every_upsampling
+def test_a_primed_sound_continues_with_the_frames_of_the_whole(end, precision):
+    spec = small_spec(conditioning=end, start=Start(3, fed=True))
+    model, frames = model_of(spec, precision=precision), random_frames(spec, 9 * end.hop, 3)
+    codes = random_codes(spec, 4 * end.hop, 1)
+    greedy = fw.Generator(model, seed=1, temperature=0)
+    greedy.prime(codes, frames=frames)
+    audio = greedy.generate(5 * end.hop, frames=frames, at=len(codes))
+    following = fw.mu_law_encode(audio, spec.levels)
+    logits = fw.outputs(model, np.concatenate([codes, following]), frames=frames)
+    assert np.array_equal(logits[len(codes) : -1].argmax(axis=1), following)
+
+
+def test_a_place_that_is_none_is_refused():
+    spec = small_spec(conditioning=conditioning(UpsamplingStage(2, 3)))
+    gen, frames = fw.Generator(model_of(spec), seed=1), random_frames(spec, 5, 3)
+    for at, message in ((-1, "at must be a whole number from 0"), (3, "6 samples with hop 1 need")):
+        with pytest.raises(ValueError, match=message):
+            gen.generate(3, frames=frames, at=at)
+    with pytest.raises(TypeError, match="at must be a whole number"):
+        gen.generate(1, frames=frames, at=1.0)
 
 
 @every_upsampling
