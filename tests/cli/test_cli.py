@@ -14,8 +14,8 @@ import fastwavenet as fw
 from fastwavenet import cli
 
 COMMANDS = [
-    *("train", "export", "generate", "vocode", "score", "evaluate", "info", "voices"),
-    *("bench", "demo"),
+    *("train", "import", "export", "generate", "vocode", "score", "evaluate", "info"),
+    *("voices", "bench", "demo"),
 ]
 
 

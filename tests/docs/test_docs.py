@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import wavenet_coding_files
 from c_build import CLAIMS, ROOT
 from documents import (
     DOCUMENTS,
@@ -28,6 +29,7 @@ from documents import (
 )
 from engines import weights_of
 from networks import small_spec
+from wavenet_coding_files import CONFIG, random_tensors
 
 import fastwavenet as fw
 from fastwavenet import modelfile, spec
@@ -98,6 +100,7 @@ def workshop(tmp_path, monkeypatch) -> Path:
     modelfile.save(tmp_path / "voice.safetensors", VOICE, weights_of(VOICE))
     hello = 0.3 * np.sin(np.arange(16000) / 20)
     soundfile.write(tmp_path / "hello.wav", hello, 16000, subtype="PCM_16")
+    wavenet_coding_files.write(tmp_path / "checkpoint", CONFIG, random_tensors(CONFIG))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastwavenet as fw
-from fastwavenet.ends import Sampling, VoicedSampling
+from fastwavenet.ends import QuietSampling, Sampling, VoicedSampling
 from fastwavenet.training import Summary, train
 
 Floats = NDArray[np.float32]
@@ -29,6 +29,11 @@ def prepare_a_corpus(recordings: Path, corpus: Path) -> float:
     prepared: fw.Prepared = fw.prepare(recordings, corpus, mel=["hifigan-16k"], trim=-50, workers=2)
     print(prepared.decoded, prepared.kept, prepared.skipped, prepared.remarks)
     return prepared.seconds / prepared.recordings
+
+
+def bring(checkpoint: Path) -> fw.Model:
+    model: fw.Model = fw.import_checkpoint(checkpoint, layers_per_block=10)
+    return fw.import_checkpoint(str(checkpoint), "wavenet-coding", config=Path("c.json")) or model
 
 
 def describe(path: str | Path) -> fw.Model:
@@ -74,6 +79,7 @@ def keep(gen: fw.Generator) -> bytes:
         twin.set_state(gen.get_state())
     except (fw.StateError, fw.BusyError) as error:
         print(error)
+    gen.generate(10, frames=np.zeros((30, 2)), at=20)
     gen.reset(seed=gen.seed)
     gen.temperature = 0.9
     gen.top_k = None
@@ -104,7 +110,8 @@ def again(model: fw.Model, spoken: list[Floats]) -> Floats:
 
 def follow_voicing(spec: fw.WaveNetSpec) -> fw.WaveNetSpec:
     rule: VoicedSampling = VoicedSampling(channel=81, temperature=0.8, min_p=None)
-    return replace(spec, sampling=Sampling(temperature=1.0, voiced=rule))
+    quiet = QuietSampling(channel=0, below=-8.0)
+    return replace(spec, sampling=Sampling(temperature=1.0, voiced=rule, quiet=quiet))
 
 
 def judge(model: fw.Model, samples: Floats) -> float:
