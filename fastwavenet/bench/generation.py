@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ..ends import Sampling
 from ..spec import WaveNetSpec
 from .bandwidth import Probe
 from .conditions import check_voices
@@ -66,7 +67,7 @@ def step_bytes(spec: WaveNetSpec, contender: Peer) -> int | None:
     if isinstance(contender, Engine):
         return contender.model.info()["step_bytes"]
     bytes_per_weight = {"float32": 4, "bfloat16": 2, "int8": 1}[contender.precision]
-    macs = dataclasses.replace(spec, conditioning=None).macs_per_sample
+    macs = dataclasses.replace(spec, conditioning=None, sampling=Sampling()).macs_per_sample
     return bytes_per_weight * macs if contender.reads_weights_once else None
 
 

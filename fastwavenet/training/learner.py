@@ -70,8 +70,9 @@ class Learner:
         self.optimizer = Optimizer(self.model, settings.learning_rate, decay)
         context = spec.receptive_field - 1
         sizes = context, settings.window, spec.conditioning
-        self.training = Windows(corpus.train, *sizes, seed=settings.seed)
-        self.validation = Windows(corpus.validation, *sizes)
+        start = spec.start.code if spec.start.fed else None
+        self.training = Windows(corpus.train, *sizes, seed=settings.seed, start=start)
+        self.validation = Windows(corpus.validation, *sizes, start=start)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self.steps = self.samples = 0
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import checks
-from ..ends import MAX_PRE_EMPHASIS
+from ..ends import MAX_PRE_EMPHASIS, Sampling
 from ..mel_conventions import mel_presets
 from ..recording_frames import DEFAULT_SAMPLE_RATE, WITH_PITCH, recording_conditioning
 from ..spec import WaveNetSpec
@@ -114,12 +114,17 @@ class Network:
         """`choose` without a spec; conditioned as the started run is."""
         rate = self._known_rate(started) if self.sample_rate is None else self.sample_rate
         if started is not None and self.preset is None:
-            sizes = dataclasses.replace(started, conditioning=None, sample_rate=rate)
+            sizes = dataclasses.replace(  # without rules of sampling, which need frames
+                started, conditioning=None, sampling=Sampling(), sample_rate=rate
+            )
         else:
             sizes = preset_spec(DEFAULT_PRESET if self.preset is None else self.preset, rate)
         if started is not None:
             sizes = dataclasses.replace(sizes, codec=started.codec)
-        return conditioned(sizes, None if started is None else started.conditioning)
+        chosen = conditioned(sizes, None if started is None else started.conditioning)
+        if started is not None and self.preset is None:
+            return dataclasses.replace(chosen, sampling=started.sampling)
+        return chosen
 
     def _choose_pre_emphasis(self, started: WaveNetSpec | None) -> float | None:
         """The given one, or that of a new vocoder; None to leave it as it is."""

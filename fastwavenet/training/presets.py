@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..ends import Sampling
 from ..shown import shown
 from ..spec import WaveNetSpec
 
@@ -48,7 +49,7 @@ def preset_spec(preset: str, sample_rate: int) -> WaveNetSpec:
 
 
 def preset_name(spec: WaveNetSpec) -> str | None:
-    """The name of the preset with these sizes, whatever the codec is; None if there is none."""
-    sizes = dataclasses.replace(spec, conditioning=None, codec=None)
+    """The name of the preset with these sizes, of any codec and sampling; None if there is none."""
+    sizes = dataclasses.replace(spec, conditioning=None, codec=None, sampling=Sampling())
     names = (name for name in PRESETS if preset_spec(name, spec.sample_rate) == sizes)
     return next(names, None)

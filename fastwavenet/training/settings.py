@@ -107,8 +107,6 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if self.spec.start.fed:
-            raise ValueError("a start code that is fed as a sample of its own cannot be trained")
         table.check(self)
 
     def for_audio(self, seconds: float) -> Settings:

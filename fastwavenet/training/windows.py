@@ -18,8 +18,8 @@ class Batch(NamedTuple):
     """Windows of one length T, with their frames and speakers if the network has them.
 
     inputs, targets  int64 (B, T); targets that do not count are IGNORED
-    frames           float16 or float32 (B, C, F), from the frame of input 0 on, or with
-                     upsampling from an earlier one on; None: none
+    frames           float16 or float32 (B, C, F), from the frame of input 0 on (of target 0 if
+                     a start code is fed), or with upsampling from an earlier one; None: none
     at               the number, from the first frame's begin, of the sample that target 0 is
     speakers         int64 (B,), indices; None: none
     """
@@ -45,6 +45,8 @@ class Windows:
 
     end: the network's conditioning, if it has frames
     seed: of the order of `batch`
+    start: the start code, if it is fed as a sample of its own: then input 0 of a clip is this code,
+    and its target is sample 0
     """
 
     def __init__(
@@ -54,22 +56,24 @@ class Windows:
         fresh: int,
         end: FrameConditioning | None = None,
         seed: int = 0,
+        start: int | None = None,
     ):
         self.clips = clips
+        self.start = start
         self.context = context
         self.fresh = fresh
-        lengths = [len(clip.codes) for clip in clips]
-        self.length = min(context + fresh, max(lengths) - 1)
+        self.lengths = [len(clip.codes) + (start is not None) for clip in clips]
+        self.length = min(context + fresh, max(self.lengths) - 1)
         self.hop = clips[0].hop
-        self.order = PassOrder(lengths, self.length, fresh, self.hop, seed)
+        self.order = PassOrder(self.lengths, self.length, fresh, self.hop, seed)
         self.before, after = (0, 1) if end is None else end.reach
         self.edges = "held" if end is None else end.edges
         own = (self.hop + self.length - 1) // self.hop + 1  # for any start
         self.frame_count = self.before + own + max(after, 1)
 
     def cut(self, clip: int, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """The window whose first input is sample `start` of a clip."""
-        codes = self.clips[clip].codes[start : start + self.length + 1]
+        """The window whose first input is number `start` of a clip's."""
+        codes = self._codes(clip, start, start + self.length + 1)
         n = len(codes) - 1
         inputs = np.zeros(self.length, np.int64)
         targets = np.full(self.length, IGNORED, np.int64)
@@ -78,8 +82,16 @@ class Windows:
         targets[known:n] = codes[known + 1 :]
         return inputs, targets
 
+    def _codes(self, clip: int, first: int, end: int) -> np.ndarray:
+        """Numbers first .. end - 1 of a clip's inputs."""
+        codes = self.clips[clip].codes
+        if self.start is None:
+            return codes[first:end]
+        known = codes[max(first - 1, 0) : end - 1]
+        return known if first else np.concatenate([[self.start], known])
+
     def cut_frames(self, clip: int, start: int) -> np.ndarray | None:
-        """(C, F): the frames of the window whose first input is sample `start`."""
+        """(C, F): the frames of the window whose first input is number `start`."""
         frames = self.clips[clip].frames
         if frames is None:
             return None
@@ -93,8 +105,8 @@ class Windows:
     def tiles(self, most: int) -> Iterator[Batch]:
         """Batches of one that together count every target once; at most `most`, evenly spaced."""
         places = []
-        for number, clip in enumerate(self.clips):
-            end = max(len(clip.codes) - 1 - self.context, 1)
+        for number, length in enumerate(self.lengths):
+            end = max(length - 1 - self.context, 1)
             places += [(number, start) for start in range(0, end, self.fresh)]
         for place in places[:: -(-len(places) // most)]:
             yield self._stack([place])
@@ -109,7 +121,7 @@ class Windows:
         frames = [f for place in places if (f := self.cut_frames(*place)) is not None]
         if not frames:
             return batch
-        at = self.before * self.hop + places[0][1] % self.hop + 1
+        at = self.before * self.hop + places[0][1] % self.hop + (self.start is None)
         return batch._replace(frames=np.stack(frames), at=at)
 
 

@@ -12,6 +12,7 @@ from recordings import record, tone
 
 from fastwavenet.audio import AudioError
 from fastwavenet.clips import SHORTEST, Clip, excerpts
+from fastwavenet.ends import FrameConditioning
 from fastwavenet.mulaw import mu_law_encode
 from fastwavenet.training.data import Corpus, load_corpus
 from fastwavenet.training.windows import IGNORED, Windows
@@ -282,6 +283,35 @@ def test_behind_a_clips_end_nothing_counts():
 
 def test_windows_are_no_longer_than_the_longest_clip():
     assert Windows(counting(30, 40), context=100, fresh=60).length == 39
+    assert Windows(counting(30, 40), context=100, fresh=60, start=9).length == 40
+
+
+FED = 9999  # a start code that no sample of `counting` has
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 24, 25, 26, 100])
+def test_a_start_code_that_is_fed_precedes_a_clip_and_its_first_sample_is_a_target(n):
+    windows = Windows(counting(n, 50), context=5, fresh=20, start=FED)
+    sequence = np.concatenate([[FED], windows.clips[0].codes])
+    for start in range(n):
+        inputs, targets = windows.cut(0, start)
+        count, known = min(windows.length, n - start), 5 if start else 0
+        np.testing.assert_array_equal(inputs[:count], sequence[start : start + count])
+        expected = sequence[start + 1 + known : start + 1 + count]
+        np.testing.assert_array_equal(counted(targets), expected)
+    targets = np.concatenate([counted(tile.targets) for tile in windows.tiles(most=1000)])
+    assert sorted(targets) == list(range(n + 50))
+
+
+@pytest.mark.parametrize("hop", [1, 10])
+def test_with_a_start_code_the_frames_of_a_window_begin_with_its_first_target(hop):
+    clips = runs.counting(5, 30, hop=hop)
+    windows = Windows(clips, 5, 20, FrameConditioning(1, hop), start=FED)
+    for start in range(5 * hop):
+        batch = windows._stack([(0, start)])
+        for i, target in enumerate(batch.targets[0]):
+            if target != IGNORED:
+                assert batch.frames[0, 0, (batch.at + i) // hop] == target // hop
 
 
 @pytest.mark.parametrize("n", [2, 5, 6, 7, 24, 25, 26, 27, 45, 46, 47, 100])

@@ -1,0 +1,45 @@
+"""Imported networks are trained on like any other."""
+
+import numpy as np
+import pytest
+from recordings import noise, record
+from runs import quick
+from wavenet_coding_files import CONFIG, random_tensors, write
+
+import fastwavenet as fw
+from fastwavenet import modelfile
+from fastwavenet.importers.call import imported
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+@pytest.mark.parametrize("window", [60, 2000])
+def test_the_held_out_loss_of_a_fine_tuned_network_is_the_engines_score(
+    tmp_path, conditioned, window
+):
+    """Its start code is fed, so the loss has the first sample too."""
+    config = CONFIG | {"use_conditioning": conditioned}
+    network = imported(write(tmp_path / "theirs", config, random_tensors(config)))
+    modelfile.save(tmp_path / "imported.safetensors", network.spec, network.weights)
+    rng, length = np.random.default_rng(1), 700
+    (tmp_path / "rows").mkdir()
+    for name in "ab":
+        record(tmp_path / f"{name}.wav", noise(length, amplitude=0.3), rate=16000)
+        np.save(tmp_path / f"rows/{name}.npy", rng.standard_normal((length, 3), np.float32))
+    summary = quick(
+        tmp_path / "a.wav",
+        tmp_path / "run",
+        spec=None,
+        from_=tmp_path / "imported.safetensors",
+        validation=tmp_path / "b.wav",
+        window=window,
+        **({"frames": tmp_path / "rows"} if conditioned else {}),
+    )
+    tuned = fw.load(summary.model, "float32")
+    assert tuned.spec.start.fed
+    audio, _ = fw.read_audio(tmp_path / "b.wav")
+    frames = np.load(tmp_path / "rows/b.npy") if conditioned else None
+    nats = fw.score(tuned, audio, frames=frames)
+    assert len(nats) == length
+    assert summary.validation_loss == pytest.approx(nats.mean(), abs=1e-4)
