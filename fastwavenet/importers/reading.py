@@ -22,6 +22,7 @@ from ..modelfile import ModelFormatError
 from ..shown import shown
 
 MAX_CONFIG_BYTES = 2**22
+MAX_HEADER_BYTES = 100_000_000  # of any safetensors file, by its format
 FIRST_BYTES = 16  # by which a container is recognised
 
 
@@ -44,6 +45,11 @@ class Checkpoint(NamedTuple):
     values: dict[str, object]
 
 
+def looks_like_safetensors(first: bytes) -> bool:
+    """Whether a file begins with the length of a JSON header and the header's brace."""
+    return first[8:9] == b"{" and int.from_bytes(first[:8], "little") <= MAX_HEADER_BYTES
+
+
 def read_safetensors(path: Path) -> Contents:
     """The tensors of a .safetensors file; its metadata is left."""
     data = modelfile.read(path)
@@ -61,9 +67,7 @@ class Container(NamedTuple):
     read: Callable[[Path], Contents]
 
 
-CONTAINERS = (
-    Container("safetensors", lambda first: first[8:9] == b"{", read_safetensors),
-)  # fmt: skip
+CONTAINERS = (Container("safetensors", looks_like_safetensors, read_safetensors),)
 
 
 def read_checkpoint(path: Path, configs: Collection[str]) -> Checkpoint:

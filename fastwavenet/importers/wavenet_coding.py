@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..ends import (
+    CodeInput,
     FrameConditioning,
     MuLawCodec,
     QuietSampling,
@@ -153,15 +154,14 @@ def codec_of(levels: int) -> MuLawCodec:
 
 
 def check_fit(spec: WaveNetSpec) -> None:
-    """Raises ValueError naming a field that a network of this project cannot have, and those of it
-    that can be.
-    """
+    """Raises ValueError naming a field that no network of this project has, and one that it can."""
     in_block = _in_block(spec.dilations)
     blocks = tuple(2 ** (layer % in_block) for layer in range(spec.layers))
     if spec.layers % in_block or spec.dilations != blocks:
         raise ValueError(f"{MISFIT}its dilations must be equal blocks of 1, 2, 4 and so on")
     taps = spec.input.taps
     expected = {
+        "input": CodeInput(taps),
         "kernel": (taps,) * spec.layers,
         "head": spec.skip,
         "codec": codec_of(spec.levels),

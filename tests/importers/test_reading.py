@@ -34,6 +34,8 @@ def test_a_file_is_recognised_by_its_content_whatever_its_name(tmp_path):
     folder = write(tmp_path / "network", CONFIG, TENSORS)
     (folder / "model.safetensors").rename(folder / "checkpoint-17")
     (folder / "notes.txt").write_text("not a network")
+    (folder / "model.gguf").write_bytes(b"GGUF\3\0\0\0{" + bytes(15))  # of 123 tensors
+    (folder / "saved_model").mkdir()
     expected = fw.import_checkpoint(folder).info()["fingerprint"]
     assert fw.import_checkpoint(folder / "checkpoint-17").info()["fingerprint"] == expected
     assert fw.import_checkpoint(str(folder)).info()["fingerprint"] == expected
@@ -61,6 +63,8 @@ def test_more_bytes_than_the_header_has_are_refused(tmp_path):
 
 def test_a_header_longer_than_any_is_refused_before_it_is_read(tmp_path):
     (tmp_path / "a").write_bytes((2**40).to_bytes(8, "little") + b"{" + bytes(100))
+    assert "not a file of a known kind" in refused(tmp_path / "a")
+    (tmp_path / "a").write_bytes((2**25).to_bytes(8, "little") + b"{" + bytes(100))
     assert "not a model file" in refused(tmp_path / "a")
 
 
