@@ -205,6 +205,8 @@ class Generator:
         """
         n = integer("n", n, 0, MAX_SAMPLES)
         at = integer("at", at, 0, MAX_SAMPLES)
+        if at and frames is None:
+            raise ValueError(f"at is the place of a call in its frames, but at {at} has no frames")
         return self._generate(n, frames, at, temperature, min_p, out, progress)
 
     def _generate(

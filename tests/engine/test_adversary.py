@@ -148,17 +148,19 @@ class Calls(RuleBasedStateMachine):
         pair=pairs,
         n=draw.LENGTHS,
         given=draw.GIVEN,
+        at=draw.PLACES,
         numbers=draw.NUMBERS,
         cut=draw.PIECES,
         out=draw.OUTS,
     )
-    def generate(self, pair, n, given, numbers, cut, out):
+    def generate(self, pair, n, given, at, numbers, cut, out):
         self.cut, n = cut, min(n, draw.STEPS // pair.rows)
-        frames, out = given.frames(self.spec, n, pair.rows), out(pair.shape(n))
+        at = at if draw.has_frames(self.spec) else 0
+        frames, out = given.frames(self.spec, n + at, pair.rows), out(pair.shape(n))
         numbers = numbers.of(frames, pair.rows)
-        found = pair.fast.generate(n, frames=frames, **numbers, out=out)
+        found = pair.fast.generate(n, frames=frames, at=at, **numbers, out=out)
         assert out is None or found is out
-        expected = pair.slow.generate(n, frames, **numbers)
+        expected = pair.slow.generate(n, frames, at, **numbers)
         same(found, expected.reshape(pair.shape(n)))
         pair.check()
 

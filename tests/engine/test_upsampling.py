@@ -234,6 +234,8 @@ def test_a_place_that_is_none_is_refused():
     for at, message in ((-1, "at must be a whole number from 0"), (3, "6 samples with hop 1 need")):
         with pytest.raises(ValueError, match=message):
             gen.generate(3, frames=frames, at=at)
+    with pytest.raises(ValueError, match="at 3 has no frames"):
+        fw.Generator(model_of(small_spec()), seed=1).generate(3, at=3)
     with pytest.raises(TypeError, match="at must be a whole number"):
         gen.generate(1, frames=frames, at=1.0)
 

@@ -169,6 +169,9 @@ GIVEN = st.sampled_from(
 )
 
 
+PLACES = st.sampled_from([0, 0, 0, 1, 7, 100])  # of a call in its frames
+
+
 @dataclasses.dataclass
 class Numbers:
     """Temperature and min_p of frames that a call is given."""

@@ -79,17 +79,20 @@ class SlowTwin:
         fed = self.model.spec.start.fed
         return samples - (samples > 0 and not self.begun and not fed)
 
-    def generate(self, n: int, frames: np.ndarray | None = None, **numbers) -> np.ndarray:
+    def generate(
+        self, n: int, frames: np.ndarray | None = None, at: int = 0, **numbers
+    ) -> np.ndarray:
         """float32 (rows, n); frames (frames, channels) or (rows, frames, channels)
 
+        at: of the frames' samples, the number of the first that is generated
         numbers: temperature and min_p, (frames,) or (rows, frames)
         """
         audio = np.empty((len(self.voices), n), np.float32)
         for row, voice in enumerate(self.voices):
             own = frames_of_row(frames, row)
-            for t in range(n):
+            for i, t in enumerate(range(at, at + n)):
                 now = numbers_now(voice, own, t, numbers_of_row(numbers, row))
-                audio[row, t] = run(voice, 1, frames=own, at=t, **now).audio[0, 0]
+                audio[row, i] = run(voice, 1, frames=own, at=t, **now).audio[0, 0]
         self.begun |= n > 0
         return audio
 
