@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recordings", nargs="*", type=Path, help="held out, at the vocoder's rate")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_suffix(".html"))
     parser.add_argument("--vocoder", default="speech-16k", help="name or file (%(default)s)")
-    parser.add_argument("--instrument", default="cello-16k", help="name or file (%(default)s)")
+    parser.add_argument("--instrument", default="recorder-16k", help="name or file (%(default)s)")
     parser.add_argument("--credit", default="", help="a sentence about the recordings")
     given = parser.parse_args(arguments)
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from .shown import shown
 
 FOLDER = Path(__file__).parent / "voices"
-INSTRUMENT = "cello-16k"  # that `fastwavenet generate` plays when no model is given
+INSTRUMENT = "recorder-16k"  # that `fastwavenet generate` plays when no model is given
 SUFFIX, CARD, NOTICES = ".safetensors", ".md", ".COPYING.txt"
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .training import Summary
 
 CLIP = "arctic_a0009.flac"
-VOCODER, INSTRUMENT, TRAINED = "speech-16k", "cello-16k", "trained"  # names of sounds and models
+VOCODER, INSTRUMENT, TRAINED = "speech-16k", "recorder-16k", "trained"  # names of sounds and models
 SOUNDS = ("recording", VOCODER, TRAINED, "codec alone", "Griffin-Lim", INSTRUMENT)
 PAGE, SPEEDS, MODEL, RUN = "index.html", "speeds.txt", "trained.safetensors", "run"
 NEEDED = ("torch", "tqdm")  # to train

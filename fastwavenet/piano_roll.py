@@ -52,10 +52,10 @@ def melody(
 ) -> npt.NDArray[np.float32]:
     """Frames (frames, channels) of a melody, for `generate(model, frames=...)`.
 
-    model: an instrument whose frames are a piano roll, such as the voice cello-16k.  notes: names
-    with octave in scientific pitch notation, C4 is middle C, each with its duration in seconds
-    unless that is 0.4: "D3:0.5 F#3 - A3:1.5"; - is a rest.  None: a melody is improvised, of
-    `seconds` (4) and chosen by `seed`, drawn if it is None; equal seeds give equal melodies.
+    model: an instrument whose frames are a piano roll, such as the voice recorder-16k.
+    notes: names with octave in scientific pitch notation, C4 is middle C, each with its duration in
+    seconds unless that is 0.4: "D5:0.5 F#5 - A5:1.5"; - is a rest.  None: a melody is improvised,
+    of `seconds` (4) and chosen by `seed`, drawn if it is None; equal seeds give equal melodies.
 
     Raises ValueError for another model, notes that cannot be read or are outside the instrument's
     range, and `seconds` or `seed` beside notes.
@@ -99,7 +99,7 @@ def keys_of(spec: WaveNetSpec) -> tuple[int, int]:
 
 
 def read_notes(text: str) -> list[Note]:
-    """The notes of a text such as "D3:0.5 F#3 - A3".  Raises ValueError naming the wrong one."""
+    """The notes of a text such as "D5:0.5 F#5 - A5".  Raises ValueError naming the wrong one."""
     return [_read_note(word) for word in text.split()]
 
 
@@ -110,7 +110,7 @@ def _read_note(word: str) -> Note:
     except ValueError:  # two points
         seconds = math.nan
     if found is None or not 0 < seconds <= MAX_SECONDS:
-        raise ValueError(f"expected notes such as D3, F#3:0.5 or a rest -, found {shown(word)}")
+        raise ValueError(f"expected notes such as D5, F#5:0.5 or a rest -, found {shown(word)}")
     if found[1] is None:
         return Note(None, seconds)
     accidental = {"#": 1, "b": -1, "": 0}[found[2]]

@@ -95,7 +95,7 @@ def _add_files(option: AddOption) -> None:
     option(
         "--notes",
         metavar="NOTES",
-        help='melody for an instrument: "D3:0.5 F#3 - A3:1", names with durations in seconds '
+        help='melody for an instrument: "D5:0.5 F#5 - A5:1", names with durations in seconds '
         "(one is improvised by --seed)",
     )
     add_speaker(option)

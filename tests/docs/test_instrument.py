@@ -33,7 +33,8 @@ def folder(tmp_path_factory):
     t = np.arange(round(11 * PERIOD)) / RATE
     tone = sum(np.sin(2 * np.pi * 220 * k * t) / k for k in range(1, 6)) / 3
     (folder / "tone.sf2").write_bytes(sound_font(tone.astype(np.float32), RATE, KEY, program=42))
-    call(folder / "tone.sf2", "-o", folder / "tone", "--minutes", "0.5", "--keys", "57-69")
+    line = ["--minutes", "0.5", "--program", "42", "--keys", "57-69"]
+    call(folder / "tone.sf2", "-o", folder / "tone", *line)
     return folder
 
 

@@ -24,7 +24,7 @@ from fastwavenet.audio import write_audio
 
 requirements = pytest.importorskip("packaging.requirements")
 SPEC = NETWORKS["wider_than_a_vector"]
-VOICE_FILES = ("fastwavenet/voices/cello-16k", "fastwavenet/voices/speech-16k")  # and suffixes
+VOICE_FILES = ("fastwavenet/voices/recorder-16k", "fastwavenet/voices/speech-16k")  # and suffixes
 WORST_FLAGS = "-Ofast -ffast-math -funsafe-math-optimizations -ffp-contract=fast -march=native"
 WORST = {"CFLAGS": WORST_FLAGS, "LDFLAGS": WORST_FLAGS}
 
@@ -243,10 +243,10 @@ def test_the_installed_command_vocodes_and_plays_by_the_names_of_voices(bin, tmp
     write_audio(expected, fw.vocode(fw.load("speech-16k"), audio, seed=7), 16000)
     assert again.read_bytes() == expected.read_bytes()
 
-    played, cello = tmp_path / "played.wav", fw.load("cello-16k")
+    played, recorder = tmp_path / "played.wav", fw.load("recorder-16k")
     alone(bin, "fastwavenet", "generate", "-o", played, "--seconds", 0.2, "--seed", 7)
-    frames = fw.melody(cello, seconds=0.2, seed=7)
-    write_audio(expected, fw.generate(cello, frames=frames, seed=7), 16000)
+    frames = fw.melody(recorder, seconds=0.2, seed=7)
+    write_audio(expected, fw.generate(recorder, frames=frames, seed=7), 16000)
     assert played.read_bytes() == expected.read_bytes()
 
 

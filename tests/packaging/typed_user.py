@@ -56,9 +56,11 @@ def speak(model: fw.Model) -> Floats:
     return fw.generate(model, n_samples=100, prime=audio, sample_rate=model.sample_rate)
 
 
-def play(cello: fw.Model) -> Floats:
-    improvised = fw.melody(cello, seconds=4.0, seed=7)
-    return fw.generate(cello, frames=np.concatenate([improvised, fw.melody(cello, "D3:1 - A3")]))
+def play(recorder: fw.Model) -> Floats:
+    improvised = fw.melody(recorder, seconds=4.0, seed=7)
+    return fw.generate(
+        recorder, frames=np.concatenate([improvised, fw.melody(recorder, "D5:1 - A5")])
+    )
 
 
 def continue_in_blocks(model: fw.Model, hello: Floats, out: Floats) -> Iterator[Floats]:
