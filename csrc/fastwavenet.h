@@ -80,6 +80,8 @@ typedef struct {
     uint32_t first_kernel, layers;
     const uint32_t *kernels, *dilations; /* [layers] each */
     uint32_t start_code;                 /* the first input of a fresh row */
+    uint32_t first_tanh;                 /* 1: tanh of the first convolution */
+    uint32_t first_from_start;           /* 1: codes before the first are start_code; 0: none */
     const fwn_codec *codec;              /* or NULL */
     /* Conditioning: C channels of each frame, and E of a speaker's embedding; all 0 without.
      * Bounds: C and E up to 4096, speakers up to 65536 and 0 exactly if E is 0, frame_hop 1 to

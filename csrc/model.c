@@ -106,8 +106,8 @@ static int check_spec(const fwn_spec *s)
         !between(s->dilation_channels, 1, 4096) || !between(s->skip, 1, 4096) ||
         !between(s->head, 1, 4096) || !between(s->first_kernel, 1, 32) ||
         !between(s->layers, 1, FWN_MAX_LAYERS) || !s->kernels || !s->dilations ||
-        s->start_code >= s->levels || !check_conditioning(s) ||
-        (s->codec && !fwn_codec_check(s->codec, s->levels)))
+        s->start_code >= s->levels || s->first_tanh > 1 || s->first_from_start > 1 ||
+        !check_conditioning(s) || (s->codec && !fwn_codec_check(s->codec, s->levels)))
         return FWN_BAD_SPEC;
     for (uint32_t l = 0; l < s->layers; l++) {
         if (!between(s->kernels[l], 2, 32) || !between(s->dilations[l], 1, 1u << 20))
@@ -185,6 +185,8 @@ static uint64_t fingerprint(const fwn_spec *s, int precision, const fwn_tensor *
     h = fwn_hash(h, s->dilations, s->layers);
     const uint32_t cond[] = {s->frame_channels, s->frame_hop, s->frame_linear, s->speakers,
                              s->speaker_channels};
+    const uint32_t first[] = {s->first_tanh, s->first_from_start};
+    if (s->first_tanh || s->first_from_start) h = fwn_hash(h, first, 2);
     if (inputs_of(s)) h = fwn_hash(h, cond, sizeof cond / 4);
     h = fwn_hash(h, s->upsampling, s->stages * sizeof *s->upsampling / 4);
     if (s->codec && s->codec->pre_emphasis > 0.0)

@@ -75,10 +75,10 @@ struct fwn_model {
     fwn_spec spec; /* with arrays of its own */
     int precision;
     uint32_t Rp, Dp, Sp, Hp, Qp;
-    uint32_t Up;             /* inputs of conditioning: frame channels, then a speaker's; 0: none */
-    const float *speakers;   /* [speakers][Ep] embeddings */
-    fwn_stage *stage;        /* [spec.stages] */
-    const float *first;      /* [first_kernel][Q + 1][Rp]; row Q is "before the first sample" */
+    uint32_t Up;           /* inputs of conditioning: frame channels, then a speaker's; 0: none */
+    const float *speakers; /* [speakers][Ep] embeddings */
+    fwn_stage *stage;      /* [spec.stages] */
+    const float *first; /* [first_kernel][Q + 1][Rp]; row Q is that of samples before the first */
     const float *first_bias; /* [Rp] */
     fwn_layer *layers;       /* [L] */
     fwn_mat skip;            /* L * Dp -> Sp: the skip products of all layers as one */

@@ -202,8 +202,10 @@ static void pack_first(fwn_model *m, fwn_arena *arena, source *src)
     m->first_bias = fwn_arena_take(arena, m->Rp, sizeof(float));
     if (!arena->base || src->error) return;
     for (size_t row = 0; row < rows; row++) {
-        const size_t tap = row / (s->levels + 1), code = row % (s->levels + 1);
-        if (code == s->levels) continue; /* before the first sample: zeros */
+        const size_t tap = row / (s->levels + 1), before = s->levels;
+        size_t code = row % (s->levels + 1);
+        if (code == before && !s->first_from_start) continue; /* before the first sample: zeros */
+        if (code == before) code = s->start_code;
         memcpy((float *)m->first + row * m->Rp, weight + (tap * s->levels + code) * s->residual,
                s->residual * sizeof(float));
     }

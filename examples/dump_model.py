@@ -35,9 +35,11 @@ MAGIC = b"FWNDUMP3"
 def dump(spec: WaveNetSpec, weights: Mapping[str, np.ndarray], precision: str = "float32") -> bytes:
     """Spec and weights, as in a model file, and what to compute in, as the bytes of a dump.
 
-    Raises ValueError for a network of another codec than the usual one, for which a dump has no
-    place.
+    Raises ValueError for a network of another codec or input than the usual one, for which a dump
+    has no place.
     """
+    if (spec.input.activation, spec.input.padding) != ("none", "zeros"):
+        raise ValueError("a model with tanh or padding of its input cannot be dumped")
     if spec.codec != MuLawCodec.symmetric(spec.levels):
         raise ValueError("a model with another codec than the symmetric one cannot be dumped")
     sizes = (spec.sample_rate, spec.levels, spec.residual, spec.dilation_channels, spec.skip)

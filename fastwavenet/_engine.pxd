@@ -50,7 +50,7 @@ cdef extern from "fastwavenet.h" nogil:
         uint32_t first_kernel, layers
         const uint32_t *kernels
         const uint32_t *dilations
-        uint32_t start_code
+        uint32_t start_code, first_tanh, first_from_start
         const fwn_codec *codec
         uint32_t frame_channels, frame_hop, frame_linear, speakers, speaker_channels
         const fwn_upsampling *upsampling

@@ -121,6 +121,8 @@ cdef class Network:
         sizes.kernels = &kernels[0]
         sizes.dilations = &dilations[0]
         sizes.start_code = spec.start.code
+        sizes.first_tanh = spec.input.activation == "tanh"
+        sizes.first_from_start = spec.input.padding == "start"
         cdef fwn_codec codec = numbers_of(spec.codec)
         sizes.codec = &codec
         self.frame_channels = self.speakers = 0

@@ -51,16 +51,26 @@ class CodeInput(End):
     """The first convolution, on codes: for each tap a table with a row for each code.
 
     taps        of the convolution; the last is the current sample
-    activation  after it: "none"
+    activation  after it: "none" or "tanh"
+    padding     samples before the first one: "zeros", they add nothing, or "start", they have the
+                start code
     """
 
     taps: int = 2
     activation: str = "none"
+    padding: str = "zeros"
     kind: ClassVar[str] = "codes"
 
     def __post_init__(self) -> None:
         set_field(self, "taps", whole("input taps", self.taps, 1, MAX_KERNEL))
-        supported("input activation", self.activation, ("none",))
+        supported("input activation", self.activation, ("none", "tanh"))
+        supported("input padding", self.padding, ("zeros", "start"))
+
+    def to_dict(self) -> dict[str, Any]:
+        fields = super().to_dict()
+        if self.padding == "zeros":  # older versions read the others
+            del fields["padding"]
+        return fields
 
     def tensors(self, spec: WaveNetSpec) -> Shapes:
         return {

@@ -1,6 +1,6 @@
 /* The WaveNet, compiled once per instruction set and precision: the only description of it in C.
  *
- *   x = b0 + first[0][q(t-k0+1)] + ... + first[k0-1][q(t)]
+ *   x = b0 + first[0][q(t-k0+1)] + ... + first[k0-1][q(t)]; x = tanh(x), if the network has it
  *   for each layer l:
  *       h = b + V_0 x(t-(k-1)d) + ... + V_k-2 x(t-d)        tap 0 is the oldest
  *       h = h + V_l u + V_k-1 x(t)                          u: features of the sample q(t+1)

@@ -19,7 +19,7 @@ static void gather_codes(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_
     }
 }
 
-/* The first convolution: a one-hot vector times a matrix is a row of that matrix. */
+/* The first convolution, and its tanh: a one-hot vector times a matrix is a row of that matrix. */
 static void embed_codes(fwn_stream *s, uint32_t n)
 {
     const fwn_model *m = s->model;
@@ -34,7 +34,7 @@ static void embed_codes(fwn_stream *s, uint32_t n)
                     const uint32_t code = s->in[(size_t)b * width + i + j];
                     sum = vf_add(sum, vf_load(m->first + j * table + (size_t)code * m->Rp + r));
                 }
-                vf_store(x + r, sum);
+                vf_store(x + r, m->spec.first_tanh ? vf_tanh(sum) : sum);
             }
 }
 

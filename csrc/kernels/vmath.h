@@ -44,16 +44,32 @@ static inline vf vf_log(vf x)
     return vf_fma(n, vf_set(0.693359375f), y);
 }
 
+/* rise in tanh(a) = rise / (1 + e), with e = exp(-2 |a|). */
+static inline vf vf_rise(vf a, vf *e)
+{
+    const vf zero = vf_set(0.0f), one = vf_set(1.0f);
+    const vm negative = vf_lt(a, zero);
+    const vf size = vf_min(vf_select(negative, vf_sub(zero, a), a), vf_set(40.0f));
+    *e = vf_exp(vf_mul(size, vf_set(-2.0f)));
+    return vf_select(negative, vf_sub(*e, one), vf_sub(one, *e));
+}
+
+/* tanh(a); NaN if a is not finite. */
+static inline vf vf_tanh(vf a)
+{
+    vf e;
+    const vf rise = vf_rise(a, &e);
+    return vf_fma(a, vf_set(0.0f), vf_div(rise, vf_add(vf_set(1.0f), e)));
+}
+
 /* tanh(a) * sigmoid(b) with one division; NaN if a or b is not finite, so that softmax_max finds
  * it. */
 static inline vf vf_gate(vf a, vf b)
 {
     const vf zero = vf_set(0.0f), one = vf_set(1.0f), limit = vf_set(40.0f);
-    const vm negative = vf_lt(a, zero);
-    const vf size = vf_min(vf_select(negative, vf_sub(zero, a), a), limit);
-    const vf ea = vf_exp(vf_mul(size, vf_set(-2.0f)));
+    vf ea;
+    const vf rise = vf_rise(a, &ea);
     const vf eb = vf_exp(vf_sub(zero, vf_max(vf_min(b, limit), vf_set(-40.0f))));
-    const vf rise = vf_select(negative, vf_sub(ea, one), vf_sub(one, ea));
     const vf z = vf_div(rise, vf_mul(vf_add(one, ea), vf_add(one, eb)));
     return vf_fma(b, zero, vf_fma(a, zero, z)); /* infinity * 0 is NaN */
 }

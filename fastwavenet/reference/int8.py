@@ -17,6 +17,7 @@ from .upsampling import fused, upsample_float32
 
 EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
 EXACT_GATED = 131072  # ... and of weights and 8-bit outputs of gates
+EXP = (0.0013813144, 0.008369419, 0.041668456, 0.16666515, 0.49999994)
 LEAST_SCALE = np.float32(1e-30)  # smaller weights count as 0
 
 
@@ -74,6 +75,31 @@ def tanh(v: np.ndarray) -> np.ndarray:
     c0, c1, c2 = TANH[:, piece]
     r = size - piece.astype(np.float32) / 8
     return np.copysign(fused(fused(c2, r, c1), r, c0), v)
+
+
+def exp_float32(x: np.ndarray) -> np.ndarray:
+    """e^x of float32 numbers from -87 to 88, by a polynomial."""
+
+    def row(number: float) -> np.ndarray:
+        return np.full_like(x, number)
+
+    shifted = fused(x, row(1.44269504), row(12582912))  # the nearest integer in its lowest bits
+    n = shifted - row(12582912)
+    r = fused(n, row(-0.693359375), x)
+    r = fused(n, row(2.12194440e-4), r)
+    q = row(EXP[0])
+    for coefficient in EXP[1:]:
+        q = fused(q, r, row(coefficient))
+    p = fused(r * r, q, r) + row(1)
+    return (p.view(np.int32) + (shifted.view(np.int32) << 23)).view(np.float32)
+
+
+def tanh_float32(x: np.ndarray) -> np.ndarray:
+    """tanh by way of `exp_float32`; NaN where x overflowed."""
+    size = np.fmin(np.abs(x), np.float32(40))
+    e = exp_float32(-2 * size)
+    rise = np.where(x < 0, e - 1, 1 - e)
+    return fused(x, np.zeros_like(x), rise / (1 + e))
 
 
 def gate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -140,6 +166,9 @@ class Int8Steps(WaveNetSteps):
         skip = reduce(np.add, self._skips("bias"))  # (S,), the first layer's first
         skip = self.skip.add_gated_to(skip, np.hstack([self._padded(z) for z in gates]))
         return self._pointwise("head.output", relu(self._pointwise("head.hidden", relu(skip))))
+
+    def _tanh(self, x: np.ndarray) -> np.ndarray:
+        return tanh_float32(x)
 
     def _gate(self, layer: int, x: np.ndarray, cond: np.ndarray | None) -> np.ndarray:
         """The dilated convolution and its gate (D,); the past is kept in 16 bits."""

@@ -34,7 +34,8 @@ class WaveNetSteps:
         self.spec = spec
         zero = {name: np.zeros(shape) for name, shape in _with_biases(spec).items()}
         self.w = zero | {name: np.asarray(a, np.float64) for name, a in weights.items()}
-        self.codes: deque[int | None] = deque([None] * spec.input.taps, maxlen=spec.input.taps)
+        padding = spec.start.code if spec.input.padding == "start" else None
+        self.codes: deque[int | None] = deque([padding] * spec.input.taps, maxlen=spec.input.taps)
         self.queues = [
             deque([np.zeros(spec.residual)] * ((k - 1) * d), maxlen=(k - 1) * d)
             for k, d in zip(spec.kernel, spec.dilations, strict=True)
@@ -59,7 +60,10 @@ class WaveNetSteps:
         for table, past in zip(self.w["first.weight"], self.codes, strict=True):
             if past is not None:  # nothing before the first sample
                 x = x + table[past]
-        return x
+        return self._tanh(x) if self.spec.input.activation == "tanh" else x
+
+    def _tanh(self, x: np.ndarray) -> np.ndarray:
+        return np.tanh(x)
 
     def _gate(self, layer: int, x: np.ndarray, cond: np.ndarray | None) -> np.ndarray:
         """The dilated causal convolution at one moment, and its gate."""

@@ -27,14 +27,20 @@ class CausalEmbedding(nn.Module):
         k, q, r = spec.input.taps, spec.levels, spec.residual
         self.weight = nn.Parameter(torch.randn(k, q, r) * (1 / k) ** 0.5)  # tap 0 is the oldest
         self.bias = nn.Parameter(torch.zeros(r)) if spec.bias else None
+        self.padding = spec.start.code if spec.input.padding == "start" else None
+        self.tanh = spec.input.activation == "tanh"
 
     def forward(self, codes: Tensor) -> Tensor:  # (B, T) -> (B, R, T)
         taps, time = len(self.weight), codes.shape[1]
         x: Tensor = self.weight.new_zeros(()) if self.bias is None else self.bias
         for j, table in enumerate(self.weight):
             delay = min(taps - 1 - j, time)
-            past = F.embedding(codes[:, : time - delay], table)  # (B, T - delay, R)
-            x = x + F.pad(past, (0, 0, delay, 0))  # zeros before the first sample
+            past = codes[:, : time - delay]
+            if self.padding is None:  # zeros before the first sample
+                x = x + F.pad(F.embedding(past, table), (0, 0, delay, 0))  # (B, T, R)
+            else:
+                x = x + F.embedding(F.pad(past, (delay, 0), value=self.padding), table)
+        x = torch.tanh(x) if self.tanh else x
         return x.transpose(1, 2)
 
 

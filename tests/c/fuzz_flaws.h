@@ -50,6 +50,8 @@ static inline void spoil_spec(flawed *f, input *in)
                          &f->spec.first_kernel,
                          &f->spec.layers,
                          &f->spec.start_code,
+                         &f->spec.first_tanh,
+                         &f->spec.first_from_start,
                          &f->spec.frame_channels,
                          &f->spec.frame_hop,
                          &f->spec.frame_linear,

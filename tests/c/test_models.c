@@ -17,6 +17,8 @@ static void specs_out_of_bounds_are_refused(void)
         {offsetof(fwn_spec, first_kernel), 1, 32},
         {offsetof(fwn_spec, layers), 1, 512},
         {offsetof(fwn_spec, start_code), 0, 15},
+        {offsetof(fwn_spec, first_tanh), 0, 1},
+        {offsetof(fwn_spec, first_from_start), 0, 1},
     };
     for (size_t i = 0; i < COUNT(bounds); i++) {
         const uint32_t wrong[] = {bounds[i].low - 1, bounds[i].high + 1, UINT32_MAX};

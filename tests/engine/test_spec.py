@@ -194,7 +194,8 @@ WRONG_ENDS = [
     (lambda: CodeInput(0), "input taps must be a whole number from 1 to 32, not 0"),
     (lambda: CodeInput(33), "input taps must be a whole number from 1 to 32, not 33"),
     (lambda: CodeInput(2.0), "input taps must be a whole number from 1 to 32, not 2.0"),
-    (lambda: CodeInput(2, "tanh"), "input activation 'tanh' is not supported by this version"),
+    (lambda: CodeInput(2, "relu"), "input activation 'relu' is not supported by this version"),
+    (lambda: CodeInput(2, padding="edge"), "input padding 'edge' is not supported by this version"),
     *(
         (
             lambda name=name, value=value: MuLawCodec(**CODEC | {name: value}),

@@ -89,7 +89,7 @@ def admitted_by_the_engine(fields: dict) -> bool:
     """It looks at the sizes before it misses the tensors."""
     sizes = {name: getattr(small_spec(), name) for name in WaveNetSpec.__dataclass_fields__}
     ends = {
-        "input": SimpleNamespace(taps=fields["taps"]),
+        "input": SimpleNamespace(taps=fields["taps"], activation="none", padding="zeros"),
         "start": Start(0),
         "codec": MuLawCodec.symmetric(max(2, fields["levels"])),
     }

@@ -104,7 +104,11 @@ def specs(draw) -> WaveNetSpec:
         head=draw(CHANNELS),
         dilations=draw(st.lists(DILATIONS, min_size=layers, max_size=layers)),
         kernel=draw(st.lists(kernels, min_size=layers, max_size=layers)),
-        input=CodeInput(draw(st.sampled_from([1, 2, 3, 5, 32]))),
+        input=CodeInput(
+            draw(st.sampled_from([1, 2, 3, 5, 32])),
+            draw(st.sampled_from(["none", "none", "tanh"])),
+            draw(st.sampled_from(["zeros", "zeros", "start"])),
+        ),
         bias=draw(st.booleans()),
         start=Start(draw(st.sampled_from([levels // 2, 0, levels - 1])), draw(FED)),
         conditioning=conditioning,

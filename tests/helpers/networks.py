@@ -33,6 +33,7 @@ NETWORKS = {
     "kernels_mixed": small_spec(kernel=(2, 3, 4, 2), dilations=(1, 2, 4, 1)),
     "first_kernel_1": small_spec(input=CodeInput(1)),
     "first_kernel_3": small_spec(input=CodeInput(3), kernel=3),
+    "first_tanh": small_spec(input=CodeInput(2, activation="tanh", padding="start")),
     "width_1": small_spec(**widths(1)),
     "width_3": small_spec(**widths(3)),
     "width_17": small_spec(**widths(17)),
