@@ -62,6 +62,11 @@ def scaled(conv: Convolution, weight: float = 1.0, bias: float = 1.0) -> Convolu
     return Convolution(weight * conv.weight, None if conv.bias is None else bias * conv.bias)
 
 
+def plain(transposed: Convolution) -> Convolution:
+    """A transposed convolution (in, out, taps) with stride 1 as a plain one (out, in, taps)."""
+    return Convolution(transposed.weight.transpose(1, 0, 2)[:, :, ::-1], transposed.bias)
+
+
 def weight_normed(g: np.ndarray, v: np.ndarray) -> np.ndarray:
     """g v / |v|, the norm of each output channel (dimension 0) over all other dimensions."""
     g, v = np.asarray(g, np.float64), np.asarray(v, np.float64)

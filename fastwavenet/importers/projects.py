@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ..spec import WaveNetSpec
-from . import wavenet_coding
+from . import nv_wavenet, vincentherrmann, wavenet_coding
 from .hyperparameters import Hyperparameters
 
 Tensors = Mapping[str, np.ndarray]
@@ -26,4 +26,6 @@ class Project(Protocol):
     def convert(self, tensors: Tensors, values: Hyperparameters) -> Network: ...
 
 
-PROJECTS: tuple[Project, ...] = cast("tuple[Project, ...]", (wavenet_coding,))
+PROJECTS: tuple[Project, ...] = cast(
+    "tuple[Project, ...]", (wavenet_coding, nv_wavenet, vincentherrmann)
+)

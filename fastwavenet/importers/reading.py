@@ -6,9 +6,10 @@ and values; it executes nothing that the file holds.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,10 +21,13 @@ from .. import modelfile
 from ..atomic import read_regular, without_waiting
 from ..modelfile import ModelFormatError
 from ..shown import shown
+from .pickle_reader import TorchFileError
+from .torch_contents import read_torch
+from .torch_file import looks_like_torch
 
 MAX_CONFIG_BYTES = 2**22
 MAX_HEADER_BYTES = 100_000_000  # of any safetensors file, by its format
-FIRST_BYTES = 16  # by which a container is recognised
+FIRST_BYTES = 512  # by which a container is recognised
 
 
 class Contents(NamedTuple):
@@ -59,6 +63,21 @@ def read_safetensors(path: Path) -> Contents:
         raise ModelFormatError(f"not a valid safetensors file: {error}") from None
 
 
+def read_torch_contents(path: Path) -> Contents:
+    """The network in a file of torch.save, in which nothing runs."""
+    with _refused_as_model():
+        return Contents(*read_torch(path))
+
+
+@contextlib.contextmanager
+def _refused_as_model() -> Iterator[None]:
+    """The errors of the reader of torch files as those of all readers."""
+    try:
+        yield
+    except TorchFileError as error:
+        raise ModelFormatError(str(error)) from None
+
+
 class Container(NamedTuple):
     """A kind of file: its name in messages, a test of its first bytes, and its reader."""
 
@@ -67,7 +86,10 @@ class Container(NamedTuple):
     read: Callable[[Path], Contents]
 
 
-CONTAINERS = (Container("safetensors", looks_like_safetensors, read_safetensors),)
+CONTAINERS = (
+    Container("safetensors", looks_like_safetensors, read_safetensors),
+    Container("a file of torch.save", looks_like_torch, read_torch_contents),
+)
 
 
 def read_checkpoint(path: Path, configs: Collection[str]) -> Checkpoint:
@@ -88,7 +110,7 @@ def read_checkpoint(path: Path, configs: Collection[str]) -> Checkpoint:
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """The values of a hyperparameter file: a JSON object.
+    """The values of a hyperparameter file: a JSON object, and those of the objects in it.
 
     Raises ModelFormatError naming the file, OSError.
     """
@@ -102,7 +124,8 @@ def read_config(path: Path) -> dict[str, object]:
         if not isinstance(values, dict):
             found = type(values).__name__
             raise ModelFormatError(f"a config must be a JSON object, not {found}")
-        return values
+        sections = [section for section in values.values() if isinstance(section, dict)]
+        return {name: each for section in sections for name, each in section.items()} | values
 
 
 def config_beside(file: Path, names: Collection[str]) -> Path | None:
