@@ -34,7 +34,7 @@ from .folding import (
     weight_normed,
 )
 
-RESIDUAL = "layers.{}.residual"
+RESIDUAL, SPEAKERS = "layers.{}.residual", "speakers"
 
 Parts = dict[str, Convolution]
 Table = Mapping[str, str | tuple[str, str]]
@@ -81,9 +81,12 @@ def named_parts(
             weight, bias = (each.format(number) for each in _names(name, style))
             if part == RESIDUAL and number + 1 == layers and weight not in tensors:
                 continue
-            parts[part.format(number)] = _convolution(
-                tensors, (weight, bias), style, all_biases, used
-            )
+            conv = _convolution(tensors, (weight, bias), style, all_biases, used)
+            if conv.weight.ndim != (2 if part == SPEAKERS else 3):
+                raise ModelFormatError(
+                    f"tensor {weight!r} must have 3 axes, not {conv.weight.shape}"
+                )
+            parts[part.format(number)] = conv
     for name in tensors:
         if name not in used and not name.startswith(tuple(ignored)):
             raise ModelFormatError(f"unexpected tensor {shown(name)}: no part of the network")

@@ -132,7 +132,7 @@ class Writer:
     def _array(self, array: np.ndarray) -> bytes:
         """A parameter of a float32 tensor."""
         key = str(len(self.storages))
-        self.storages.append(np.ascontiguousarray(array, np.float32))
+        self.storages.append(np.array(array, np.float32, order="C"))
         of = storage("FloatStorage", key, array.size, plain=self.plain)
         strides = tuple(stride // 4 for stride in self.storages[-1].strides)
         rebuilt = tensor(of, array.shape, strides)

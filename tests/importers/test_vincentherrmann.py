@@ -127,3 +127,19 @@ def test_its_older_networks_are_refused_by_name(tmp_path):
     old = {name.replace("filter_convs", "main_convs"): array for name, array in tensors.items()}
     with pytest.raises(ModelFormatError, match="main_convs"):
         imported(write(tmp_path, OPTIONS, old))
+
+
+USED = [name for name in random_tensors(OPTIONS) if not name.startswith("residual_convs.3.")]
+
+
+@pytest.mark.parametrize("name", USED)
+@pytest.mark.parametrize(
+    "changed", [np.squeeze, lambda a: a[None], lambda a: a[:0], lambda a: a.sum()]
+)
+def test_a_tensor_of_another_shape_is_an_error_that_names_it(tmp_path, name, changed):
+    tensors = random_tensors(OPTIONS)
+    tensors[name] = np.asarray(changed(tensors[name]))
+    if tensors[name].shape == random_tensors(OPTIONS)[name].shape:
+        return
+    with pytest.raises(ValueError, match="must"):
+        imported(write(tmp_path, OPTIONS, tensors))
