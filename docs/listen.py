@@ -1,6 +1,6 @@
 """Makes docs/listen.html, a page of sounds in one file.
 
-    python docs/listen.py [RECORDING...] [-o FILE] [--credit TEXT]      `make listen`
+    python docs/listen.py [RECORDING...] --vocoder MODEL [-o FILE] [--credit TEXT]
 
 Each recording, and at the end the bundled clip, is made again from its mel frames by the vocoder,
 and beside it by the codec alone and without a network; the first one also in each precision and at
@@ -86,7 +86,7 @@ def page(
 
 def terms(vocoder: fw.Model) -> str:
     """What the names of the versions mean, for newcomers."""
-    mel, levels = convention_of(vocoder), vocoder.spec.levels
+    mel, levels = convention_of(vocoder.spec), vocoder.spec.levels
     about = {"hop": 1000 * mel.hop / mel.sample_rate, "default": vocoder.precision}
     lines = "".join(
         f"<li><b>{escape(name)}</b>: {escape(text.format(levels=levels, **about))}</li>"
@@ -97,8 +97,8 @@ def terms(vocoder: fw.Model) -> str:
 
 def versions(audio: Audio, vocoder: fw.Model, every: bool) -> list[Version]:
     """every: in each precision and at lower temperatures too."""
-    audio = whole_frames(audio[: round(MOST_SECONDS * vocoder.sample_rate)], vocoder)
-    made = [recording(audio, vocoder)]
+    audio = whole_frames(audio[: round(MOST_SECONDS * vocoder.sample_rate)], vocoder.spec)
+    made = [recording(audio, vocoder.spec)]
     if every:
         for precision, bits in PRECISIONS.items():
             model = fw.Model(vocoder.spec, vocoder.weights, precision)
@@ -108,7 +108,7 @@ def versions(audio: Audio, vocoder: fw.Model, every: bool) -> list[Version]:
             made.append(vocoded(audio, vocoder, f"temperature {number:g}", text, number))
     else:
         made.append(vocoded(audio, vocoder, "vocoder", f"In {vocoder.precision}."))
-    return [*made, codec_alone(audio, vocoder), without_network(audio, vocoder)]
+    return [*made, codec_alone(audio, vocoder.spec), without_network(audio, vocoder.spec)]
 
 
 def vocoded(
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("recordings", nargs="*", type=Path, help="held out, at the vocoder's rate")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_suffix(".html"))
-    parser.add_argument("--vocoder", default="speech-16k", help="name or file (%(default)s)")
+    parser.add_argument("--vocoder", required=True, help="name or file")
     parser.add_argument("--instrument", default="recorder-16k", help="name or file (%(default)s)")
     parser.add_argument("--credit", default="", help="a sentence about the recordings")
     given = parser.parse_args(arguments)
@@ -148,7 +148,7 @@ def write(given: argparse.Namespace) -> str:
     """A line about the page.  Raises ValueError for more than MOST_BYTES."""
     check_target(given.output)
     vocoder, instrument = fw.load(given.vocoder), fw.load(given.instrument)
-    recordings = read(given.recordings, convention_of(vocoder).sample_rate)
+    recordings = read(given.recordings, convention_of(vocoder.spec).sample_rate)
     credit = f"{given.credit} {CLIP_CREDIT}".strip()
     html = page(recordings, vocoder, instrument, credit).encode()
     if len(html) > MOST_BYTES:
