@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..ends import CodeInput
 from ..spec import WaveNetSpec
 from .conditions import Conditions
 from .peer import Peer, Weights
@@ -25,7 +26,8 @@ class Packed(Peer):
     - Conditioning is known ahead: rows and h's bias are added up before the timing.  `bases`,
       (T, L, B, 2D), takes the place of the bias, and repeats after T steps.
 
-    Raises ValueError for a spec with mixed kernels, an input of other than 2 taps, or no biases.
+    Raises ValueError for a spec with mixed kernels, an input that is not plain or has
+    other than 2 taps, or no biases.
     """
 
     def __init__(
@@ -35,8 +37,8 @@ class Packed(Peer):
         batch: int = 1,
         conditions: Conditions | None = None,
     ):
-        if len(set(spec.kernel)) > 1 or spec.input.taps != 2 or not spec.bias:
-            raise ValueError("tuned peers need one kernel size, an input of 2 taps and biases")
+        if len(set(spec.kernel)) > 1 or spec.input != CodeInput(2) or not spec.bias:
+            raise ValueError("tuned peers need one kernel size, a plain input of 2 taps and biases")
         self.spec, self.batch = spec, batch
         self.noise_rows = max(1, NOISE_NUMBERS // (batch * spec.levels))
         self._weights = {name: np.asarray(a, np.float64) for name, a in weights.items()}

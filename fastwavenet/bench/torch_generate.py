@@ -126,7 +126,9 @@ class QueuedWaveNet:
         self.rows, self.time = rows, 0
         self.tables, self.first_bias = module.first.weight, module.first.bias  # (k, Q, R), (R,)
         taps = len(self.tables)
-        self.codes: deque[Tensor | None] = deque([None] * taps, maxlen=taps)
+        self.tanh, code = module.first.tanh, module.first.padding
+        before = None if code is None else torch.full((batch,), code)
+        self.codes: deque[Tensor | None] = deque([before] * taps, maxlen=taps)
         self.layers = [QueuedLayer(cast(ResidualLayer, layer), batch) for layer in module.layers]
         self.hidden, self.output = _matrix(module.head.hidden), _matrix(module.head.output)
 
@@ -159,7 +161,7 @@ class QueuedWaveNet:
         for table, past in zip(tables, self.codes, strict=True):
             if past is not None:  # before the first sample there is nothing
                 x = x + table[past]
-        return x
+        return torch.tanh(x) if self.tanh else x
 
 
 class QueuedLayer:

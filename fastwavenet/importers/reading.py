@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import safetensors
-import safetensors.numpy
+from safetensors.numpy import load as tensors_of
 
 from .. import modelfile
 from ..atomic import read_regular, without_waiting
@@ -58,7 +58,7 @@ def read_safetensors(path: Path) -> Contents:
     """The tensors of a .safetensors file; its metadata is left."""
     data = modelfile.read(path)
     try:
-        return Contents(safetensors.numpy.load(data), {})
+        return Contents(tensors_of(data), {})
     except (safetensors.SafetensorError, KeyError) as error:
         raise ModelFormatError(f"not a valid safetensors file: {error}") from None
 
