@@ -54,7 +54,7 @@ class Style(NamedTuple):
 
 TORCH = Style()
 KERAS = Style(".kernel", ".bias", (2, 1, 0))
-TENSORFLOW = Style("", "", (2, 1, 0))
+TENSORFLOW = Style("", "_bias", (2, 1, 0))
 
 
 def named_parts(

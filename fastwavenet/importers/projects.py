@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ..spec import WaveNetSpec
-from . import nv_wavenet, vincentherrmann, wavenet_coding
+from . import ibab, nv_wavenet, vincentherrmann, wavenet_coding
 from .hyperparameters import Hyperparameters
 
 Tensors = Mapping[str, np.ndarray]
@@ -27,5 +27,5 @@ class Project(Protocol):
 
 
 PROJECTS: tuple[Project, ...] = cast(
-    "tuple[Project, ...]", (wavenet_coding, nv_wavenet, vincentherrmann)
+    "tuple[Project, ...]", (wavenet_coding, nv_wavenet, vincentherrmann, ibab)
 )

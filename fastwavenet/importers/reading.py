@@ -22,6 +22,7 @@ from ..atomic import read_regular, without_waiting
 from ..modelfile import ModelFormatError
 from ..shown import shown
 from .pickle_reader import TorchFileError
+from .tensorflow_bundle import index_of, latest_in, looks_like_index, read_bundle
 from .torch_contents import read_torch
 from .torch_file import looks_like_torch
 
@@ -69,6 +70,11 @@ def read_torch_contents(path: Path) -> Contents:
         return Contents(*read_torch(path))
 
 
+def read_tensorflow(path: Path) -> Contents:
+    """The tensors of a checkpoint of TensorFlow, by its index."""
+    return Contents(read_bundle(path), {})
+
+
 @contextlib.contextmanager
 def _refused_as_model() -> Iterator[None]:
     """The errors of the reader of torch files as those of all readers."""
@@ -89,17 +95,22 @@ class Container(NamedTuple):
 CONTAINERS = (
     Container("safetensors", looks_like_safetensors, read_safetensors),
     Container("a file of torch.save", looks_like_torch, read_torch_contents),
+    Container("the index of a TensorFlow checkpoint", looks_like_index, read_tensorflow),
 )
 
 
 def read_checkpoint(path: Path, configs: Collection[str]) -> Checkpoint:
     """The network in a file, or in the only file of a folder that may hold one.
 
+    A checkpoint of TensorFlow may be named by its prefix, and the last one by its folder.
     configs: names of hyperparameter files, which hold no network.
     Raises ModelFormatError naming the file for one of an unknown kind, or a folder with none or
     several; OSError.
     """
-    file = _only_file(path, configs) if path.is_dir() else path
+    if path.is_dir():
+        file = latest_in(path) or _only_file(path, configs)
+    else:
+        file = index_of(path)
     with modelfile.named_after(file):
         container = _container(file)
         if container is None:
