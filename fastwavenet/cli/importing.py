@@ -21,7 +21,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "make a model file of another WaveNet project's network",
         "fastwavenet import checkpoint/ -o voice.safetensors",
     )
-    option("source", type=path, metavar="SOURCE", help="file with its weights, or their folder")
+    option(
+        "source",
+        type=path,
+        metavar="SOURCE",
+        help="file with its weights, their folder, or the prefix of a TensorFlow checkpoint",
+    )
     option("-o", "--output", type=path, required=True, metavar="FILE")
     option(
         "--format",

@@ -31,7 +31,8 @@ def import_checkpoint(
 ) -> Model:
     """A network of another WaveNet project as a model, in float32.
 
-    path: its file, or a folder that holds one.  Nothing in it is executed.
+    path: its file, a folder that holds one, or the prefix of a TensorFlow checkpoint.  Nothing in
+    it is executed.
     format: the project, "auto" for the one whose names the tensors have, or its name, see
     docs/importing.md
     config: its hyperparameter file; None: the one of the project's usual name beside the file

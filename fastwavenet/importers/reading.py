@@ -107,10 +107,7 @@ def read_checkpoint(path: Path, configs: Collection[str]) -> Checkpoint:
     Raises ModelFormatError naming the file for one of an unknown kind, or a folder with none or
     several; OSError.
     """
-    if path.is_dir():
-        file = latest_in(path) or _only_file(path, configs)
-    else:
-        file = index_of(path)
+    file = latest_in(path) or _only_file(path, configs) if path.is_dir() else index_of(path)
     with modelfile.named_after(file):
         container = _container(file)
         if container is None:

@@ -36,17 +36,20 @@ def read_table(data: bytes) -> Iterator[Entry]:
     footer = data[-FOOTER:-8]
     _, at = _place(footer, 0)
     (begin, size), _ = _place(footer, at)
-    last, end = None, 0
+    last: bytes | None = None
+    end = 0
     for _, value in _entries(_block(data, begin, size)):
         (begin, size), length = _place(value, 0)
         if length != len(value) or begin < end:
             raise ModelFormatError(f"a block of its index begins at byte {begin}, expected {end}")
-        end = begin + size + TRAILER
+        end, before = begin + size + TRAILER, last
         for name, found in _entries(_block(data, begin, size)):
             if last is not None and name <= last:
                 raise ModelFormatError("the names in its index are not in ascending order")
             last = name
             yield name, found
+        if last is before:  # so that entries bound the time
+            raise ModelFormatError("a block of its index is empty")
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -82,8 +85,7 @@ def _block(data: bytes, begin: int, size: int) -> bytes:
         )
     if compression:
         raise ModelFormatError(
-            "its index is compressed, which TensorFlow 1.1 alone wrote: restore and save it in "
-            "another version"
+            "its index is compressed, expected one that is not: restore and save it in TensorFlow"
         )
     return data[begin:end]
 

@@ -21,7 +21,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,7 @@ MAX_INDEX_BYTES = 2**24  # 100 bytes for each of 160,000 tensors
 MAX_TENSORS = 65536
 MAX_BYTES = 2**33  # of all tensors together
 MAX_SHARDS = 1000
+MAX_MESSAGE = 10_000  # bytes of an entry
 MAX_AXES = 8
 MAX_TEXT_BYTES = 2**20  # of `checkpoint`, which may list thousands of prefixes
 
@@ -70,7 +71,7 @@ class Header(NamedTuple):
     """Number of shards, and the order of bytes in them as in a numpy dtype."""
 
     shards: int
-    order: str
+    order: Literal["<", ">"]
 
 
 def looks_like_index(head: bytes) -> bool:
@@ -140,6 +141,10 @@ def _parsed(data: bytes) -> Iterator[tuple[str, Fields]]:
     for count, (name, value) in enumerate(read_table(data)):
         if count > MAX_TENSORS:
             raise ModelFormatError(f"its index has more than {MAX_TENSORS} tensors")
+        if len(value) > MAX_MESSAGE:
+            raise ModelFormatError(
+                f"an entry of its index has {len(value)} bytes, expected at most {MAX_MESSAGE}"
+            )
         try:
             yield name.decode(), _fields(value)
         except UnicodeDecodeError:
@@ -268,7 +273,7 @@ def _check_places(entries: dict[str, Entry], file: BinaryIO, path: Path) -> None
             )
 
 
-def _array(name: str, entry: Entry, file: BinaryIO, order: str) -> np.ndarray:
+def _array(name: str, entry: Entry, file: BinaryIO, order: Literal["<", ">"]) -> np.ndarray:
     file.seek(entry.offset)
     data = file.read(entry.size)
     if len(data) < entry.size:

@@ -21,6 +21,9 @@ class Options(NamedTuple):
     big_endian: bool = False
 
 
+AS_TENSORFLOW = Options()
+
+
 def crc32c(data: bytes) -> int:
     """Bit by bit over each byte, by a table of bytes."""
     remainder = 0xFFFFFFFF
@@ -113,7 +116,7 @@ def table(blocks: Sequence[tuple[bytes, bytes]], compression: int = 0) -> bytes:
     return data + with_trailer(index) + ends.ljust(40, b"\0") + MAGIC
 
 
-def table_of(entries: Mapping[bytes, bytes], options: Options = Options()) -> bytes:
+def table_of(entries: Mapping[bytes, bytes], options: Options = AS_TENSORFLOW) -> bytes:
     """Of names and values, which are sorted."""
     blocks, now = [], []
     for name in sorted(entries):
@@ -136,7 +139,7 @@ def stored(array: np.ndarray, order: str) -> bytes:
 def write_bundle(
     prefix: Path,
     tensors: Mapping[str, np.ndarray],
-    options: Options = Options(),
+    options: Options = AS_TENSORFLOW,
     bfloat16: Iterable[str] = (),
 ) -> Path:
     """The files of a checkpoint; those of `bfloat16` are the upper halves of float32 numbers.

@@ -254,6 +254,15 @@ def test_a_damaged_block_is_refused(tmp_path, block, match):
     refused(tmp_path / "m.index", match)
 
 
+def test_empty_blocks_and_endless_entries_are_refused(tmp_path):
+    """Blocks without entries take time that no number of tensors bounds."""
+    first = (b"", files.block([(b"", header())]))
+    blocks = [first, *((b"%06d" % n, files.block([])) for n in range(1000))]
+    (tmp_path / "m.index").write_bytes(files.table(blocks))
+    refused(tmp_path / "m.index", "is empty")
+    refused(bundle(tmp_path, {b"a": zeros() + b"\x48\x01" * 100_000}), "bytes, expected at most")
+
+
 def test_a_compressed_index_is_refused_by_name(tmp_path):
     (tmp_path / "m.index").write_bytes(files.table([(b"z", b"snappy")], compression=1))
     refused(tmp_path / "m.index", "compressed")
