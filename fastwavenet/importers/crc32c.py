@@ -1,9 +1,9 @@
 """CRC-32C, the checksum of TensorFlow's files, of many bytes at once.
 
-A remainder that begins with 0 is linear in the bytes.  So the bytes are cut into rows of equal
+A remainder that begins with 0 is linear in the bytes.  So a piece of them is cut into rows of equal
 length, whose remainders are computed together, a word of each row at a step; then neighbours are
 joined: the remainder of two rows is that of the first, moved over the length of the second, and
-that of the second.
+that of the second.  Pieces are joined in the same way.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ POLYNOMIAL = 0x82F63B78  # bits in reverse, as bytes come: the lowest first
 ALL = 0xFFFFFFFF
 FEW = 64  # bytes, for which arrays take longer than a loop
 WORDS = 256  # of a row, at most; a power of two
+PIECE = 2**20  # bytes, for which memory is taken; a power of two
 
 Table = np.ndarray  # uint32 (4, 256): the image of each byte of a remainder
 
@@ -25,18 +26,29 @@ def crc32c(data: memoryview | bytes) -> int:
     view = memoryview(data).cast("B")
     if len(view) < FEW:
         return _of_few(view)
-    words = _words(view)
-    length = 1
-    while length < WORDS and length * length < len(words):
-        length *= 2
-    rows = np.zeros((-(-len(words) // length), length), np.uint32)
-    rows.reshape(-1)[rows.size - len(words) :] = words  # zeros in front change nothing
-    return _joined(_remainders(rows), 4 * length) ^ ALL
+    end = len(view) % PIECE
+    end += PIECE if end < 4 else 0  # the initial remainder has four bytes
+    remainder = _of_piece(view[:end], ALL)
+    for begin in range(end, len(view), PIECE):
+        moved = int(_image(_moved(PIECE), np.array([remainder], np.uint32))[0])
+        remainder = moved ^ _of_piece(view[begin : begin + PIECE], 0)
+    return remainder ^ ALL
 
 
 def masked(checksum: int) -> int:
     """As TensorFlow stores it, for checksums of data that hold checksums."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & ALL
+
+
+def _of_piece(data: memoryview, initial: int) -> int:
+    """The remainder after some bytes."""
+    words = _words(data, initial)
+    length = 1
+    while length < WORDS and length * length < len(words):
+        length *= 2
+    rows = np.zeros((-(-len(words) // length), length), np.uint32)
+    rows.reshape(-1)[rows.size - len(words) :] = words  # zeros in front change nothing
+    return _joined(_remainders(rows), 4 * length)
 
 
 def _of_few(data: memoryview) -> int:
@@ -46,12 +58,12 @@ def _of_few(data: memoryview) -> int:
     return remainder ^ ALL
 
 
-def _words(data: memoryview) -> np.ndarray:
-    """uint32, with zeros before the bytes; the first four bytes hold the initial remainder."""
+def _words(data: memoryview, initial: int) -> np.ndarray:
+    """uint32, with zeros before the bytes; the initial remainder is added to the first four."""
     padded = np.zeros(-(-len(data) // 4) * 4, np.uint8)
     first = len(padded) - len(data)
     padded[first:] = np.frombuffer(data, np.uint8)
-    padded[first : first + 4] ^= 0xFF
+    padded[first : first + 4] ^= np.frombuffer(initial.to_bytes(4, "little"), np.uint8)
     return padded.view("<u4")
 
 

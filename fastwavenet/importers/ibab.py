@@ -4,8 +4,8 @@ Its biases are variables without names, so TensorFlow numbered them: `Variable`,
 so on, in the order in which they were made.  Copies of its code that name them, as it meant to,
 have the same network, and so has its code without biases.
 
-An optimizer's state beside the variables is left.  Its codec is `MuLawCodec.symmetric`; nothing
-comes before the first sample, code levels // 2 in the place of a known one.
+An optimizer's state beside the variables is left.  Its codec is `MuLawCodec.symmetric`.  A network
+without a past starts from code levels // 2, and layers have zeros before the first sample.
 """
 
 from __future__ import annotations

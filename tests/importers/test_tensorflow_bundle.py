@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tensorflow_files import Options, entry, header, table_of, whole, write_bundle
 
-from fastwavenet.importers.crc32c import crc32c, masked
+from fastwavenet.importers.crc32c import PIECE, crc32c, masked
 from fastwavenet.importers.sorted_table import MAX_NAME, read_table, varint
 from fastwavenet.importers.tensorflow_bundle import (
     MAX_INDEX_BYTES,
@@ -85,6 +85,12 @@ def test_the_checksum_of_any_length_is_that_of_a_loop(base):
     for length in {max(base + more, 0) for more in range(-5, 6)}:
         assert crc32c(data[:length]) == files.crc32c(data[:length])
     assert masked(crc32c(data)).to_bytes(4, "little") == files.checksum(data)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 3, 4, PIECE + 5])
+def test_the_checksum_of_several_pieces_is_that_of_a_loop(more):
+    data = np.random.default_rng(1).bytes(PIECE + more)
+    assert crc32c(data) == files.crc32c(data)
 
 
 # ---- whole checkpoints -------------------------------------------------------------------------
