@@ -42,7 +42,9 @@ MAX_TEXT_BYTES = 2**20  # of `checkpoint`, which may list thousands of prefixes
 LATEST = "checkpoint"
 INDEX = ".index"
 _ANOTHER_FILE = re.compile(r"\.(meta|data-\d{5}-of-\d{5})$")
-_LATEST_PATH = re.compile(r'^model_checkpoint_path: "([^"\\]*)"', re.MULTILINE)
+_LATEST_PATH = re.compile(r'^model_checkpoint_path: "([^"]*)"', re.MULTILINE)
+_SLASH = re.compile(r"/|\\\\")  # as Windows has it is written twice
+MAX_FILE_NAME = 250  # characters
 
 # Floating-point types by TensorFlow's numbers.  bfloat16 is the upper half of a float32.
 FLOAT, DOUBLE, BFLOAT16, HALF = 1, 2, 14, 19
@@ -87,7 +89,7 @@ def index_of(path: Path) -> Path:
 
 
 def latest_in(folder: Path) -> Path | None:
-    """The index that a folder's `checkpoint` names; None if there is no such file.
+    """The index that a folder's `checkpoint` names; None if it is no such file, or has escapes.
 
     Raises ModelFormatError if it names none in this folder, OSError.
     """
@@ -95,11 +97,11 @@ def latest_in(folder: Path) -> Path | None:
     if not text.is_file() or text.stat().st_size > MAX_TEXT_BYTES:
         return None
     found = _LATEST_PATH.search(read_regular(text).decode("utf-8", "replace"))
-    if found is None:
+    name = _SLASH.split(found[1])[-1] if found else "\\"
+    if "\\" in name:
         return None
-    name = re.split(r"[/\\]", found[1])[-1]
     index = folder / f"{name}{INDEX}"
-    if "\0" in name or not index.is_file():
+    if len(name) > MAX_FILE_NAME or "\0" in name or not index.is_file():
         raise ModelFormatError(
             f"{shown(text)} names {shown(name)}, of which there is no {INDEX} file in the folder: "
             f"name another one"

@@ -167,16 +167,32 @@ def test_a_folder_without_its_latest_needs_a_name_if_there_are_two(tmp_path):
     assert imported(tmp_path).file.name == "model.ckpt-1234.index"
 
 
-@pytest.mark.parametrize("name", ["gone", "/etc/passwd", "../model.ckpt-1", "", "a\\\\0b"])
+@pytest.mark.parametrize(
+    "name", ["gone", "/etc/passwd", "../model.ckpt-1", "", "a\0b", "a" * 500, r"model\\ckpt"]
+)
 def test_the_latest_is_looked_for_in_its_folder_alone(tmp_path, name):
     folder = write(tmp_path / "logdir", OPTIONS, random_tensors(OPTIONS)).parent
     write(tmp_path, OPTIONS, random_tensors(OPTIONS), step=1)
     (folder / "checkpoint").write_text(f'model_checkpoint_path: "{name}"\n')
-    if "\\" in name:  # an escape, which its names do not have
-        assert imported(folder).file.name == "model.ckpt-1234.index"
-        return
     with pytest.raises(ModelFormatError, match=r"names .* of which there is no \.index file"):
         imported(folder)
+
+
+@pytest.mark.parametrize(
+    "path", [r"C:\\logdir\\model.ckpt-50", "model.ckpt-50", "/a/model.ckpt-50"]
+)
+def test_the_latest_is_found_whatever_the_folder_was(tmp_path, path):
+    for step in (50, 1234):
+        write(tmp_path, OPTIONS, random_tensors(OPTIONS), step)
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{path}"\n')
+    assert imported(tmp_path).file.name == "model.ckpt-50.index"
+
+
+def test_another_text_of_that_name_is_left(tmp_path):
+    write(tmp_path, OPTIONS, random_tensors(OPTIONS))
+    for text in ("", "notes", r'model_checkpoint_path: "model\303\251"'):
+        (tmp_path / "checkpoint").write_text(text)
+        assert imported(tmp_path).file.name == "model.ckpt-1234.index"
 
 
 def test_without_a_config_the_dilations_are_asked_for_by_name(tmp_path):
