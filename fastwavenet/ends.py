@@ -42,6 +42,7 @@ __all__ = [
 
 MAX_KERNEL = 32
 MAX_STEPS = 65536  # of a codec, and its largest mu
+MAX_START = 2**20  # samples of a start code
 MAX_PRE_EMPHASIS = 0.999  # below 1, where its inverse would grow without bound
 MAX_COMPANDED = 1.25  # of the outermost codes: beyond 1 amplitudes grow exponentially
 
@@ -157,15 +158,27 @@ class Start(End):
     code  of silence, usually: levels // 2
     fed   False: the first known sample, if there is one, takes its place; True: it is fed as a
           sample of its own, and the first known sample follows it
+    times how often it is fed, if it is; each time but the last with the features of the first
+          sample, and no distribution follows
     """
 
     code: int
     fed: bool = False
+    times: int = 1
     kind: ClassVar[str] = "code"
 
     def __post_init__(self) -> None:
         if not isinstance(self.fed, bool):
             raise ValueError(f"start fed must be true or false, not {shown(self.fed)}")
+        set_field(self, "times", whole("start times", self.times, 1, MAX_START))
+        if self.times > 1 and not self.fed:
+            raise ValueError(f"start times must be 1 unless the code is fed, not {self.times}")
+
+    def to_dict(self) -> dict[str, Any]:
+        fields = super().to_dict()
+        if self.times == 1:  # older versions read the others
+            del fields["times"]
+        return fields
 
     def check(self, spec: WaveNetSpec) -> None:
         set_field(self, "code", whole("start code", self.code, 0, spec.levels - 1))

@@ -118,6 +118,10 @@ class FrameConditioning(End):
         fields = super().to_dict()
         if not self.upsampling:
             del fields["upsampling"], fields["edges"]
+            return fields
+        for stage in fields["upsampling"]:
+            if stage["padding"] == "none":  # older versions read the others
+                del stage["padding"]
         return fields
 
     @property

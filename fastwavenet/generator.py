@@ -218,10 +218,17 @@ class Generator:
         min_p: npt.ArrayLike | None = None,
         out: Audio | None = None,
         progress: Progress | None = None,
+        sound: tuple[int, int] | None = None,
     ) -> Audio:
-        """`generate`, where the first frame begins `at` samples before the first sample."""
+        """`generate`, where the first frame begins `at` samples before the first sample.
+
+        sound: the number of a sound's first frame and of the one behind its last; None: the frames
+        are the sound.
+        """
         spec, session = self.model.spec, self._session
         given = check_frames(spec, frames, self._speakers, samples=n, at=at, rows=session.rows)
+        if sound is not None:
+            given = given._replace(sounds=np.tile(np.array(sound), (session.rows, 1)))
         audio = np.empty((session.rows, n), np.float32) if out is None else self._out(out, n)
         if given.values is not None and np.may_share_memory(given.values, audio):
             given = given._replace(values=given.values.copy())  # or samples would be read as frames
@@ -260,16 +267,19 @@ class Generator:
         before, after = reach
         kept: np.ndarray | None = None  # frames on which samples to come depend
         done = 0  # of these: frames whose samples are made
+        left = 0  # frames before these
         for chunk in chunks:
             new = frames_of(self.model.spec, chunk, self._session.rows)
             kept = new if kept is None else np.concatenate([kept, new], axis=1)
             ready = kept.shape[1] - after
             if ready > done:
-                yield self._generate((ready - done) * hop, kept, done * hop)
+                sound = (-left, MAX_SAMPLES)  # its end is not known, but out of reach
+                yield self._generate((ready - done) * hop, kept, done * hop, sound=sound)
                 first = max(ready - before, 0)
-                kept, done = kept[:, first:], ready - first
+                kept, done, left = kept[:, first:], ready - first, left + first
         if kept is not None and kept.shape[1] > done:
-            yield self._generate((kept.shape[1] - done) * hop, kept, done * hop)
+            sound = (-left, kept.shape[1])
+            yield self._generate((kept.shape[1] - done) * hop, kept, done * hop, sound=sound)
 
     def stream(self, chunk: int = 256, n_samples: int | None = None) -> Iterator[Audio]:
         """Blocks of `chunk` samples, for ever or `n_samples` in all; the last may be shorter."""

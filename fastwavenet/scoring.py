@@ -113,7 +113,7 @@ def teacher_forced(
     if n == 0:
         return logits
     session = Session(model, isa, rows)
-    session.begin(codes[:, 0])
+    _begin(session, model.spec, codes, frames, 0)
     following = np.roll(codes, -1, axis=1)  # the successor of the last sample has no effect
     for start, length in session.chunks(n):
         now = slice(start, start + length)
@@ -123,6 +123,14 @@ def teacher_forced(
         if made is not part:
             part[...] = made
     return logits
+
+
+def _begin(
+    session: Session, spec: WaveNetSpec, codes: np.ndarray, frames: Frames, number: int
+) -> None:
+    """Sets code `number` of (rows, n) as the first, unless it is the start code that is fed."""
+    if not spec.start.fed or frames.at + number:
+        session.begin(codes[:, number])
 
 
 def total_nats(
@@ -211,7 +219,7 @@ class _Recording:
             return
         begin = max(0, first - self.model.spec.receptive_field + 1)
         session = Session(self.model, self.isa)
-        session.begin(self.codes[:, begin])
+        _begin(session, self.model.spec, self.codes, self.frames, begin)
         for start, n in session.chunks(first - begin):
             self._run(session, begin + start, n)
             tally.add(0)

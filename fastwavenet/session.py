@@ -44,11 +44,14 @@ class Frames(NamedTuple):
     values: float32 (frames, rows, channels), C-contiguous; None for a network without channels
     at: samples from the first frame's begin to the first sample that the call predicts
     speakers: uint32 (rows,); None for a network without speakers
+    sounds: int64 (rows, 2), the numbers of the first frame of each row's sound, and of the one
+    behind its last; None: the frames are the sound
     """
 
     values: Audio | None = None
     at: int = 0
     speakers: npt.NDArray[np.uint32] | None = None
+    sounds: npt.NDArray[np.int64] | None = None
 
 
 def check_frames(
@@ -193,7 +196,7 @@ class Session:
     def __init__(self, model: Model, isa: Isa, rows: int = 1, threads: int = 1):
         self.stream = open_stream(model, isa, rows, threads)
         _streams.add(self.stream)
-        self.isa, self.conditioning = isa, model.spec.conditioning
+        self.isa, self.conditioning, self.start = isa, model.spec.conditioning, model.spec.start
         self.upsampled: tuple[Frames, UpsampledFrames] | None = None  # of the newest call
         self.rows = rows
         self.chunk = min(MAX_CHUNK, max(1, FIRST_MACS // (model.spec.macs_per_sample * rows)))
@@ -271,6 +274,8 @@ class Session:
         """
         if self.stream is _CLOSED or (self.cancelled and self.cancelled == self.stream.use()):
             raise CancelledError(f"cancelled after {start} steps")
+        if n and self.start.times > 1 and not self.begun():
+            self.feed_start(frames, frames.at + start)
         began = time.perf_counter()
         values, at, drawing = self._features(frames, frames.at + start, n, drawing)
         self.stream.run(
@@ -281,6 +286,26 @@ class Session:
             **(drawing.arguments() | arrays),
         )
         self.pace(n, time.perf_counter() - began)
+
+    def feed_start(self, frames: Frames, at: int) -> None:
+        """Feeds the start code as often as it is fed before the step whose distribution counts.
+
+        at: of the sample that this step predicts, whose features hold until then.
+        """
+        codes = np.full((self.rows, self.start.times - 1), self.start.code, np.uint16)
+        values, at, _ = self._features(frames, at, 1, _FORCED)
+        if values is not None and self.conditioning is not None:
+            number = min(at // self.conditioning.feature_hop, len(values) - 1)
+            values = np.ascontiguousarray(values[number : number + 1])
+        for first, length in self.chunks(codes.shape[1]):
+            self.stream.run(
+                length,
+                frames=values,
+                frame_at=0,
+                speakers=frames.speakers,
+                forced=np.ascontiguousarray(codes[:, first : first + length]),
+                **_FORCED.arguments(),
+            )
 
     def _features(
         self, frames: Frames, at: int, n: int, drawing: Drawing
@@ -293,7 +318,8 @@ class Session:
             return frames.values, at, drawing
         if self.upsampled is None or self.upsampled[0] is not frames:
             network = self.stream.network
-            self.upsampled = (frames, UpsampledFrames(network, self.isa, end, frames.values))
+            made = UpsampledFrames(network, self.isa, end, frames.values, frames.sounds)
+            self.upsampled = (frames, made)
         upsampled = self.upsampled[1]
         return *upsampled.of_samples(at, n), upsampled.drawing(drawing)
 

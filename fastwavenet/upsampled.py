@@ -7,22 +7,34 @@ How a call is cut changes no feature: each is computed from the frames within it
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _engine
 from .drawing import Drawing
 from .ends import FrameConditioning
 from .types import Audio, Isa
-from .upsampling import context, continued, first_output, rate
+from .upsampling import context, continued, first_output, outside, rate
 
 
 class UpsampledFrames:
     """The features of the frames of one call, of which the newest piece is kept.
 
     frames: float32 (frames, rows, channels)
+    sounds: int64 (rows, 2), the numbers of the first frame of each row's sound, which may be below
+    0, and of the one behind its last; None: the frames are the sound
     """
 
-    def __init__(self, network: _engine.Network, isa: Isa, end: FrameConditioning, frames: Audio):
+    def __init__(
+        self,
+        network: _engine.Network,
+        isa: Isa,
+        end: FrameConditioning,
+        frames: Audio,
+        sounds: npt.NDArray[np.int64] | None = None,
+    ):
         self.network, self.isa, self.end, self.frames = network, isa, end, frames
+        whole = np.tile(np.array([0, len(frames)]), (frames.shape[1], 1))
+        self.sounds = whole if sounds is None else sounds
         self.first = 0  # the piece has the features of frames [first, first + ...)
         self.piece = np.empty((0, frames.shape[1], end.feature_channels), np.float32)
 
@@ -65,6 +77,9 @@ class UpsampledFrames:
         numbers = np.arange(first - before, end + after)
         x = continued(self.frames, numbers, self.end.edges).transpose(1, 0, 2)
         for number, stage in enumerate(stages):
+            if stage.padding == "zeros":
+                at = first_output(stages[:number], first - before)
+                x[outside(at, x.shape[1], self.sounds * rate(stages[:number]))] = 0
             shape = (len(x), (x.shape[1] - stage.taps + 1) * stage.stride, stage.channels)
             made = np.empty(shape, np.float32)
             self.network.upsample(self.isa, number, np.ascontiguousarray(x), made)

@@ -1,7 +1,8 @@
 """Learned upsampling: the stages between given frames and the features that the layers take.
 
 Frames are continued for ever at both ends, and each stage is a convolution over time, so a feature
-depends on the frames near its own and on nothing else: features may be computed in any pieces.
+depends on the frames near its own, and with padding on their places in the sound: features may be
+computed in any pieces.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ MAX_STAGE_CHANNELS = 4096
 MAX_STAGE_KERNEL = 65536
 
 ACTIVATIONS = ("none", "relu")
+PADDINGS = ("none", "zeros")
 UPSAMPLING = "conditioning.upsampling"  # prefix of the tensors' names
 
 
@@ -38,6 +40,9 @@ class UpsamplingStage:
                 kernel - stride: no output depends on an earlier input
     activation  of its outputs: "none" or "relu"
     bias        whether each output channel has one, in a network with biases
+    padding     its inputs before the sound and behind it: "none": the outputs of the stage before
+                it for continued frames, "zeros": zeros.  Those of the first stage are frames, which
+                are continued by the network's `edges`
 
     Raises ValueError naming the field, the value found and the expected ones.
     """
@@ -48,6 +53,7 @@ class UpsamplingStage:
     crop: int = 0
     activation: str = "none"
     bias: bool = True
+    padding: str = "none"
 
     def __post_init__(self) -> None:
         bounds = (
@@ -65,6 +71,7 @@ class UpsamplingStage:
                 f"stride {self.stride}, crop {self.crop}"
             )
         supported("upsampling activation", self.activation, ACTIVATIONS)
+        supported("upsampling padding", self.padding, PADDINGS)
         if not isinstance(self.bias, bool):
             raise ValueError(f"upsampling bias must be true or false, not {shown(self.bias)}")
 
@@ -132,6 +139,11 @@ def context(stages: Stages) -> tuple[int, int]:
     return -first, last
 
 
+def has_padding(stages: Stages) -> bool:
+    """Whether features depend on the places of frames in a sound."""
+    return any(stage.padding == "zeros" for stage in stages)
+
+
 def first_output(stages: Stages, first: int) -> int:
     """Number of the first feature that all stages make of frames [first, ...) alone."""
     for stage in stages:
@@ -150,6 +162,12 @@ def continued(frames: np.ndarray, numbers: np.ndarray, edges: str) -> np.ndarray
     return found
 
 
+def outside(at: int, n: int, sounds: np.ndarray) -> np.ndarray:
+    """Whether the numbers [at, at + n) lie outside of each [first, end) of (rows, 2): (rows, n)."""
+    numbers = range(at, at + n)
+    return (sounds[:, :1] > numbers) | (sounds[:, 1:] <= numbers)
+
+
 def checked_stages(given: object) -> Stages:
     """The stages, also from JSON.  Raises ValueError."""
     if not isinstance(given, (tuple, list)) or len(given) > MAX_STAGES:
@@ -165,6 +183,11 @@ def check_upsampling(stages: Stages, channels: int, hop: int, edges: str) -> Non
     if not stages and edges != "held":
         raise ValueError(
             f"conditioning edges must be 'held' without upsampling, not {shown(edges)}"
+        )
+    if stages and stages[0].padding != "none":
+        raise ValueError(
+            f"upsampling padding of the first stage must be 'none', not "
+            f"{shown(stages[0].padding)}: conditioning edges continues its inputs"
         )
     if stages and not channels:
         raise ValueError("conditioning upsampling needs channels of frames, not 0")

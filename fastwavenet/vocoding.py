@@ -242,9 +242,20 @@ class _Utterances:
                 read = self._read(self.waiting.popleft())
                 if len(read.frames):
                     session.stream.reset(row, *self.start)
+                    if self.model.spec.start.times > 1:
+                        session.stream.load(row, self._after_start(read, session.isa))
                     self.held[row] = held = read
                 else:
                     self.ended.append(read)
+
+    def _after_start(self, row: _Row, isa: Isa) -> bytes:
+        """The state of a row that has been fed the start code, but the last time."""
+        session = Session(self.model, isa)
+        session.reset(*self.start)
+        speakers = None if self.speakers is None else self.speakers[[row.index]]
+        with session.stream:
+            session.feed_start(Frames(row.frames, 0, speakers), 0)
+        return session.save()
 
     def _read(self, index: int) -> _Row:
         frames = self.utterances[index].read()[:, None]
@@ -269,7 +280,9 @@ class _Utterances:
         count = min(SEGMENT, *(len(row.frames) - row.done for row in rows))
         numbers = np.arange(-self.before, count + self.after)  # within reach of the next frames
         values = _next_frames([row.frames for row in rows], rows, numbers, self.end.edges)
-        given = Frames(values, self.before * self.hop, self._speakers_of(rows))
+        first = [self.before - row.done for row in rows]
+        sounds = np.array([(at, at + len(row.frames)) for at, row in zip(first, rows, strict=True)])
+        given = Frames(values, self.before * self.hop, self._speakers_of(rows), sounds)
         drawing = _next_drawing(rows, numbers)
         with session.stream:
             for start, n in session.chunks(count * self.hop):

@@ -62,6 +62,35 @@ def scaled(conv: Convolution, weight: float = 1.0, bias: float = 1.0) -> Convolu
     return Convolution(weight * conv.weight, None if conv.bias is None else bias * conv.bias)
 
 
+def normalised_before(conv: Convolution, mean: np.ndarray, scale: np.ndarray) -> Convolution:
+    """A convolution (out, in, 1) of (x - mean) / scale as one of x; mean and scale are (in,)."""
+    weight = conv.weight / scale[:, None]
+    return Convolution(weight, conv.bias_or_zeros - weight[:, :, 0] @ mean)
+
+
+def between_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """A kernel (rows, taps) over channels and time, as one of all channels: (in, out, taps).
+
+    Its middle row is for each channel by itself, the first for the channel before it; channels
+    beyond the first and the last one are zero.  The number of rows is odd.
+    """
+    middle, numbers = len(kernel) // 2, np.arange(channels)
+    row = numbers[:, None] - numbers + middle  # of in and out
+    inside = (row >= 0) & (row < len(kernel))
+    return np.where(inside[:, :, None], kernel[row.clip(0, len(kernel) - 1)], 0)
+
+
+def stretched(kernel: np.ndarray) -> np.ndarray:
+    """A convolution (rows, 2 scale + 1) after each input was repeated `scale` times, padded by
+    `scale`, as a transposed one of that stride, from whose outputs the first `scale` are left out.
+    """
+    scale = kernel.shape[1] // 2
+    sums = np.zeros((len(kernel), 3 * scale))
+    for repeat in range(scale):
+        sums[:, repeat : repeat + 2 * scale + 1] += kernel[:, ::-1]
+    return sums
+
+
 def plain(transposed: Convolution) -> Convolution:
     """A transposed convolution (in, out, taps) with stride 1 as a plain one (out, in, taps)."""
     return Convolution(transposed.weight.transpose(1, 0, 2)[:, :, ::-1], transposed.bias)

@@ -47,13 +47,25 @@ def _through_stages(
     if not end.upsampling:
         return frames
     count, x = len(frames) + 1, continued(end, frames)
+    first = -context(end.upsampling)[0]
     for number, stage in enumerate(end.upsampling):
+        if stage.padding == "zeros":
+            x = _zeros_outside(x, first_output(end.upsampling[:number], first), end, number, count)
         name = f"{UPSAMPLING}.{number}"
         zero = np.zeros(stage.channels, np.float32)
         x = compute(stage, weights[f"{name}.weight"], weights.get(f"{name}.bias", zero), x)
         x = np.maximum(x, 0) if stage.activation == "relu" else x
-    begin = -first_output(end.upsampling, -context(end.upsampling)[0])
+    begin = -first_output(end.upsampling, first)
     return x[begin : begin + count * rate(end.upsampling)]
+
+
+def _zeros_outside(
+    x: np.ndarray, at: int, end: FrameConditioning, number: int, count: int
+) -> np.ndarray:
+    """Inputs of a stage, the first of them number `at`, with zeros outside of count - 1 frames."""
+    of_frame = rate(end.upsampling[:number])
+    numbers = at + np.arange(len(x))
+    return np.where(((numbers >= 0) & (numbers < (count - 1) * of_frame))[:, None], x, 0)
 
 
 def continued(end: FrameConditioning, frames: np.ndarray) -> np.ndarray:

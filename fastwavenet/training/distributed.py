@@ -198,6 +198,7 @@ class Together(Processes):
             targets=batch.targets[own],
             frames=None if batch.frames is None else batch.frames[own],
             speakers=None if batch.speakers is None else batch.speakers[own],
+            sounds=None if batch.sounds is None else batch.sounds[own],
         )
 
     def add(self, parameters: Iterable[nn.Parameter], loss: float) -> float:

@@ -35,16 +35,17 @@ def predict(
     speakers: Maybe = None,
     at: int = 1,
     *,
+    sounds: Maybe = None,
     known: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Logits (T - known, B, Q) of `dtype`: those of `WaveNet.forward` from column `known` on.
 
-    codes, frames, speakers, at: as in `WaveNet`.  dtype: of the products.
+    codes, frames, speakers, at, sounds: as in `WaveNet`.  dtype: of the products.
     """
     layers = [cast(ResidualLayer, layer) for layer in model.layers]
     x = model.first(codes).permute(2, 0, 1).contiguous()  # (T, B, R)
-    bases, place = _bases(model, layers, codes, frames, speakers, at)
+    bases, place = _bases(model, layers, codes, frames, speakers, at, sounds)
     skips = torch.cat([layer.skip.weight[:, :, 0] for layer in layers], dim=1)  # (S, L D)
     biases = [layer.skip.bias for layer in layers if layer.skip.bias is not None]
     bias = reduce(torch.add, biases) if biases else None  # whose gradients do not share memory
@@ -115,6 +116,7 @@ def _bases(
     frames: Maybe,
     speakers: Maybe,
     at: int,
+    sounds: Maybe,
 ) -> tuple[Tensor, _Place]:
     """Bias plus V u of each layer, for all frames of a window and the one behind, (L, N+1, B, 2D).
 
@@ -126,7 +128,7 @@ def _bases(
     if conditioning is None:
         rows = model.first.weight.new_zeros(len(layers), 1, 1, 2 * model.spec.dilation_channels)
     else:
-        u = conditioning(frames, speakers)  # (B, C, F)
+        u = conditioning(frames, speakers, sounds)  # (B, C, F)
         rows = torch.stack([cast(nn.Conv1d, layer.conditioning)(u) for layer in layers])
         rows = rows.permute(0, 3, 1, 2)  # (L, F, B, 2D)
     if biases:

@@ -198,17 +198,20 @@ class Learner:
         """Sum of the losses of all targets (B, T) that count, in nats, and their number."""
         device, counted = self.device, batch.targets != IGNORED
         known = int(counted.any(axis=0).argmax())
-        frames = speakers = None
+        frames = speakers = sounds = None
         if batch.frames is not None:
             frames = torch.from_numpy(batch.frames).to(device).float()  # (B, C, F)
         if batch.speakers is not None:
             speakers = torch.from_numpy(batch.speakers).to(device)  # (B,)
+        if batch.sounds is not None:
+            sounds = torch.from_numpy(batch.sounds).to(device)  # (B, 2)
         logits = predict(
             self.model,
             torch.from_numpy(batch.inputs).to(device),
             frames,
             speakers,
             at=batch.at,
+            sounds=sounds,
             known=known,
             dtype=torch.bfloat16 if self.settings.bfloat16 else torch.float32,
         )

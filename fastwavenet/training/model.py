@@ -109,12 +109,14 @@ class Conditioning(nn.Module):
         self.register_buffer("deviation", torch.ones(self.channels, 1), persistent=False)
         self.upsampling = Upsampling(end, bias)
 
-    def forward(self, frames: Tensor | None, speakers: Tensor | None) -> Tensor:
+    def forward(
+        self, frames: Tensor | None, speakers: Tensor | None, sounds: Tensor | None = None
+    ) -> Tensor:
         """(B, C, F) and (B,) -> u (B, C' + E, F'); without frames F' is 1."""
         if (frames is None) != (self.channels == 0) or (speakers is None) != (not self.speakers):
             raise ValueError("frames and speakers must be given exactly where the network has them")
         if frames is not None:
-            frames = self.upsampling(self.standardised(frames))
+            frames = self.upsampling(self.standardised(frames), sounds)
         if self.speakers is None or speakers is None:
             return cast(Tensor, frames)
         embedding = self.speakers(speakers)[:, :, None]  # (B, E, 1)
@@ -155,6 +157,8 @@ class WaveNet(nn.Module):
     frames: (B, C, F), for a network with channels; frame i begins with sample i hop.
     speakers: int64 (B,), indices, for a network with speakers.
     at: the number, from the first frame's begin, of the sample that column 0 predicts.
+    sounds: int64 (B, 2), which of the frames are a sound's first and the one behind its last, where
+    they are a part of it; None: they are all.
     `state_dict()` has exactly the names and shapes of `spec.tensors()`.
     """
 
@@ -173,10 +177,11 @@ class WaveNet(nn.Module):
         frames: Tensor | None = None,
         speakers: Tensor | None = None,
         at: int = 1,
+        sounds: Tensor | None = None,
     ) -> Tensor:
         x = self.first(codes)
         time = codes.shape[1]
-        u = None if self.conditioning is None else self.conditioning(frames, speakers)
+        u = None if self.conditioning is None else self.conditioning(frames, speakers, sounds)
         total = x.new_zeros(1)  # not a scalar: the sum stays float32 under autocast
         for layer in self.layers:
             cond = None if u is None else self._cond(layer, u, at, time)

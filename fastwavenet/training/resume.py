@@ -131,7 +131,9 @@ def _fine_tuned(
     kept.confirm_settings(Settings(spec=model), network, {})
     if _with_shown(model, network, recordings) != model:
         kept.refuse("frames", NOT_GIVEN, "those of a folder")
-    return Settings(spec=model, **given)
+    # Training feeds a start code once, and so is the new network used.
+    once = dataclasses.replace(model, start=dataclasses.replace(model.start, times=1))
+    return Settings(spec=once, **given)
 
 
 def _confirm_hop(started: Checkpoint, hop: int | None) -> None:

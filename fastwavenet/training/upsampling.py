@@ -46,13 +46,28 @@ class Upsampling(nn.ModuleList):
         super().__init__(map(Stage, end.upsampling, inputs, [bias] * len(inputs)))
         self.stages, self.held = end.upsampling, end.edges == "held"
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """(B, C, F) -> features of the frames and of one frame after them, (B, C', F')."""
+    def forward(self, frames: Tensor, sounds: Tensor | None = None) -> Tensor:
+        """(B, C, F) -> features of the frames and of one frame after them, (B, C', F').
+
+        sounds: int64 (B, 2), the numbers of the first frame of each sound, which may be below 0,
+        and of the one behind its last; None: the frames are the sound.
+        """
         if not self.stages:
             return frames
         before, after = context(self.stages)
         x = F.pad(frames, (before, after + 1), mode="replicate" if self.held else "constant")
-        for stage in self:
+        whole = torch.tensor([[0, frames.shape[2]]], device=frames.device)
+        sounds = whole if sounds is None else sounds
+        for number, stage in enumerate(self):
+            if self.stages[number].padding == "zeros":
+                at = first_output(self.stages[:number], -before)
+                x = x * self._inside(at, x.shape[2], sounds * rate(self.stages[:number]))
             x = stage(x)
         first = -first_output(self.stages, -before)
         return x[:, :, first : first + (frames.shape[2] + 1) * rate(self.stages)]
+
+    @staticmethod
+    def _inside(at: int, n: int, sounds: Tensor) -> Tensor:
+        """Whether the numbers [at, at + n) lie in each [first, end) of (B, 2): (B, 1, n)."""
+        numbers = torch.arange(at, at + n, device=sounds.device)
+        return ((numbers >= sounds[:, :1]) & (numbers < sounds[:, 1:]))[:, None]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..clips import Clip
 from ..ends import FrameConditioning
-from ..upsampling import continued
+from ..upsampling import continued, has_padding
 
 IGNORED = -100  # the target that cross_entropy ignores
 
@@ -22,6 +22,8 @@ class Batch(NamedTuple):
                      a start code is fed), or with upsampling from an earlier one; None: none
     at               the number, from the first frame's begin, of the sample that target 0 is
     speakers         int64 (B,), indices; None: none
+    sounds           int64 (B, 2), the places of the clips' first frames in `frames`, and of those
+                     behind their last, where upsampling has padding; None: none
     """
 
     inputs: np.ndarray
@@ -29,6 +31,7 @@ class Batch(NamedTuple):
     frames: np.ndarray | None = None
     at: int = 1
     speakers: np.ndarray | None = None
+    sounds: np.ndarray | None = None
 
 
 class Windows:
@@ -68,6 +71,7 @@ class Windows:
         self.order = PassOrder(self.lengths, self.length, fresh, self.hop, seed)
         self.before, after = (0, 1) if end is None else end.reach
         self.edges = "held" if end is None else end.edges
+        self.padded = end is not None and has_padding(end.upsampling)
         own = (self.hop + self.length - 1) // self.hop + 1  # for any start
         self.frame_count = self.before + own + max(after, 1)
 
@@ -122,7 +126,14 @@ class Windows:
         if not frames:
             return batch
         at = self.before * self.hop + places[0][1] % self.hop + (self.start is None)
-        return batch._replace(frames=np.stack(frames), at=at)
+        sounds = np.array([self._sound(*place) for place in places]) if self.padded else None
+        return batch._replace(frames=np.stack(frames), at=at, sounds=sounds)
+
+    def _sound(self, clip: int, start: int) -> tuple[int, int]:
+        """The place of a clip's frames in those of the window whose first input is `start`."""
+        frames = self.clips[clip].frames
+        first = self.before - start // self.hop
+        return first, first + (0 if frames is None else len(frames))
 
 
 class PassOrder:

@@ -1,5 +1,7 @@
 """The ends of a network in the engine: start, sampling, codec."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from engines import run
@@ -7,7 +9,7 @@ from networks import random_codes, random_frames, random_weights, small_spec
 
 import fastwavenet as fw
 from fastwavenet import modelfile, reference
-from fastwavenet.ends import FrameConditioning, MuLawCodec, Sampling, Start
+from fastwavenet.ends import FrameConditioning, MuLawCodec, Sampling, Start, UpsamplingStage
 
 SPEC = small_spec(levels=32)
 
@@ -56,6 +58,49 @@ def test_conditioning_has_a_frame_for_each_step_of_a_fed_start():
     fw.Generator(fed, seed=1).prime(codes, frames=frames[:9])
     with pytest.raises(ValueError, match="9 samples with hop 1 need at least 9 frames"):
         fw.Generator(fed, seed=1).prime(codes, frames=frames[:8])
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 17, 70])
+def test_a_start_code_is_fed_as_often_as_the_model_has_it(times, precision):
+    """As if so many codes had been primed; they are no samples that are scored."""
+    once = model(precision, start=Start(7, fed=True))
+    often = model(precision, start=Start(7, fed=True, times=times))
+    codes, known = random_codes(SPEC, 100, 5), np.full(times - 1, 7)
+    after, n = np.concatenate([known, codes]), len(known)
+    assert fw.outputs(often, codes).tobytes() == fw.outputs(once, after)[n:].tobytes()
+    nats = fw.score(once, after)[n:].tobytes()
+    assert fw.score(often, codes).tobytes() == nats
+    assert fw.score(often, codes, threads=3).tobytes() == nats
+    gens = [fw.Generator(m, seed=1, batch=2) for m in (often, once)]
+    for known in (codes[:50], codes[50:]):
+        gens[0].prime(known)
+    gens[1].prime(after)
+    assert gens[0].get_state() == gens[1].get_state()
+    assert gens[0].generate(50).tobytes() == gens[1].generate(50).tobytes()
+
+
+def test_codes_of_a_start_have_the_features_of_the_first_sample(isa):
+    """Of one sample, not of a frame; sounds of a list begin as each does alone."""
+    end = FrameConditioning(2, 4, upsampling=(UpsamplingStage(3, 4, 4),))
+    spec = small_spec(levels=32, conditioning=end, start=Start(7, fed=True, times=30))
+    voice, sounds = fw.Model(spec, random_weights(spec, 3)), []
+    plain = dataclasses.replace(spec, conditioning=FrameConditioning(3, 1), start=Start(7))
+    weights = {name: voice.weights[name] for name in plain.tensors()}
+    for n in (9, 1, 20):
+        frames = random_frames(spec, 4 * n, n)
+        features = reference.upsample_float32(spec, voice.weights, frames)[: 4 * n]
+        rows = np.concatenate([np.repeat(features[:1], 29, axis=0), features])
+        codes = random_codes(spec, 4 * n, n)
+        given = np.concatenate([np.full(30, 7), codes])
+        rows = np.concatenate([rows[:1], rows])  # of sample 0, which is not predicted
+        expected = fw.outputs(fw.Model(plain, weights), given, frames=rows)[29:-1]
+        found = fw.outputs(voice, codes, frames=frames, isa=isa)[:-1]  # of samples with a frame
+        assert found.tobytes() == expected.tobytes()
+        sounds.append(frames)
+    for batch in (1, 2):
+        made = fw.vocode(voice, sounds, seed=3, batch=batch, isa=isa)
+        for audio, frames in zip(made, sounds, strict=True):
+            assert audio.tobytes() == fw.generate(voice, frames=frames, seed=3).tobytes()
 
 
 # ---- sampling ----------------------------------------------------------------------------------

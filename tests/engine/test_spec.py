@@ -212,6 +212,8 @@ WRONG_ENDS = [
         for value in values
     ),
     (lambda: Start(0, fed=1), "start fed must be true or false, not 1"),
+    (lambda: Start(0, fed=True, times=0), "start times must be a whole number from 1 to 1048576"),
+    (lambda: Start(0, times=2), "start times must be 1 unless the code is fed, not 2"),
     (
         lambda: Sampling(temperature=-1),
         r"temperature must be 0 \(always the most probable\) or from",
@@ -281,6 +283,7 @@ ENDLESS = [
     {"conditioning": FrameConditioning(80, 256, "linear", features=HIFIGAN), "sample_rate": 16000},
     {"codec": MuLawCodec(mu=16, steps=15.5, decode_divisor=16, encode_offset=0, pre_emphasis=0.85)},
     {"start": Start(3, fed=True)},
+    {"start": Start(3, fed=True, times=9)},
     {"sampling": Sampling(temperature=0.9, top_k=5, min_p=0.01)},
     *(
         {

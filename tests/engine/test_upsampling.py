@@ -23,6 +23,7 @@ from fastwavenet.ends import (
     VoicedSampling,
     end_from_dict,
 )
+from fastwavenet.importers.folding import between_channels, stretched
 from fastwavenet.modelfile import load, save
 from fastwavenet.spec import WaveNetSpec
 from fastwavenet.training.model import WaveNet
@@ -67,7 +68,8 @@ def stages(draw):
     crop = draw(st.sampled_from([0, (kernel - stride) // 2, kernel - stride]))
     activation = draw(st.sampled_from(["none", "relu"]))
     channels = draw(st.sampled_from([1, 3, 16, 17, 80]))
-    return UpsamplingStage(channels, kernel, stride, crop, activation, draw(st.booleans()))
+    bias, padding = draw(st.booleans()), draw(st.sampled_from(["none", "zeros"]))
+    return UpsamplingStage(channels, kernel, stride, crop, activation, bias, padding)
 
 
 @given(
@@ -85,7 +87,8 @@ def test_torch_and_numpy_and_c_compute_the_same_features(
     given, channels, feature_hop, edges, speakers, bias, frames, seed
 ):
     end = conditioning(
-        *given,
+        dataclasses.replace(given[0], padding="none"),
+        *given[1:],
         channels=channels,
         hop=rate(tuple(given)) * feature_hop,
         edges=edges,
@@ -158,6 +161,36 @@ def test_a_centred_convolution_without_bias_is_the_conv_in_of_r9y9(edges, mode):
     np.testing.assert_allclose(with_weights(end, weight), expected[0].T, atol=1e-12)
 
 
+@pytest.mark.parametrize("scales", [(4, 5), (2, 1, 3)])
+@pytest.mark.parametrize("frames", [1, 2, 7])
+def test_stretches_and_convolutions_padded_with_zeros_are_those_of_r9y9(scales, frames):
+    x = numbers(1, 3, frames)
+    weight, stages, tensors = numbers(3, 3, 5), [UpsamplingStage(3, 5, crop=2, bias=False)], []
+    expected = F.conv1d(F.pad(x, (2, 2), mode="replicate"), weight)[:, None]
+    for number, scale in enumerate(scales):
+        kernel = numbers(scales[0] + number, 1, 1, 1, 2 * scale + 1)[-1]
+        expected = F.interpolate(expected, scale_factor=(1, scale), mode="nearest")
+        expected = F.conv2d(expected, kernel, padding=(0, scale))
+        made = stretched(kernel[0, 0].numpy())
+        tensors.append(
+            between_channels(made, 3) if scale > 1 else np.eye(3)[:, :, None] * kernel[0].numpy()
+        )
+        stages.append(UpsamplingStage(3, 3 * scale, scale, scale, bias=False, padding="zeros"))
+    spec = small_spec(conditioning=conditioning(*stages))
+    names = [f"conditioning.upsampling.{number}.weight" for number in range(len(stages))]
+    given = dict(zip(names, [weight.numpy(), *tensors], strict=True))
+    found = reference.upsample(spec, weights_of(spec) | given, x[0].T.numpy())
+    np.testing.assert_allclose(found[: expected.shape[3]], expected[0, 0].T, atol=1e-12)
+
+
+def test_the_first_stage_has_no_padding():
+    for edges in ("held", "zeros"):
+        with pytest.raises(ValueError, match="padding of the first stage must be 'none', not 'zer"):
+            conditioning(UpsamplingStage(3, 5, padding="zeros"), edges=edges)
+    with pytest.raises(ValueError, match="upsampling padding .*'none' or 'zeros'|padding 'ones'"):
+        UpsamplingStage(3, 5, padding="ones")
+
+
 # ---- pieces and places -------------------------------------------------------------------------
 
 CENTRED = conditioning(
@@ -168,8 +201,12 @@ CAUSAL = conditioning(
     UpsamplingStage(5, 3, activation="relu"), UpsamplingStage(4, 11, 4), hop=4, edges="zeros"
 )
 AHEAD = conditioning(UpsamplingStage(2, 3, crop=2), UpsamplingStage(2, 6, 2, 4), hop=6)
+PADDED = conditioning(
+    UpsamplingStage(5, 3, crop=1), UpsamplingStage(4, 6, 2, 2, "relu", padding="zeros"),
+    UpsamplingStage(3, 9, 3, 3, padding="zeros"),
+)  # fmt: skip
 every_upsampling = pytest.mark.parametrize(
-    "end", [CENTRED, CAUSAL, AHEAD], ids=["centred", "causal", "ahead"]
+    "end", [CENTRED, CAUSAL, AHEAD, PADDED], ids=["centred", "causal", "ahead", "padded"]
 )
 
 
@@ -313,7 +350,7 @@ def test_a_frame_affects_the_features_within_its_reach_and_no_other(end):
         differs = np.flatnonzero((found != features).any(axis=1))
         last = len(features) if frame == 11 and end.edges == "held" else (frame + before + 1) * n
         assert differs.min() >= (frame - after) * n and differs.max() < last
-    assert (before, after) == {CENTRED: (3, 3), CAUSAL: (4, 0), AHEAD: (0, 4)}[end]
+    assert (before, after) == {CENTRED: (3, 3), CAUSAL: (4, 0), AHEAD: (0, 4), PADDED: (3, 3)}[end]
 
 
 @every_upsampling

@@ -45,6 +45,11 @@ STAGES = {
     "causal": (UpsamplingStage(3, 3), UpsamplingStage(2, 9, 4)),
     "wide": (UpsamplingStage(2, 30, 6, 13), UpsamplingStage(2, 4, 2, 2)),
     "without bias": (dataclasses.replace(CONTEXT, bias=False),),
+    "padded": (
+        CONTEXT,
+        UpsamplingStage(2, 6, 2, 2, padding="zeros"),
+        UpsamplingStage(2, 9, 3, 3, padding="zeros"),
+    ),
 }
 every_upsampling = pytest.mark.parametrize("name", STAGES)
 both_edges = pytest.mark.parametrize("edges", ["held", "zeros"])
@@ -108,7 +113,9 @@ def test_the_features_of_a_window_are_those_of_the_whole_recording(name, edges):
         for start in range(0, len(clip.codes) - 1, 1 + number):
             batch = windows._stack([(number, start)])
             count = min(windows.length, len(clip.codes) - 1 - start)
-            features = module(torch.from_numpy(batch.frames).double(), None)
+            sounds = None if batch.sounds is None else torch.from_numpy(batch.sounds)
+            assert (sounds is None) == (name != "padded")
+            features = module(torch.from_numpy(batch.frames).double(), None, sounds)
             found = module.at_samples(features, batch.at, count)
             expected = module.at_samples(whole, start + 1, count)
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
