@@ -16,7 +16,7 @@ from ..shown import shown
 from ..spec import WaveNetSpec
 from .hyperparameters import Hyperparameters
 from .projects import PROJECTS, Project
-from .reading import Checkpoint, config_beside, read_checkpoint, read_config
+from .reading import Checkpoint, configs_beside, read_checkpoint, read_config
 
 AUTO = "auto"
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -87,9 +87,12 @@ def _project(checkpoint: Checkpoint, format: str) -> Project:
 def _hyperparameters(
     checkpoint: Checkpoint, project: Project, config: Path | None, values: Mapping[str, Any]
 ) -> Hyperparameters:
+    """A config that is named stands in the place of the first usual one beside the file."""
     held, source = checkpoint.values, checkpoint.path
-    if config is None:
-        config = config_beside(checkpoint.path, project.CONFIG)
-    if config is not None:
-        held, source = held | read_config(config), config
+    named = project.CONFIG[:1] if config is not None else ()
+    usual = [name for name in project.CONFIG if name not in named]
+    configs = configs_beside(checkpoint.path, usual)
+    for each in configs if config is None else [config, *configs]:
+        held = held | read_config(each)
+        source = each if source == checkpoint.path else source
     return Hyperparameters(project.NAME, held, shown(source), values, project.HYPERPARAMETERS)

@@ -79,7 +79,7 @@ def named_parts(
         numbers = range(layers) if "{}" in part else (0,)
         for number in numbers:
             weight, bias = (each.format(number) for each in _names(name, style))
-            if part == RESIDUAL and number + 1 == layers and weight not in tensors:
+            if part == RESIDUAL and number + 1 == layers and not _forms(tensors, weight):
                 continue
             conv = _convolution(tensors, (weight, bias), style, all_biases, used)
             if conv.weight.ndim != (2 if part == SPEAKERS else 3):
@@ -198,7 +198,7 @@ def _convolution(
     used: set[str],
 ) -> Convolution:
     """The convolution of these names; they are added to `used`."""
-    weight = _weight(tensors, names[0], used)
+    weight = weight_of(tensors, names[0], used)
     if weight.ndim == len(style.axes):
         weight = weight.transpose(style.axes)
     elif weight.ndim != 2:
@@ -221,16 +221,22 @@ _NORMED = (
 )
 
 
-def _weight(tensors: Mapping[str, np.ndarray], name: str, used: set[str]) -> np.ndarray:
-    if name in tensors:
-        used.add(name)
+def weight_of(tensors: Mapping[str, np.ndarray], name: str, used: set[str]) -> np.ndarray:
+    """A weight, float64, also a normed one; the names of its tensors are added to `used`."""
+    names = _forms(tensors, name)
+    if not names:
+        raise ModelFormatError(f"tensor {name!r} is missing")
+    used.update(names)
+    if len(names) == 1:
         return np.asarray(tensors[name], np.float64)
-    for g, v in _NORMED:
-        g, v = (each.format(name.removesuffix(".weight")) for each in (g, v))
-        if g in tensors and v in tensors:
-            used |= {g, v}
-            return weight_normed(tensors[g], tensors[v])
-    raise ModelFormatError(f"tensor {name!r} is missing")
+    return weight_normed(*(tensors[each] for each in names))
+
+
+def _forms(tensors: Mapping[str, np.ndarray], name: str) -> tuple[str, ...]:
+    """The tensors that a weight is in: its own, or g and v; () if there are none."""
+    normed = ([each.format(name.removesuffix(".weight")) for each in pair] for pair in _NORMED)
+    forms = ((name,), *map(tuple, normed))
+    return next((form for form in forms if all(each in tensors for each in form)), ())
 
 
 def _ours(parts: Parts, layers: int) -> Parts:

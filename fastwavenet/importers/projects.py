@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ..spec import WaveNetSpec
-from . import ibab, nv_wavenet, vincentherrmann, wavenet_coding
+from . import ibab, kan_bayashi, nv_wavenet, vincentherrmann, wavenet_coding
 from .hyperparameters import Hyperparameters
 
 Tensors = Mapping[str, np.ndarray]
@@ -27,5 +27,6 @@ class Project(Protocol):
 
 
 PROJECTS: tuple[Project, ...] = cast(
-    "tuple[Project, ...]", (wavenet_coding, nv_wavenet, vincentherrmann, ibab)
+    "tuple[Project, ...]",
+    (wavenet_coding, nv_wavenet, vincentherrmann, ibab, kan_bayashi),
 )

@@ -7,8 +7,10 @@ and values; it executes nothing that the file holds.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import zipfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +23,7 @@ from .. import modelfile
 from ..atomic import read_regular, without_waiting
 from ..modelfile import ModelFormatError
 from ..shown import shown
+from .hdf5_file import SIGNATURE, Hdf5Error, read_hdf5
 from .pickle_reader import TorchFileError
 from .tensorflow_bundle import index_of, latest_in, looks_like_index, read_bundle
 from .torch_contents import read_torch
@@ -118,13 +121,19 @@ def read_checkpoint(path: Path, configs: Collection[str]) -> Checkpoint:
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """The values of a hyperparameter file: a JSON object, and those of the objects in it.
+    """The values of a hyperparameter file, by its content.
 
-    Raises ModelFormatError naming the file, OSError.
+    A JSON object and those of the objects in it; settings in a file of torch.save; the arrays of
+    an HDF5 file.  Raises ModelFormatError naming the file, OSError.
     """
     with modelfile.named_after(path):
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ModelFormatError(f"a config is larger than {MAX_CONFIG_BYTES} bytes")
+        first = _first_bytes(path)
+        if looks_like_torch(first):
+            return read_torch_contents(path).values
+        if first.startswith(SIGNATURE):
+            return {**read_arrays(path)}
         try:
             values = json.loads(read_regular(path))
         except (ValueError, RecursionError):
@@ -136,10 +145,31 @@ def read_config(path: Path) -> dict[str, object]:
         return {name: each for section in sections for name, each in section.items()} | values
 
 
-def config_beside(file: Path, names: Collection[str]) -> Path | None:
-    """The file of one of these names in the folder of a file; None if there is none."""
-    found = [file.parent / name for name in names if (file.parent / name).is_file()]
-    return found[0] if found else None
+def read_statistics(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an HDF5 file, or an .npz file with `mean` and `scale`.
+
+    Raises ModelFormatError naming the file, OSError.
+    """
+    with modelfile.named_after(path):
+        return read_arrays(path)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an HDF5 or .npz file, float64.  Raises ModelFormatError, OSError."""
+    try:
+        if _first_bytes(path).startswith(SIGNATURE):
+            return read_hdf5(path)
+        with io.BytesIO(read_regular(path)) as data, np.load(data, allow_pickle=False) as arrays:
+            return {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
+    except Hdf5Error as error:
+        raise ModelFormatError(str(error)) from None
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+        raise ModelFormatError("expected arrays in an .h5 or .npz file") from None
+
+
+def configs_beside(file: Path, names: Collection[str]) -> list[Path]:
+    """The files of these names in the folder of a file."""
+    return [file.parent / name for name in names if (file.parent / name).is_file()]
 
 
 def _only_file(folder: Path, configs: Collection[str]) -> Path:
@@ -160,9 +190,13 @@ def _only_file(folder: Path, configs: Collection[str]) -> Path:
 
 def _container(path: Path) -> Container | None:
     """The kind of a file by its first bytes."""
-    with open(path, "rb", opener=without_waiting) as file:
-        first = os.read(file.fileno(), FIRST_BYTES)
+    first = _first_bytes(path)
     return next((each for each in CONTAINERS if each.recognises(first)), None)
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, "rb", opener=without_waiting) as file:
+        return os.read(file.fileno(), FIRST_BYTES)
 
 
 def _floating(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

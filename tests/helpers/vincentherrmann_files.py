@@ -74,15 +74,15 @@ def logits(o: dict, t: dict[str, np.ndarray], codes: np.ndarray) -> np.ndarray:
     x, skip = t["start_conv.weight"][:, codes, 0].T + t.get("start_conv.bias", 0), 0
     for layer in range(o["layers"] * o["blocks"]):
         dilation = 2 ** (layer % o["layers"])
-        z = np.tanh(_conv(t, f"filter_convs.{layer}", x, dilation))
-        z = z / (1 + np.exp(-_conv(t, f"gate_convs.{layer}", x, dilation)))
-        skip = skip + _conv(t, f"skip_convs.{layer}", z)
-        x = x + _conv(t, f"residual_convs.{layer}", z)
-    hidden = np.maximum(_conv(t, "end_conv_1", np.maximum(skip, 0)), 0)
-    return _conv(t, "end_conv_2", hidden)
+        z = np.tanh(convolved(t, f"filter_convs.{layer}", x, dilation))
+        z = z / (1 + np.exp(-convolved(t, f"gate_convs.{layer}", x, dilation)))
+        skip = skip + convolved(t, f"skip_convs.{layer}", z)
+        x = x + convolved(t, f"residual_convs.{layer}", z)
+    hidden = np.maximum(convolved(t, "end_conv_1", np.maximum(skip, 0)), 0)
+    return convolved(t, "end_conv_2", hidden)
 
 
-def _conv(t: dict[str, np.ndarray], name: str, x: np.ndarray, dilation: int = 1) -> np.ndarray:
+def convolved(t: dict[str, np.ndarray], name: str, x: np.ndarray, dilation: int = 1) -> np.ndarray:
     """Causal, over time (n, in), with zeros before the first sample."""
     weight = t[f"{name}.weight"]
     past = (weight.shape[2] - 1) * dilation

@@ -1,5 +1,6 @@
 """Imported networks are trained on like any other."""
 
+import kan_bayashi_files
 import numpy as np
 import pytest
 from recordings import noise, record
@@ -8,6 +9,7 @@ from wavenet_coding_files import CONFIG, random_tensors, write
 
 import fastwavenet as fw
 from fastwavenet import modelfile
+from fastwavenet.ends import Start
 from fastwavenet.importers.call import imported
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -42,4 +44,34 @@ def test_the_held_out_loss_of_a_fine_tuned_network_is_the_engines_score(
     frames = np.load(tmp_path / "rows/b.npy") if conditioned else None
     nats = fw.score(tuned, audio, frames=frames)
     assert len(nats) == length
+    assert summary.validation_loss == pytest.approx(nats.mean(), abs=1e-4)
+
+
+def test_a_fine_tuned_network_has_its_start_code_fed_once(tmp_path):
+    """As in training, so that its held-out loss is the engine's score."""
+    o = {"as_zip": True, "final": True, "n_quantize": 256, "n_aux": 2, "n_resch": 4, "n_skipch": 4,
+         "dilation_depth": 3, "dilation_repeat": 1, "kernel_size": 2, "upsampling_factor": 5,
+         "use_upsampling_layer": True, "feature_type": "world", "stats": "<f4"}  # fmt: skip
+    theirs = kan_bayashi_files.random_tensors(o)
+    network = imported(kan_bayashi_files.write(tmp_path / "theirs", o, theirs))
+    assert network.spec.start.times == 8
+    modelfile.save(tmp_path / "imported.safetensors", network.spec, network.weights)
+    (tmp_path / "rows").mkdir()
+    rows = np.random.default_rng(1).standard_normal((140, 2), np.float32)
+    for name in "ab":
+        record(tmp_path / f"{name}.wav", noise(700, amplitude=0.3), rate=16000)
+        np.save(tmp_path / f"rows/{name}.npy", rows)
+    summary = quick(
+        tmp_path / "a.wav",
+        tmp_path / "run",
+        spec=None,
+        from_=tmp_path / "imported.safetensors",
+        validation=tmp_path / "b.wav",
+        window=60,
+        frames=tmp_path / "rows",
+    )
+    tuned = fw.load(summary.model, "float32")
+    assert tuned.spec.start == Start(128, fed=True)
+    audio, _ = fw.read_audio(tmp_path / "b.wav")
+    nats = fw.score(tuned, audio, frames=rows)
     assert summary.validation_loss == pytest.approx(nats.mean(), abs=1e-4)
