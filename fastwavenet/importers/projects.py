@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ..spec import WaveNetSpec
-from . import ibab, kan_bayashi, nv_wavenet, vincentherrmann, wavenet_coding
+from . import ibab, kan_bayashi, nv_wavenet, r9y9, vincentherrmann, wavenet_coding
 from .hyperparameters import Hyperparameters
 
 Tensors = Mapping[str, np.ndarray]
@@ -28,5 +28,5 @@ class Project(Protocol):
 
 PROJECTS: tuple[Project, ...] = cast(
     "tuple[Project, ...]",
-    (wavenet_coding, nv_wavenet, vincentherrmann, ibab, kan_bayashi),
+    (wavenet_coding, nv_wavenet, vincentherrmann, ibab, kan_bayashi, r9y9),
 )
