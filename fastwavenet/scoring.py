@@ -94,7 +94,7 @@ def outputs(
     at, speakers = int(not model.spec.start.fed), speaker_rows(model.spec, speaker, None)
     steps = max(codes.shape[1] - 1, 0)  # the last output is of no given sample
     given = check_frames(model.spec, frames, speakers, samples=steps, at=at)
-    return teacher_forced(model, isa, codes, given)[0]
+    return teacher_forced(model, isa, codes, given, started=model.spec.start.fed)[0]
 
 
 def with_start(spec: WaveNetSpec, codes: np.ndarray) -> np.ndarray:
@@ -105,15 +105,19 @@ def with_start(spec: WaveNetSpec, codes: np.ndarray) -> np.ndarray:
 
 
 def teacher_forced(
-    model: Model, isa: Isa, codes: np.ndarray, frames: Frames
+    model: Model, isa: Isa, codes: np.ndarray, frames: Frames, *, started: bool = False
 ) -> npt.NDArray[np.float32]:
-    """Logits float32 (rows, n, levels) of codes (rows, n); [:, t] predicts sample t + 1."""
+    """Logits float32 (rows, n, levels) of codes (rows, n); [:, t] predicts sample t + 1.
+
+    started: whether the first code is the start code, fed as often as the model has it.
+    """
     rows, n = codes.shape
     logits = np.empty((rows, n, model.spec.levels), np.float32)
     if n == 0:
         return logits
     session = Session(model, isa, rows)
-    _begin(session, model.spec, codes, frames, 0)
+    if not started:
+        session.begin(codes[:, 0])
     following = np.roll(codes, -1, axis=1)  # the successor of the last sample has no effect
     for start, length in session.chunks(n):
         now = slice(start, start + length)
@@ -123,14 +127,6 @@ def teacher_forced(
         if made is not part:
             part[...] = made
     return logits
-
-
-def _begin(
-    session: Session, spec: WaveNetSpec, codes: np.ndarray, frames: Frames, number: int
-) -> None:
-    """Sets code `number` of (rows, n) as the first, unless it is the start code that is fed."""
-    if not spec.start.fed or frames.at + number:
-        session.begin(codes[:, number])
 
 
 def total_nats(
@@ -219,7 +215,8 @@ class _Recording:
             return
         begin = max(0, first - self.model.spec.receptive_field + 1)
         session = Session(self.model, self.isa)
-        _begin(session, self.model.spec, self.codes, self.frames, begin)
+        if not self.model.spec.start.fed or self.frames.at + begin:  # not at the start code
+            session.begin(self.codes[:, begin])
         for start, n in session.chunks(first - begin):
             self._run(session, begin + start, n)
             tally.add(0)
