@@ -71,7 +71,7 @@ class _File:
         if version or sizes != b"\x08\x08":
             raise Hdf5Error(
                 f"expected an HDF5 file of superblock 0 with offsets of 8 bytes, found superblock "
-                f"{version}: save its arrays as .npz"
+                f"{version}: save mean and scale as .npy"
             )
         return self.unpack("<Q", 64)[0]
 
@@ -146,7 +146,8 @@ class _File:
         size = struct.unpack_from("<I", kind, 4)[0]
         if layout[:2] != bytes([3, CONTIGUOUS]) or kind[0] != FLOAT or size not in FLOATS:
             raise Hdf5Error(
-                f"{name} of an HDF5 file is no array of floats in one piece: save it as .npz"
+                f"{name} of an HDF5 file is no array of floats in one piece: save mean and scale "
+                f"as .npy"
             )
         at = struct.unpack_from("<Q", _long(layout, 18), 2)[0]
         shape = _shape(_long(messages.get(DATASPACE, b""), 8))

@@ -7,10 +7,8 @@ and values; it executes nothing that the file holds.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +19,7 @@ from safetensors.numpy import load as tensors_of
 
 from .. import modelfile
 from ..atomic import read_regular, without_waiting
+from ..frame_files import opened_frames
 from ..modelfile import ModelFormatError
 from ..shown import shown
 from .hdf5_file import SIGNATURE, Hdf5Error, read_hdf5
@@ -133,7 +132,7 @@ def read_config(path: Path) -> dict[str, object]:
         if looks_like_torch(first):
             return read_torch_contents(path).values
         if first.startswith(SIGNATURE):
-            return {**read_arrays(path)}
+            return {**_hdf5(path)}
         try:
             values = json.loads(read_regular(path))
         except (ValueError, RecursionError):
@@ -146,25 +145,28 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def read_statistics(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an HDF5 file, or an .npz file with `mean` and `scale`.
+    """The arrays of an HDF5 file, or `mean` and `scale`, the rows of a .npy file (2, channels).
 
     Raises ModelFormatError naming the file, OSError.
     """
-    with modelfile.named_after(path):
-        return read_arrays(path)
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an HDF5 or .npz file, float64.  Raises ModelFormatError, OSError."""
+    if _first_bytes(path).startswith(SIGNATURE):
+        with modelfile.named_after(path):
+            return _hdf5(path)
     try:
-        if _first_bytes(path).startswith(SIGNATURE):
-            return read_hdf5(path)
-        with io.BytesIO(read_regular(path)) as data, np.load(data, allow_pickle=False) as arrays:
-            return {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
+        with opened_frames(path) as file:
+            rows = file.read().astype(np.float64)
+    except ValueError as error:
+        raise ModelFormatError(f"{error}; statistics are an .h5 or a .npy file") from None
+    if len(rows) != 2:
+        raise ModelFormatError(f"{shown(path)}: expected rows of mean and scale, not {rows.shape}")
+    return {"mean": rows[0], "scale": rows[1]}
+
+
+def _hdf5(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return read_hdf5(path)
     except Hdf5Error as error:
         raise ModelFormatError(str(error)) from None
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        raise ModelFormatError("expected arrays in an .h5 or .npz file") from None
 
 
 def configs_beside(file: Path, names: Collection[str]) -> list[Path]:

@@ -47,7 +47,7 @@ def test_other_numbers_are_refused(tmp_path, kind):
 
 def test_chunked_datasets_and_other_versions_are_refused(tmp_path):
     data = hdf5_files.written("world", {"mean": np.zeros(3)}, layout=2)
-    with pytest.raises(Hdf5Error, match=r"world/mean .* save it as \.npz"):
+    with pytest.raises(Hdf5Error, match=r"world/mean .* save mean and scale as \.npy"):
         read(tmp_path, data)
     with pytest.raises(Hdf5Error, match="found superblock 2"):
         read(tmp_path, data[:8] + b"\x02" + data[9:])

@@ -159,29 +159,39 @@ def test_statistics_may_be_named(tmp_path):
     assert all(beside[name].tobytes() == named[name].tobytes() for name in beside)
     found = hdf5_files.written("world", {"mean": np.zeros(3), "scale": np.ones(3)})
     (tmp_path / "elsewhere.h5").write_bytes(found)
-    np.savez(tmp_path / "stats.npz", mean=np.zeros(3), scale=np.ones(3))
+    np.save(tmp_path / "stats.npy", [np.zeros(3), np.ones(3)])
     each = [
         imported(folder, values={"statistics": str(tmp_path / name)}).weights
-        for name in ("elsewhere.h5", "stats.npz")
+        for name in ("elsewhere.h5", "stats.npy")
     ] + [imported(folder).weights]
     for name in beside:
         assert len({weights[name].tobytes() for weights in each}) == 1
 
 
 @pytest.mark.parametrize(
-    ("arrays", "match"),
+    ("rows", "match"),
     [
-        ({"mean": np.zeros(2), "scale": np.ones(2)}, "3 finite numbers"),
-        ({"mean": np.full(3, np.nan), "scale": np.ones(3)}, "3 finite numbers"),
-        ({"mean": np.zeros(3), "scale": np.array([1.0, 0, 1])}, "scale .* must not be 0"),
-        ({"mean": np.zeros(3)}, "no world/scale and no scale, only mean"),
+        ([np.zeros(2), np.ones(2)], "3 finite numbers"),
+        ([np.full(3, np.nan), np.ones(3)], "3 finite numbers"),
+        ([np.zeros(3), np.array([1.0, 0, 1])], "scale .* must not be 0"),
+        ([np.zeros(3)], r"other.npy: expected rows of mean and scale, not \(1, 3\)"),
+        (np.zeros(3), r"other.npy: expected an array .* statistics are an .h5 or a .npy file"),
+        (np.array([None]), r"other.npy: expected an array .* found object"),
     ],
 )
-def test_statistics_that_do_not_fit_are_refused(tmp_path, arrays, match):
+def test_statistics_that_do_not_fit_are_refused(tmp_path, rows, match):
     folder = write(tmp_path, OPTIONS | {"stats": None}, random_tensors(OPTIONS))
-    np.savez(tmp_path / "other.npz", **arrays)
+    np.save(tmp_path / "other.npy", rows)
     with pytest.raises(ValueError, match=match):
-        imported(folder / "checkpoint-final.pkl", values={"statistics": f"{tmp_path}/other.npz"})
+        imported(folder, values={"statistics": f"{tmp_path}/other.npy"})
+
+
+def test_statistics_of_another_kind_of_features_are_refused(tmp_path):
+    folder = write(tmp_path, OPTIONS | {"stats": None}, random_tensors(OPTIONS))
+    data = hdf5_files.written("melspc", {"mean": np.zeros(3), "scale": np.ones(3)})
+    (tmp_path / "stats.h5").write_bytes(data)
+    with pytest.raises(ValueError, match="no world/mean and no mean, only melspc/mean, melspc/sc"):
+        imported(folder)
 
 
 def test_a_state_dict_alone_needs_its_dilations_and_factor(tmp_path):

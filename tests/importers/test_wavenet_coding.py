@@ -249,7 +249,7 @@ MISFITS = {
     "dilations": ({"dilations": (1, 2, 4, 1)}, "dilations must be equal blocks of 1, 2, 4"),
     "other dilations": ({"dilations": (1, 3, 1, 3)}, "dilations must be equal blocks of 1, 2, 4"),
     "codec": ({"codec": None}, "codec must be MuLawCodec(mu=15.0, steps=16.0"),
-    "start": ({"start": Start(8)}, "start must be Start(code=8, fed=True), not"),
+    "start": ({"start": Start(8)}, "start must be Start(code=8, fed=True, times=1), not"),
 }
 
 
