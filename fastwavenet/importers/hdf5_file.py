@@ -167,4 +167,7 @@ def _shape(dataspace: bytes) -> tuple[int, ...]:
     version, axes = dataspace[:2]
     if version != 1 or axes > MAX_DEPTH:
         raise Hdf5Error("an array of an HDF5 file has a shape that is not read")
-    return struct.unpack_from(f"<{axes}Q", _long(dataspace, 8 + 8 * axes), 8)
+    shape = struct.unpack_from(f"<{axes}Q", _long(dataspace, 8 + 8 * axes), 8)
+    if max(shape, default=1) > MAX_BYTES:
+        raise Hdf5Error(f"an array of an HDF5 file has shape {shape}, more than its bytes")
+    return shape

@@ -1,5 +1,7 @@
 """HDF5 files: arrays as h5py writes them, and nothing followed out of a damaged file."""
 
+import struct
+
 import hdf5_files
 import numpy as np
 import pytest
@@ -60,6 +62,15 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, n):
     data = hdf5_files.written("world", {"mean": np.zeros(3)})
     with pytest.raises(Hdf5Error):
         read(tmp_path, data[:n])
+
+
+@pytest.mark.parametrize("shape", [(2**40, 3), (0, 2**63), (2**64 - 1, 2**64 - 1), (2**20, 3)])
+def test_an_array_larger_than_the_file_is_refused(tmp_path, shape):
+    data = hdf5_files.written("world", {"mean": np.zeros((1, 3))})
+    damaged = data.replace(struct.pack("<QQ", 1, 3), struct.pack("<QQ", *shape))
+    assert damaged != data
+    with pytest.raises(Hdf5Error, match="more than its bytes|ends at"):
+        read(tmp_path, damaged)
 
 
 def test_a_group_that_holds_itself_is_refused(tmp_path):
