@@ -9,6 +9,7 @@ from c_build import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ibab_files import BIASES, logits, options, random_tensors, write
+from imported_networks import close, codes_of
 from tensorflow_files import Options
 
 import fastwavenet as fw
@@ -37,14 +38,6 @@ def case_of(name: str) -> tuple[fw.Model, dict, dict]:
         expected = dict(arrays)
     speaker = {"speaker": int(expected["gc_id"])} if "gc_id" in expected else {}
     return fw.import_checkpoint(GOLDEN / name), expected, speaker
-
-
-def codes_of(model: fw.Model, audio: np.ndarray) -> np.ndarray:
-    return fw.mu_law_encode(audio, model.spec.levels, codec=model.spec.codec)
-
-
-def close(found: np.ndarray, expected: np.ndarray) -> bool:
-    return abs(found - expected).max() <= 1e-4 * max(1, abs(expected).max())
 
 
 # ---- parity with the project's own code --------------------------------------------------------

@@ -1,13 +1,12 @@
 """Networks of kan-bayashi/PytorchWaveNetVocoder: equal to its own outputs."""
 
-import dataclasses
-
 import hdf5_files
 import numpy as np
 import pytest
 from c_build import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imported_networks import begun_by, close, nearest_codes
 from kan_bayashi_files import logits, normalised, options, random_tensors, upsampled, write
 
 import fastwavenet as fw
@@ -29,26 +28,6 @@ COST = {"bfloat16": 0.02, "int8": 0.05}  # nats per sample at most, against floa
 def case_of(name: str) -> tuple[fw.Model, dict]:
     with np.load(GOLDEN / name / "expected.npz") as arrays:
         return fw.import_checkpoint(GOLDEN / name), dict(arrays)
-
-
-def begun_by(model: fw.Model, code: int) -> fw.Model:
-    """With this code in the place of all that is fed before the first sample.
-
-    Its forward pass adds row t of the features to sample t, which predicts sample t + 1.
-    """
-    spec = dataclasses.replace(model.spec, start=Start(int(code), fed=True))
-    return fw.Model(spec, model.weights)
-
-
-def nearest_codes(model: fw.Model, audio: np.ndarray) -> np.ndarray:
-    """Its encoder does not return all codes that its decoder was given."""
-    spec = model.spec
-    decoded = fw.mu_law_decode(np.arange(spec.levels), spec.levels, codec=spec.codec)
-    return abs(audio[:, None] - decoded).argmin(axis=1)
-
-
-def close(found: np.ndarray, expected: np.ndarray) -> bool:
-    return abs(found - expected).max() <= 1e-4 * max(1, abs(expected).max())
 
 
 # ---- parity with the project's own code --------------------------------------------------------

@@ -6,6 +6,7 @@ import torch_files
 from c_build import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imported_networks import close, codes_of
 from nv_wavenet_files import exported, logits, options, random_tensors, upsampled, write
 
 import fastwavenet as fw
@@ -38,14 +39,6 @@ def case_of(name: str) -> tuple[fw.Model, dict, np.ndarray]:
 def rows_of(cond_input: np.ndarray) -> np.ndarray:
     """(2R, 1, layers, samples) as frames of each sample."""
     return cond_input[:, 0].transpose(2, 1, 0).reshape(cond_input.shape[3], -1)
-
-
-def codes_of(model: fw.Model, audio: np.ndarray) -> np.ndarray:
-    return fw.mu_law_encode(audio, model.spec.levels, codec=model.spec.codec)
-
-
-def close(found: np.ndarray, expected: np.ndarray) -> bool:
-    return abs(found - expected).max() <= 1e-4 * max(1, abs(expected).max())
 
 
 # ---- parity with the project's own code --------------------------------------------------------

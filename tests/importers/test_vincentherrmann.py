@@ -6,6 +6,7 @@ import torch_files
 from c_build import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imported_networks import nearest_codes
 from vincentherrmann_files import logits, options, random_tensors, write
 
 import fastwavenet as fw
@@ -28,13 +29,6 @@ COST = {"bfloat16": 0.02, "int8": 0.05}  # nats per sample at most, against floa
 def case_of(name: str) -> tuple[fw.Model, dict]:
     with np.load(GOLDEN / name / "expected.npz") as arrays:
         return fw.import_checkpoint(GOLDEN / name), dict(arrays)
-
-
-def nearest_codes(model: fw.Model, audio: np.ndarray) -> np.ndarray:
-    """Its encoder does not return the codes that its decoder was given."""
-    spec = model.spec
-    decoded = fw.mu_law_decode(np.arange(spec.levels), spec.levels, codec=spec.codec)
-    return abs(audio[:, None] - decoded).argmin(axis=1)
 
 
 @every_case

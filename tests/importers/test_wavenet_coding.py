@@ -9,6 +9,7 @@ import safetensors.numpy
 from c_build import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imported_networks import codes_of
 from networks import random_weights
 from wavenet_coding_files import CONFIG, configs, decode, logits, random_tensors, write
 
@@ -33,10 +34,6 @@ def case_of(name: str) -> tuple[fw.Model, dict]:
 
 def frames_of(expected: dict, n: int) -> np.ndarray | None:
     return expected["cond"][:n] if "cond" in expected else None
-
-
-def codes_of(model: fw.Model, audio: np.ndarray) -> np.ndarray:
-    return fw.mu_law_encode(audio, model.spec.levels, codec=model.spec.codec)
 
 
 # ---- parity with the project's own engine ------------------------------------------------------
