@@ -6,7 +6,7 @@ CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
-.PHONY: demo test test-slow fuzz lint bench docs drawings listen clean
+.PHONY: demo test test-slow fuzz lint bench docs notebooks drawings listen clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.built
@@ -41,9 +41,13 @@ lint: $(VENV)/.built
 bench: $(VENV)/.built
 	$(BIN)/fastwavenet bench
 
-# The API reference, from the docstrings: open build/docs/index.html.
+# The site of course, guides and reference: open build/docs/index.html.
 docs: $(VENV)/.built
-	$(BIN)/sphinx-build -q -W --keep-going docs/api build/docs
+	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
+
+# The course as Jupyter notebooks, which git ignores.
+notebooks: $(VENV)/.built
+	$(BIN)/jupytext --quiet --to ipynb docs/course/[0-9]*.md
 
 # docs/layer.svg and docs/dilation.svg
 drawings:

@@ -138,7 +138,10 @@ def run_session(block: Block, path: Path, names: dict) -> None:
 
 
 WITH_EXAMPLES = [
-    path for path in DOCUMENTS if RUN_IN_ORDER & {b.language for b in blocks(path.read_text())}
+    path
+    for path in DOCUMENTS
+    if path.parent.name != "course"  # whose chapters tests/course runs
+    and RUN_IN_ORDER & {b.language for b in blocks(path.read_text())}
 ]
 
 

@@ -1,0 +1,84 @@
+"""Sphinx's configuration for the site: `make docs` writes it to build/docs.
+
+Its sources are the Markdown files of the project, from the root, so that a link between them leads
+to a page.  The chapters of the course are notebooks of Jupytext, in which each block of Python is a
+cell, and run while the site is built.  The reference of the Python interface is made from the
+docstrings, which are plain text with tables of `name  meaning`; api/plain_docstrings.py turns those
+into reStructuredText.
+"""
+
+import sys
+from pathlib import Path
+
+import jupytext
+
+import fastwavenet
+
+sys.path.insert(0, str(Path(__file__).parent / "api"))
+import plain_docstrings
+
+project = "fastwavenet"
+release = version = fastwavenet.__version__
+copyright = "the fastwavenet authors"
+
+root_doc = "docs/index"
+include_patterns = ["*.md", "docs/**", "bench/*.md", "fastwavenet/*/*.md"]
+exclude_patterns = [".*", "build", "demo", "docs/listen.html", "tests"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx-mathjax-offline", "myst_nb"]
+
+# ---- pages ----
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 6  # GitHub's anchors
+suppress_warnings = ["misc.highlighting_failure"]  # of mermaid
+
+# ---- the chapters' cells ----
+nb_execution_mode = "force"  # in each build of a changed chapter
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+# ---- the reference ----
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {
+    name: name.removeprefix("npt.")
+    for name in ("npt.ArrayLike", "Audio", "Codes", "Isa", "Precision", "Progress")
+}
+add_module_names = False
+python_maximum_signature_line_length = 80  # longer signatures have a line per argument
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
+smartquotes = False  # precision="auto" is code
+
+# ---- the site ----
+html_theme = "furo"
+html_title = "fastwavenet"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_extra_path = ["static/index.html"]
+html_copy_source = False
+html_show_sourcelink = False
+
+
+def as_notebook(app, name: str, source: list[str]) -> None:
+    """A chapter's Markdown with Python in it -> MyST's Markdown with cells."""
+    if Path(name).parent.name == "course" and Path(name).name[0].isdigit():
+        notebook = jupytext.reads(source[0], "md")
+        notebook.metadata |= {
+            "kernelspec": {"name": "python3", "display_name": "Python 3"},
+            "jupytext": {"text_representation": {"extension": ".md", "format_name": "myst"}},
+        }
+        source[0] = jupytext.writes(notebook, "md:myst")
+
+
+def as_text(app, env, node, content):
+    """A link to a folder of the project, which has no page."""
+    target = app.srcdir / Path(node.get("refdoc", "")).parent / node["reftarget"]
+    return content if node.get("reftype") == "myst" and target.is_dir() else None
+
+
+def setup(app) -> None:
+    app.connect("missing-reference", as_text)
+    app.connect("source-read", as_notebook)
+    app.connect("autodoc-process-docstring", plain_docstrings.process)
+    app.connect("autodoc-process-signature", plain_docstrings.process_signature)
