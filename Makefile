@@ -6,7 +6,7 @@ CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
-.PHONY: demo test test-slow fuzz lint bench docs notebooks drawings listen clean
+.PHONY: demo test test-slow fuzz lint bench docs linkcheck notebooks drawings listen clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.built
@@ -44,6 +44,10 @@ bench: $(VENV)/.built
 # The site of course, guides and reference: open build/docs/index.html.
 docs: $(VENV)/.built
 	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
+
+# Whether the pages that the site links to on the web are there; links within it make `docs` fail.
+linkcheck: $(VENV)/.built
+	$(BIN)/sphinx-build -q -b linkcheck -D nb_execution_mode=off -c docs . build/linkcheck
 
 # The course as Jupyter notebooks, which git ignores.
 notebooks: $(VENV)/.built

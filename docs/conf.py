@@ -7,6 +7,7 @@ docstrings, which are plain text with tables of `name  meaning`; api/plain_docst
 into reStructuredText.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -71,14 +72,18 @@ def as_notebook(app, name: str, source: list[str]) -> None:
         source[0] = jupytext.writes(notebook, "md:myst")
 
 
-def as_text(app, env, node, content):
-    """A link to a folder of the project, which has no page."""
-    target = app.srcdir / Path(node.get("refdoc", "")).parent / node["reftarget"]
-    return content if node.get("reftype") == "myst" and target.is_dir() else None
+def without_folders(app, name: str, source: list[str]) -> None:
+    """Links to folders, which have no page, become their texts."""
+    here = (app.srcdir / name).parent
+
+    def text(link: re.Match) -> str:
+        return link[1] if (here / link[2]).is_dir() else link[0]
+
+    source[0] = re.sub(r"\[([^\]\n]*)\]\(([^)#:\s]+)\)", text, source[0])
 
 
 def setup(app) -> None:
-    app.connect("missing-reference", as_text)
+    app.connect("source-read", without_folders)
     app.connect("source-read", as_notebook)
     app.connect("autodoc-process-docstring", plain_docstrings.process)
     app.connect("autodoc-process-signature", plain_docstrings.process_signature)
