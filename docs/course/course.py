@@ -83,6 +83,18 @@ def _uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
+def snr(signal: np.ndarray, result: np.ndarray) -> float:
+    """Signal-to-noise ratio in dB: the power of `signal` over that of its difference to `result`."""
+    noise = np.asarray(result, np.float64) - signal
+    return float(10 * np.log10(np.mean(np.square(signal, dtype=np.float64)) / np.mean(noise**2)))
+
+
+def linear(audio: np.ndarray, bits: int) -> np.ndarray:
+    """float64: amplitudes rounded to 2**bits equal steps from -1 on, as `write_audio` rounds."""
+    half = 2.0 ** (bits - 1)
+    return np.clip(np.rint(half * np.asarray(audio, np.float64)), -half, half - 1) / half
+
+
 def sentence() -> np.ndarray:
     """float32 (49520,): a sentence of one English speaker at 16 kHz (CMU ARCTIC, a0009)."""
     with resources.as_file(resources.files("fastwavenet") / "data/arctic_a0009.flac") as path:
