@@ -84,7 +84,7 @@ def _uri(mime: str, data: bytes) -> str:
 
 
 def snr(signal: np.ndarray, result: np.ndarray) -> float:
-    """Signal-to-noise ratio in dB: the power of `signal` over that of its difference to `result`."""
+    """Signal-to-noise ratio in dB: the power of `signal` over that of `result - signal`."""
     noise = np.asarray(result, np.float64) - signal
     return float(10 * np.log10(np.mean(np.square(signal, dtype=np.float64)) / np.mean(noise**2)))
 

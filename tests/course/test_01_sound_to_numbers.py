@@ -41,7 +41,7 @@ def test_folded_speech_is_17_db_below_the_rest(names):
 
 
 def test_mixing_down_keeps_equal_channels_and_cancels_opposite_ones(names):
-    *found, inverted = names["mixed"].values()
+    *found, inverted = names["levels_of_mean"]
     assert found == pytest.approx([0, -3.0, -3.6], abs=0.06)
     assert inverted < -150
 
