@@ -16,9 +16,12 @@ def test_shuffling_keeps_the_values(names):
 
 def test_65536_classes_make_a_network_mostly_ends(names):
     assert names["few"] == 658048 and names["many"] == 17435008
+    tables = 2 * 256 * 64  # of the input: rows are looked up, not multiplied
+    assert names["few"] - tables == pytest.approx(0.6e6, abs=0.05e6)
     assert names["ends"] == pytest.approx(0.96, abs=0.005)
     added = names["many"] - names["few"]
     matrix = (65536 - 256) * (names["layers"]["head"] + 1)  # with its biases
+    assert matrix == pytest.approx(8e6, abs=0.5e6)
     assert matrix / added == pytest.approx(0.5, abs=0.01)
 
 
@@ -69,6 +72,7 @@ def test_a_neighbour_is_worth_the_bits_of_its_correlation_once_the_gaps_are_gone
 def test_a_table_of_pairs_costs_more_where_it_was_not_learned(names):
     costs = [names[name] for name in ("of_pairs", "cost_table", "cost_alone")]
     assert costs == pytest.approx([4.95, 5.9, 7.67], abs=0.01)
+    assert names["once"] == pytest.approx(0.45, abs=0.005)
     assert len(str(256**70)) == 169
 
 
