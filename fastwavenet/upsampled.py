@@ -68,7 +68,7 @@ class UpsampledFrames:
         parts = [self.piece[(first - self.first) * features : (end - self.first) * features]]
         if end > done:
             parts.append(self._computed(done, end))
-        self.piece, self.first = np.concatenate(parts), first
+        self.piece, self.first = np.ascontiguousarray(np.concatenate(parts)), first
 
     def _computed(self, first: int, end: int) -> Audio:
         """The features of frames [first, end)."""

@@ -205,17 +205,23 @@ PADDED = conditioning(
     UpsamplingStage(5, 3, crop=1), UpsamplingStage(4, 6, 2, 2, "relu", padding="zeros"),
     UpsamplingStage(3, 9, 3, 3, padding="zeros"),
 )  # fmt: skip
+OF_FRAMES = conditioning(UpsamplingStage(3, 3, crop=1), interpolation="linear")  # one of each
 every_upsampling = pytest.mark.parametrize(
-    "end", [CENTRED, CAUSAL, AHEAD, PADDED], ids=["centred", "causal", "ahead", "padded"]
+    "end",
+    [CENTRED, CAUSAL, AHEAD, PADDED, OF_FRAMES],
+    ids=["centred", "causal", "ahead", "padded", "of_frames"],
 )
 
 
 @every_upsampling
-def test_features_in_any_pieces_have_the_same_bits(end, isa):
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_features_in_any_pieces_have_the_same_bits(end, rows, isa):
+    """And the layout in memory that the engine reads."""
     spec, random = small_spec(conditioning=end), Random(1)
     model, n = model_of(spec), 9 * end.hop
-    frames = random_frames(spec, n, 3)[:, None]
-    whole = engine_features(spec, frames[:, 0], isa)
+    each = [random_frames(spec, n, 3 + row) for row in range(rows)]
+    whole = np.stack([engine_features(spec, frames, isa) for frames in each], axis=1)
+    frames = np.stack(each, axis=1)
     pieces = UpsampledFrames(model._network, isa, end, frames)
     for _ in range(60):
         at = random.randrange(n)
@@ -223,7 +229,8 @@ def test_features_in_any_pieces_have_the_same_bits(end, isa):
         first = (at - place) // end.feature_hop
         assert first >= 0 and 0 <= place < end.hop
         expected = whole[first : first + len(found)]
-        assert found[: len(expected), 0].tobytes() == expected.tobytes()
+        assert found[: len(expected)].tobytes() == expected.tobytes()
+        assert found.flags.c_contiguous
 
 
 @every_upsampling
@@ -350,7 +357,8 @@ def test_a_frame_affects_the_features_within_its_reach_and_no_other(end):
         differs = np.flatnonzero((found != features).any(axis=1))
         last = len(features) if frame == 11 and end.edges == "held" else (frame + before + 1) * n
         assert differs.min() >= (frame - after) * n and differs.max() < last
-    assert (before, after) == {CENTRED: (3, 3), CAUSAL: (4, 0), AHEAD: (0, 4), PADDED: (3, 3)}[end]
+    expected = {CENTRED: (3, 3), CAUSAL: (4, 0), AHEAD: (0, 4), PADDED: (3, 3), OF_FRAMES: (1, 2)}
+    assert (before, after) == expected[end]
 
 
 @every_upsampling
