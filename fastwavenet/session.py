@@ -292,16 +292,21 @@ class Session:
 
         at: of the sample that this step predicts, whose features hold until then.
         """
-        codes = np.full((self.rows, self.start.times - 1), self.start.code, np.uint16)
+        n = self.start.times - 1
+        codes = np.full((self.rows, n), self.start.code, np.uint16)
         values, at, _ = self._features(frames, at, 1, _FORCED)
-        if values is not None and self.conditioning is not None:
-            number = min(at // self.conditioning.feature_hop, len(values) - 1)
-            values = np.ascontiguousarray(values[number : number + 1])
-        for first, length in self.chunks(codes.shape[1]):
+        steps, end = self.chunks(n), self.conditioning
+        if values is not None and end is not None:
+            if end.interpolation == "linear" and at % end.feature_hop:
+                steps = ((step, 1) for step in range(n))  # in a longer one the features would move
+            else:
+                number = min(at // end.feature_hop, len(values) - 1)
+                values, at = np.ascontiguousarray(values[number : number + 1]), 0
+        for first, length in steps:
             self.stream.run(
                 length,
                 frames=values,
-                frame_at=0,
+                frame_at=at,
                 speakers=frames.speakers,
                 forced=np.ascontiguousarray(codes[:, first : first + length]),
                 **_FORCED.arguments(),

@@ -103,6 +103,21 @@ def test_codes_of_a_start_have_the_features_of_the_first_sample(isa):
             assert audio.tobytes() == fw.generate(voice, frames=frames, seed=3).tobytes()
 
 
+@pytest.mark.parametrize("upsampling", [(), (UpsamplingStage(3, 2, 2, padding="none"),)])
+@pytest.mark.parametrize("at", [0, 1, 4, 5, 7, 8])
+def test_codes_of_a_start_have_the_interpolated_features_of_the_first_sample(at, upsampling, isa):
+    end = FrameConditioning(3, 8, "linear", upsampling=upsampling)
+    spec = small_spec(levels=32, conditioning=end, start=Start(7, fed=True, times=30))
+    often = fw.Model(spec, random_weights(spec, 3))
+    once = fw.Model(dataclasses.replace(spec, start=Start(7, fed=True)), often.weights)
+    frames = random_frames(spec, 24, 1)
+    expected = fw.Generator(once, seed=1)
+    for _ in range(29):
+        run(expected, 1, forced=7, frames=frames, at=at)
+    made = fw.Generator(often, seed=1, isa=isa).generate(10, frames=frames, at=at)
+    assert made.tobytes() == run(expected, 10, frames=frames, at=at).audio.tobytes()
+
+
 # ---- sampling ----------------------------------------------------------------------------------
 
 OWN = Sampling(temperature=0.7, top_k=5, min_p=0.1)
