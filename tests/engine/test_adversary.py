@@ -17,6 +17,7 @@ from random import Random
 import drawn_calls as draw
 import numpy as np
 import pytest
+from drawn_specs import specs
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -113,7 +114,7 @@ class Calls(RuleBasedStateMachine):
 
     @initialize(
         target=pairs,
-        spec=draw.specs(),
+        spec=specs(),
         precision=st.sampled_from(PRECISIONS),
         seed=draw.SMALL,
         arguments=draw.ARGUMENTS,

@@ -1,4 +1,4 @@
-"""What the adversary draws: networks, generators, and the arguments of calls, right and wrong."""
+"""Generators that the adversary draws, and the arguments of calls, right and wrong."""
 
 import dataclasses
 import itertools
@@ -9,26 +9,12 @@ from networks import random_codes, random_frames
 from slow_twin import SlowTwin
 
 import fastwavenet as fw
-from fastwavenet.ends import (
-    CodeInput,
-    FrameConditioning,
-    MuLawCodec,
-    QuietSampling,
-    Sampling,
-    Start,
-    UpsamplingStage,
-    VoicedSampling,
-)
 from fastwavenet.spec import WaveNetSpec
 
 STEPS = 80  # of all rows together in one call, at most: the twin takes them one by one
-MACS = 8_000  # of a dilated convolution, about, at most
 
 # Few choices each, the simplest first: that makes sequences fast to draw and to shrink.
-CHANNELS = st.sampled_from([*range(1, 10)] * 4 + [*range(10, 71)] + [15, 16, 17, 32, 33, 64] * 2)
-LEVELS = st.sampled_from([*range(2, 20), *range(2, 20), *range(20, 301, 7), 255, 256, 257])
 LENGTHS = st.sampled_from([*range(20), *range(20), 31, 32, 33, 63, 64, 65, STEPS])
-DILATIONS = st.sampled_from([1, 2, 3, 4, 5, 6, 1, 15, 16, 17, 31, 32, 33, 40])
 PIECES = st.integers(0, 99)
 SEEDS = st.sampled_from([*range(8), 2**32 - 1, 2**32, 2**64 - 1])
 STREAMS = st.sampled_from([0, 1, 2, 2**32 - 22])
@@ -38,98 +24,8 @@ TEMPERATURES = st.sampled_from([1.0, None, 0, 0.001, 0.7, 3, 1000])
 BATCHES = st.sampled_from([None, None, 1, 2, None, 3, 2, 4, 17, 22])
 TOP_K = st.sampled_from([None, 1, 2, 3, 7, 16, 17, None, 100, 300])
 MIN_P = st.sampled_from([None, 0, 1e-3, 0.1, 0.5, 1])
-FED = st.sampled_from([False, False, True])
-SAMPLINGS = st.sampled_from([Sampling(), Sampling(), Sampling(0.7, 2, 0.02), Sampling(0)])
-QUIET = st.sampled_from([None, 0.0, -0.5, 1e300])
-VOICED = st.sampled_from([None, (0.5, None), (None, 0.2), (0, 1), (1000, 0)])
 THREADS = st.sampled_from([1] * 29 + [2])  # two are measured first, which takes a while
 PARTS = st.sampled_from([1, 2, 3])  # of a recording that are scored at the same time
-
-
-@st.composite
-def codecs(draw, levels: int) -> MuLawCodec:
-    usual = MuLawCodec.symmetric(levels)
-    if draw(st.booleans()):
-        return usual
-    return dataclasses.replace(
-        usual,
-        mu=draw(st.sampled_from([levels, 1, 255, 65536])),
-        steps=draw(st.sampled_from([levels - 1, levels, levels / 2, 1])),
-        encode_offset=draw(st.sampled_from([0.5, 0, 1, -0.25])),
-        decode_offset=draw(st.sampled_from([0, 0.125])),
-        pre_emphasis=draw(st.sampled_from([0, 0.85, 0.999])),
-    )
-
-
-UPSAMPLINGS = (
-    (UpsamplingStage(4, 5, crop=2, activation="relu"), UpsamplingStage(17, 8, 3, 2)),
-    (UpsamplingStage(2, 3, 1, 0, "relu"), UpsamplingStage(1, 1), UpsamplingStage(3, 4, 2, 2)),
-    (UpsamplingStage(16, 9, 6, bias=False),),
-)
-CONDITIONING = st.sampled_from(
-    [
-        *[None] * 12,
-        *(
-            FrameConditioning(channels, hop, interpolation)
-            for channels, hop, interpolation in itertools.product(
-                (1, 3, 17), (1, 2, 5, 16, 200, 65536), ("held", "linear")
-            )
-        ),
-        *[FrameConditioning(speakers=("ann", "bob", "cid"), speaker_channels=5)] * 4,
-        *[FrameConditioning(4, 3, "linear", ("ann", "bob"), 2)] * 8,
-        *(
-            FrameConditioning(3, hop, interpolation, upsampling=stages, edges=edges)
-            for hop, interpolation, edges, stages in itertools.product(
-                (6, 12, 60), ("held", "linear"), ("held", "zeros"), UPSAMPLINGS
-            )
-        ),
-        *[FrameConditioning(1, 6, "linear", ("ann", "bob"), 2, upsampling=UPSAMPLINGS[1])] * 4,
-    ]
-)
-
-
-@st.composite
-def specs(draw) -> WaveNetSpec:
-    layers = draw(st.integers(1, 4))
-    residual, dilation_channels = draw(CHANNELS), draw(CHANNELS)
-    longest = min(32, max(2, MACS // (2 * residual * dilation_channels)))
-    kernels = st.sampled_from([2, min(3, longest), *range(2, longest + 1)])
-    levels, conditioning = draw(LEVELS), draw(CONDITIONING)
-    return WaveNetSpec(
-        sample_rate=8000,
-        levels=levels,
-        residual=residual,
-        dilation_channels=dilation_channels,
-        skip=draw(CHANNELS),
-        head=draw(CHANNELS),
-        dilations=draw(st.lists(DILATIONS, min_size=layers, max_size=layers)),
-        kernel=draw(st.lists(kernels, min_size=layers, max_size=layers)),
-        input=CodeInput(
-            draw(st.sampled_from([1, 2, 3, 5, 32])),
-            draw(st.sampled_from(["none", "none", "tanh"])),
-            draw(st.sampled_from(["zeros", "zeros", "start"])),
-        ),
-        bias=draw(st.booleans()),
-        start=Start(draw(st.sampled_from([levels // 2, 0, levels - 1])), draw(FED)),
-        conditioning=conditioning,
-        codec=draw(codecs(levels)),
-        sampling=draw(samplings(conditioning)),
-    )
-
-
-@st.composite
-def samplings(draw, conditioning: FrameConditioning | None) -> Sampling:
-    """Where there are frames, also with rules for voicing and for quiet frames."""
-    usual, channels = draw(SAMPLINGS), conditioning.channels if conditioning else 0
-    if not channels:
-        return usual
-    voiced, quiet = draw(VOICED), draw(QUIET)
-    channel = draw(st.sampled_from([0, channels - 1]))
-    return dataclasses.replace(
-        usual,
-        voiced=None if voiced is None else VoicedSampling(channel, *voiced),
-        quiet=None if quiet is None else QuietSampling(channel, quiet),
-    )
 
 
 @dataclasses.dataclass

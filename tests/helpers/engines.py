@@ -58,12 +58,15 @@ class Steps(NamedTuple):
         return [array.tobytes() for array in self]
 
 
-def run(gen: fw.Generator, n: int, *, forced=None, frames=None, at: int = 0, **numbers) -> Steps:
+def run(
+    gen: fw.Generator, n: int, *, forced=None, frames=None, at: int = 0, sound=None, **numbers
+) -> Steps:
     """n steps of a generator; a network that needs frames and is given none gets `frames_of`'s.
 
     forced: (n,) or (rows, n); frames: (frames, channels) or (rows, frames, channels), of which the
-    first one begins `at` samples before the first step's; numbers: temperature and min_p, as in
-    `Generator.generate`.
+    first one begins `at` samples before the first step's; sound: the numbers of a sound's first
+    frame and of the one behind its last, if the frames are not the sound; numbers: temperature and
+    min_p, as in `Generator.generate`.
     """
     if frames is None:
         frames = frames_of(gen.model.spec, n)
@@ -73,6 +76,8 @@ def run(gen: fw.Generator, n: int, *, forced=None, frames=None, at: int = 0, **n
     if forced is not None:
         forced = np.ascontiguousarray(np.broadcast_to(forced, (session.rows, n)), np.uint16)
     given = check_frames(spec, frames, gen._speakers, samples=n, at=at, rows=session.rows)
+    if sound is not None:
+        given = given._replace(sounds=np.tile(np.array(sound), (session.rows, 1)))
     session.run(
         0,
         n,

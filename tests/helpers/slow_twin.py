@@ -1,5 +1,8 @@
 """A slow twin of Generator, score and outputs: single voices, portable code, one step per call."""
 
+import dataclasses
+import functools
+
 import numpy as np
 from engines import run
 
@@ -19,6 +22,14 @@ def isa_for(model: fw.Model) -> str:
     return "scalar" if model.spec.macs_per_sample <= PORTABLE_MACS else fw.available_isas()[-1]
 
 
+@functools.lru_cache(maxsize=2)
+def fed_once(model: fw.Model) -> fw.Model:
+    """The model with a start code that is fed once: the twin feeds it the other times."""
+    start = dataclasses.replace(model.spec.start, times=1)
+    spec = dataclasses.replace(model.spec, start=start)
+    return fw.Model(spec, model.weights, model.precision)
+
+
 class SlowTwin:
     """What a generator of `rows` voices must do; no call of a voice takes more than one step.
 
@@ -36,7 +47,9 @@ class SlowTwin:
         self.model, self.stream, self.begun, self.speakers = model, stream, False, speakers
         isa, each = isa_for(model), [None] * rows if speakers is None else speakers
         self.voices = [
-            fw.Generator(model, seed=seed, stream=stream + row, isa=isa, speaker=each[row])
+            fw.Generator(
+                fed_once(model), seed=seed, stream=stream + row, isa=isa, speaker=each[row]
+            )
             for row in range(rows)
         ]
 
@@ -74,11 +87,6 @@ class SlowTwin:
         (position,) = {voice.position for voice in self.voices}
         return position
 
-    def steps_of(self, samples: int) -> int:
-        """Steps that priming so many samples takes: one that is the first input takes none."""
-        fed = self.model.spec.start.fed
-        return samples - (samples > 0 and not self.begun and not fed)
-
     def generate(
         self, n: int, frames: np.ndarray | None = None, at: int = 0, **numbers
     ) -> np.ndarray:
@@ -91,6 +99,7 @@ class SlowTwin:
         for row, voice in enumerate(self.voices):
             own = frames_of_row(frames, row)
             for i, t in enumerate(range(at, at + n)):
+                feed_start(voice, self.model, own, t)
                 now = numbers_now(voice, own, t, numbers_of_row(numbers, row))
                 audio[row, i] = run(voice, 1, frames=own, at=t, **now).audio[0, 0]
         self.begun |= n > 0
@@ -101,9 +110,24 @@ class SlowTwin:
         for row, voice in enumerate(self.voices):
             own, begun = frames_of_row(frames, row), self.begun or self.model.spec.start.fed
             for t, sample in enumerate(samples[row]):
+                feed_start(voice, self.model, own, t)
                 prime_one(voice, sample, own, t, begun)
                 begun = True
         self.begun |= samples.shape[1] > 0
+
+
+def feed_start(
+    voice: fw.Generator,
+    model: fw.Model,
+    frames: np.ndarray | None,
+    t: int,
+    sound: tuple[int, int] | None = None,
+) -> None:
+    """Feeds a fresh voice the start code, but the last time, with the features of sample t."""
+    if voice._session.begun():
+        return
+    for _ in range(model.spec.start.times - 1):
+        run(voice, 1, forced=model.spec.start.code, frames=frames, at=t, sound=sound)
 
 
 def prime_one(
@@ -161,17 +185,21 @@ def listen(
     is fed as one.
     """
     codes, fed = to_codes(samples, model.spec), model.spec.start.fed
-    n, voice = len(codes), fw.Generator(model, seed=0, isa=isa_for(model), speaker=speaker)
+    n, isa, sound = len(codes), isa_for(model), None
+    voice = fw.Generator(fed_once(model), seed=0, isa=isa, speaker=speaker)
     frames = frames_of_row(frames, 0)
     if frames is not None:  # the last output is of a sample after them
-        numbers = np.arange(len(frames) + 1)
+        numbers, sound = np.arange(len(frames) + 1), (0, len(frames))
         frames = continued(frames, numbers, model.spec.conditioning.edges)
-    if not fed and n:
+    if n and not fed:
         voice._session.begin(codes[:1])
-    taken = [
-        run(voice, 1, forced=codes[(t + 1) % n : (t + 1) % n + 1], frames=frames, at=t + (not fed))
-        for t in range(n)
-    ]
+    elif n:
+        feed_start(voice, model, frames, 0, sound)
+    taken = []
+    for t in range(n):
+        following = codes[(t + 1) % n : (t + 1) % n + 1]
+        at = t + (not fed)
+        taken.append(run(voice, 1, forced=following, frames=frames, at=at, sound=sound))
     logits = np.array([step.logits[0, 0] for step in taken], np.float32)
     logp = np.array([step.logp[0, 0] for step in taken[:-1]], np.float32)
     return logits.reshape(n, model.spec.levels), logp
@@ -196,14 +224,15 @@ def check_against_numpy(
     found: np.ndarray,
 ) -> None:
     """Logits (n, levels) of n codes: in int8 to the bit, else near those of the float64 network."""
-    at = int(not spec.start.fed)
+    at, more = int(not spec.start.fed), spec.start.times - 1  # codes that yield no output
     frames = frames_of_row(frames, 0)
-    given, samples = (frames, speaker), range(at, at + len(codes))
+    given, samples = (frames, speaker), [*[at] * more, *range(at, at + len(codes))]
+    fed = np.append(np.full(more, spec.start.code), codes)
     if precision == "int8":
         rows = None
         if spec.conditioning is not None:
             rows = reference.project_frames_int8(spec, weights, *given, samples)
-        expected = reference.teacher_forced(spec, weights, codes, rows, Int8Steps)
+        expected = reference.teacher_forced(spec, weights, fed, rows, Int8Steps)[more:]
         assert found.tobytes() == expected.tobytes()
         return
     if precision == "bfloat16":
@@ -214,5 +243,5 @@ def check_against_numpy(
     rows = None
     if spec.conditioning is not None:
         rows = reference.project_frames(spec, weights, *given, samples)
-    expected = reference.teacher_forced(spec, weights, codes, rows)
+    expected = reference.teacher_forced(spec, weights, fed, rows)[more:]
     assert np.abs(found - expected).max() <= PROMISED * max(1, np.abs(expected).max())
