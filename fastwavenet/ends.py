@@ -159,7 +159,7 @@ class Start(End):
     fed   False: the first known sample, if there is one, takes its place; True: it is fed as a
           sample of its own, and the first known sample follows it
     times how often it is fed, if it is; each time but the last with the features of the first
-          sample, and no distribution follows
+          sample, and neither a distribution nor a sample follows
     """
 
     code: int

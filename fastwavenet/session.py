@@ -311,6 +311,7 @@ class Session:
                 forced=np.ascontiguousarray(codes[:, first : first + length]),
                 **_FORCED.arguments(),
             )
+        self.set_last(np.zeros(self.rows, np.float32))  # these codes are no samples
 
     def _features(
         self, frames: Frames, at: int, n: int, drawing: Drawing

@@ -195,6 +195,17 @@ def test_pre_emphasis_is_undone_sample_by_sample(isa):
         assert np.array_equal(steps.audio[:, t], last)
 
 
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_codes_of_a_start_are_no_samples_from_which_pre_emphasis_continues(times, isa):
+    often = model(codec=EMPHATIC, start=Start(7, fed=True, times=times))
+    audio = run(fw.Generator(often, seed=1, isa=isa), 20).audio[0]
+    codes = run(fw.Generator(often, seed=1, isa=isa), 20).codes[0]
+    last = np.float32(0)
+    for t, y in enumerate(fw.mu_law_decode(codes, 32, codec=MuLawCodec.symmetric(32))):
+        last = y + np.float32(0.85) * last
+        assert audio[t] == last
+
+
 def test_after_audio_pre_emphasis_continues_from_its_last_sample():
     audio = np.random.default_rng(1).uniform(-0.3, 0.3, (2, 40)).astype(np.float32)
     gen = fw.Generator(model(codec=EMPHATIC), seed=1, batch=2)

@@ -128,6 +128,7 @@ def feed_start(
         return
     for _ in range(model.spec.start.times - 1):
         run(voice, 1, forced=model.spec.start.code, frames=frames, at=t, sound=sound)
+    voice._session.set_last(np.zeros(1, np.float32))
 
 
 def prime_one(
