@@ -4,6 +4,7 @@
  * give the same bits (fuzz_twin.h). */
 #include "fuzz_flaws.h"
 #include "fuzz_mulaw.h"
+#include "fuzz_upsampling.h"
 #include "model.h" /* fwn_hash, fwn_mat_part */
 
 /* Bounds of an execution.  Work is weights x rows x steps: MOST for one execution in 16, LITTLE for
@@ -55,10 +56,13 @@ static pair pair_of(const uint8_t *choice)
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
+/* In one of eight runs the start code alone, as before a sound. */
 static uint16_t *random_codes(const pair *p, size_t count, uint32_t *seed, int bad)
 {
     uint16_t *codes = exactly(count, sizeof *codes);
-    for (size_t i = 0; i < count; i++) codes[i] = (uint16_t)(scramble(seed) % p->spec->levels);
+    const uint32_t levels = p->spec->levels, start = scramble(seed) >> 29 == 0;
+    for (size_t i = 0; i < count; i++)
+        codes[i] = (uint16_t)(start ? p->spec->start_code : scramble(seed) % levels);
     if (bad && count) codes[scramble(seed) % count] = (uint16_t)p->spec->levels;
     return codes;
 }
@@ -183,32 +187,6 @@ static void run(pair *p, input *in)
     free(io.audio);
     free(io.logp);
     free(io.logits);
-}
-
-/* A stage of the upsampling: both instruction sets give the same bits. */
-static void upsample(const pair *p, input *in, const uint8_t *choice)
-{
-    const uint32_t stage = next_below(in, 3), rows = next_below(in, 4), n = next_below(in, 24);
-    const fwn_model *model = p->of->model;
-    uint32_t seed = next_word(in) | 1, before = 0, after = 0, inputs = 1, each = 1;
-    if (stage < p->spec->stages) {
-        const fwn_upsampling *s = &p->spec->upsampling[stage];
-        fwn_upsampling_reach(s, &before, &after);
-        inputs = s->inputs, each = s->stride * s->outputs;
-    }
-    const int expected = stage < p->spec->stages && n > before + after ? FWN_OK : FWN_BAD_ARGUMENT;
-    const size_t given = (size_t)rows * n * inputs,
-                 made = expected ? 0 : (size_t)rows * (n - before - after) * each;
-    float *x = exactly(given + 1, sizeof *x), *y = exactly(made + 1, sizeof *y),
-          *twin = exactly(made + 1, sizeof *y);
-    for (size_t i = 0; i < given; i++) x[1 + i] = (float)(int32_t)scramble(&seed) * 0x1p-31f;
-    CHECK(fwn_upsample(model, isa_of(choice[ISA]), stage, rows, n, x + 1, y + 1) == expected);
-    CHECK(fwn_upsample(model, isa_of(choice[TWIN_ISA]), stage, rows, n, x + 1, twin + 1) ==
-          expected);
-    CHECK(!memcmp(y + 1, twin + 1, made * sizeof *y));
-    free(x);
-    free(y);
-    free(twin);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

@@ -11,8 +11,9 @@
 enum {
     ISA, TWIN_ISA, ROWS, THREADS,
     NETWORK, PRECISION = NETWORK, WEIGHTS, SCALE, LEVELS, LEVELS_HIGH, RESIDUAL, DILATION, SKIP,
-    HEAD, FIRST_KERNEL, LAYERS, KERNELS, DILATIONS = KERNELS + 5, START = DILATIONS + 5, CODEC,
-    CONDITIONED, CHANNELS, HOP, SPEAKERS, EMBEDDING, UPSAMPLED, CHOICES
+    HEAD, FIRST_KERNEL, FIRST_INPUT, LAYERS, KERNELS, DILATIONS = KERNELS + 5,
+    START = DILATIONS + 5, CODEC, CONDITIONED, CHANNELS, HOP, SPEAKERS, EMBEDDING, UPSAMPLED, STAGES,
+    CHOICES
 };
 /* clang-format on */
 
@@ -112,8 +113,6 @@ static inline shape shape_of(const uint8_t *choice)
     return of;
 }
 
-/* Most weights are of the usual size; some are all zero or denormal, some make every sum
- * overflow. */
 /* Half of all choices: the usual codec, as NULL. */
 static inline void choose_codec(network *net, uint8_t choice)
 {
@@ -129,19 +128,22 @@ static inline void choose_codec(network *net, uint8_t choice)
     net->spec.codec = &net->codec;
 }
 
-/* One or two stages for a quarter of all choices of a network with frames, if they are small. */
-static inline void choose_upsampling(network *net, uint8_t choice)
+/* One to three stages for a quarter of all choices of a network with frames, if they are small. */
+static inline void choose_upsampling(network *net, uint8_t choice, uint8_t other)
 {
     const uint32_t channels = net->spec.frame_channels, between = 1 + choice / 8 % 6,
-                   stride = 1 + choice / 32 % 4, kernel = stride + choice / 4 % 8;
+                   stride = 1 + choice / 32 % 4, more = choice / 4 % 8, taps = 1 + choice / 16,
+                   count = 1 + other % 3, crops = other / 3;
     const fwn_upsampling stages[] = {
-        {between, between, 1 + choice / 16, 1, choice / 32, choice / 4 % 2},
-        {between, channels, kernel, stride, kernel - stride, choice / 64 % 2}};
+        {between, between, taps, 1, crops % taps, choice / 4 % 2},
+        {between, between, 2 + more, 2, crops % (more + 1), choice / 32 % 2},
+        {between, channels, stride + more, stride, crops / 8 % (more + 1), choice / 64 % 2}};
     if (choice % 4 || !channels || channels > 40 || net->spec.frame_hop > 1000) return;
-    if (choice / 4 % 2) add_upsampling(net, stages, 2);
-    else add_upsampling(net, stages + 1, 1);
+    add_upsampling(net, stages + 3 - count, count);
 }
 
+/* Most weights are of the usual size; some are all zero or denormal, some make every sum
+ * overflow. */
 static inline network *network_from(const uint8_t *choice)
 {
     static const float scales[16] = {1, 1,  1, 1,      1,      1,     1,     0.1f,
@@ -152,8 +154,10 @@ static inline network *network_from(const uint8_t *choice)
     const float scale = scales[choice[SCALE] / 2 % 16];
     for (size_t i = 0; scale != 1 && i < net->used; i++) net->values[i] *= scale;
     net->spec.start_code = choice[START] % of.sizes[0];
+    net->spec.first_tanh = choice[FIRST_INPUT] % 2;
+    net->spec.first_from_start = choice[FIRST_INPUT] / 2 % 2;
     choose_codec(net, choice[CODEC]);
-    choose_upsampling(net, choice[UPSAMPLED]);
+    choose_upsampling(net, choice[UPSAMPLED], choice[STAGES]);
     return net;
 }
 
