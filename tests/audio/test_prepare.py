@@ -18,20 +18,8 @@ from fastwavenet import packing, preparing
 from fastwavenet.corpus import CorpusFolder
 from fastwavenet.manifest import MANIFEST
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 MEL, HOP = "hifigan-16k", 256
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch, request):
-    if "processes" not in request.keywords:
-        monkeypatch.setattr(preparing, "WorkerProcesses", InThisProcess)
-
-
-@pytest.fixture
-def source(tmp_path):
-    for number, name in enumerate(("a.wav", "b.wav", "deep/c.wav")):
-        at_time(tmp_path / "in" / name, noise(1000 + number, number), 10**18 + number)
-    return tmp_path / "in"
 
 
 def samples_of(folder, path):

@@ -2,7 +2,7 @@
 
 import math
 
-import conftest
+import networks
 import numpy as np
 import pytest
 from engines import model_of, weights_of
@@ -35,7 +35,7 @@ def mean_nats(precision: str, *recordings: np.ndarray) -> float:
 
 
 def test_these_tests_know_every_precision():
-    assert list(PRECISIONS) == conftest.PRECISIONS == ["float32", *SMALLER]
+    assert list(PRECISIONS) == networks.PRECISIONS == ["float32", *SMALLER]
 
 
 # ---- what is asked for -----------------------------------------------------------------------

@@ -17,6 +17,7 @@ from fastwavenet.training import checkpoint, loop, train
 from fastwavenet.training.learner import Learner
 
 SPEC = small_spec(sample_rate=16000, levels=256, residual=8, dilation_channels=8, skip=16, head=16)
+LONG = {"steps": 20, "batch": 1, "window": 50}  # a report every step
 
 
 def quick(source, output, **changes):

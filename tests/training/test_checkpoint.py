@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from recordings import two_tones
 from runs import SPEC, quick
 
 from fastwavenet import modelfile
@@ -16,11 +15,6 @@ from fastwavenet.training import checkpoint
 from fastwavenet.training.seal import check_seal, sealed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
 
 
 def rewrite(run, change):

@@ -4,8 +4,8 @@ import shutil
 import threading
 
 import pytest
-from recordings import mounted, nobody, public_folder, two_tones
-from runs import SPEC, left_behind, quick
+from recordings import mounted, nobody, public_folder
+from runs import LONG, SPEC, left_behind, quick
 
 import fastwavenet as fw
 from fastwavenet import training
@@ -15,19 +15,6 @@ from fastwavenet.training.learner import Learner
 from fastwavenet.training.run import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-LONG = {"steps": 20, "batch": 1, "window": 50}  # a report every step
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def whole(source, tmp_path_factory, one_thread):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    quick(source, run, **LONG)
-    return left_behind(run)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import safetensors
 import torch
-from recordings import record, tone, two_tones
+from recordings import record, tone
 from runs import log, quick
 
 import fastwavenet as fw
@@ -13,11 +13,6 @@ from fastwavenet.training.learner import Learner, TrainingError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = {"steps": 40, "batch": 1, "window": 50}  # a report every second step
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
 
 
 def assert_good(run):

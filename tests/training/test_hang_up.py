@@ -7,26 +7,12 @@ import sys
 import time
 
 import pytest
-from recordings import two_tones
-from runs import interrupt, left_behind, quick
+from runs import LONG, interrupt, left_behind, quick
 
 from fastwavenet.training import checkpoint
 from fastwavenet.training.learner import Learner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-LONG = {"steps": 20, "batch": 1, "window": 50}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def whole(source, tmp_path_factory, one_thread):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    quick(source, run, **LONG)
-    return left_behind(run)
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])

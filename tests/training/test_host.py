@@ -23,11 +23,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
 def alone(source, tmp_path_factory, one_thread):
     """bfloat16 -> what a run leaves in a process that never set anything."""
     folder = tmp_path_factory.mktemp("alone")

@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-from recordings import two_tones
 from runs import left_behind, quick, start_training
 
 from fastwavenet.training.learner import Learner
@@ -17,11 +16,6 @@ from fastwavenet.training.run import RunFolder
 pytestmark = pytest.mark.usefixtures("one_thread")
 ENDLESS = {"steps": 10**6, "batch": 1, "window": 50}
 REFUSAL = r"run: another process trains into this folder: wait for its end, stop it, or choose"
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
 
 
 @pytest.fixture

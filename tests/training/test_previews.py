@@ -7,7 +7,7 @@ import pytest
 import torch
 from networks import random_weights
 from pages import read_page
-from recordings import record, tone, two_tones
+from recordings import record, tone
 from runs import SPEC, interrupt, left_behind, quick
 from snapshots import rec, snapshot
 
@@ -31,11 +31,6 @@ def patient(monkeypatch):
 
 
 # ---- no change of training ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
 
 
 @pytest.fixture

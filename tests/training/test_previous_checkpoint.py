@@ -5,8 +5,7 @@ import os
 import re
 
 import pytest
-from recordings import two_tones
-from runs import interrupt, left_behind, log, quick
+from runs import LONG, interrupt, left_behind, log, quick
 
 from fastwavenet import atomic
 from fastwavenet.modelfile import ModelFormatError
@@ -15,19 +14,6 @@ from fastwavenet.training.console import REMARKS
 from fastwavenet.training.run import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-LONG = {"steps": 20, "batch": 1, "window": 50}  # a report every step
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def whole(source, tmp_path_factory, one_thread):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    quick(source, run, **LONG)
-    return left_behind(run)
 
 
 @pytest.fixture

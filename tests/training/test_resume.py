@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from recordings import record, tone, two_tones
+from recordings import record, tone
 from runs import SPEC, interrupt, left_behind, log, quick, weights
 
 from fastwavenet.training import checkpoint, loop
@@ -18,19 +18,6 @@ from fastwavenet.training.schedule import rate_factor
 pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 45  # a report every second or third one
 LONG = {"steps": STEPS, "batch": 1, "window": 50}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def whole(source, tmp_path_factory, one_thread):
-    """What a run leaves that nothing interrupted."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    quick(source, run, **LONG)
-    return left_behind(run)
 
 
 # ---- it goes on exactly ----------------------------------------------------------------------

@@ -10,7 +10,6 @@ import time
 
 import pytest
 from networks import small_spec
-from recordings import two_tones
 from runs import NEVER, left_behind, quick, start_training, train_on
 
 from fastwavenet.training import checkpoint
@@ -19,19 +18,6 @@ from fastwavenet.training.run import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = {"steps": 45, "batch": 1, "window": 50}  # a report every second or third step
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def whole(source, tmp_path_factory, one_thread):
-    """What a run leaves that nothing interrupted."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    quick(source, run, **LONG)
-    return left_behind(run)
 
 
 # ---- a full disk -----------------------------------------------------------------------------

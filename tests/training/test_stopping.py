@@ -6,27 +6,14 @@ import threading
 from concurrent.futures import CancelledError
 
 import pytest
-from recordings import record, tone, two_tones
-from runs import SPEC, left_behind, quick
+from recordings import record, tone
+from runs import LONG, SPEC, left_behind, quick
 
 import fastwavenet as fw
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-LONG = {"steps": 20, "batch": 1, "window": 50}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def whole(source, tmp_path_factory, one_thread):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    quick(source, run, **LONG)
-    return left_behind(run)
 
 
 def stop_at(monkeypatch, step, event):

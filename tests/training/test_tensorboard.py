@@ -5,7 +5,6 @@ import sys
 import numpy as np
 import pytest
 from pages import read_page
-from recordings import two_tones
 from runs import interrupt, left_behind, log, quick
 
 pytest.importorskip("tensorboard")
@@ -20,11 +19,6 @@ def short_previews():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fastwavenet.training.previews.SECONDS", 0.2)
         yield
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return two_tones(tmp_path_factory.mktemp("recordings"))
 
 
 def events(run):
