@@ -15,7 +15,9 @@ def test_any_order_of_shares_draws_each_code_with_its_probability(names):
 
 def test_the_naive_loop_costs_a_receptive_field_of_columns(names):
     assert names["queued"] == names["spec"].macs_per_sample
-    assert names["naive"] == 512 * names["queued"] == names["spec"].receptive_field * names["queued"]
+    assert (
+        names["naive"] == 512 * names["queued"] == names["spec"].receptive_field * names["queued"]
+    )
     assert names["second_queued"] == pytest.approx(2.1e9, rel=0.05)
     assert names["second_naive"] == pytest.approx(1.08e12, rel=0.01)
 
