@@ -66,6 +66,8 @@ def test_no_value_is_computed_in_vain(chapter):
     assert names["users"][:, :16].min(axis=1).tolist() == [16, 8, 4, 2, 1]
     assert (names["after"].sum(), names["after"].size) == (31, 160)
     assert (names["new"], names["from_tree_before"]) == (5, 15)
+    shared = names["after"] & names["before"]
+    assert shared.sum(axis=1).tolist() == [15, 0, 0, 0, 0]
 
 
 def test_the_answers_to_the_exercises(chapter):
