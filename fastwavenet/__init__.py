@@ -26,6 +26,7 @@ __all__ = [
     "Prepared",
     "Quality",
     "StateError",
+    "Surprise",
     "Tuning",
     "Voice",
     "WaveNetSpec",
@@ -48,6 +49,9 @@ __all__ = [
     "record_precision_cost",
     "record_sampling",
     "score",
+    "surprise",
+    "surprise_segments",
+    "surprise_threshold",
     "tune",
     "vocode",
     "voices",
@@ -75,6 +79,7 @@ if TYPE_CHECKING:
     from .scoring import outputs, score
     from .spec import WaveNetSpec
     from .tuning import Tuning, tune
+    from .unusual import Surprise, surprise, surprise_segments, surprise_threshold
     from .vocoding import vocode
 else:
     _MODULES = {
@@ -98,6 +103,7 @@ else:
         "scoring": "outputs score",
         "spec": "WaveNetSpec",
         "tuning": "Tuning tune",
+        "unusual": "Surprise surprise surprise_segments surprise_threshold",
         "vocoding": "vocode",
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

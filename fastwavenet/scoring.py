@@ -1,12 +1,14 @@
-"""Recorded samples under a model: score, outputs, total_nats."""
+"""Recorded samples under a model: score, outputs, and the nats of long recordings."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +22,21 @@ from .spec import WaveNetSpec
 from .types import Isa, Speaker
 
 MAX_THREADS = 1024
-STRETCH = 1 << 21  # samples that total_nats scores at a time
+STRETCH = 1 << 21  # samples of a long recording that are scored at a time
+LOGITS = 1 << 18  # of which entropies are computed at a time: they stay in the cache
+NO_WEIGHT = np.float32(-200)  # exp of it is 0 in float32
+
+
+class Scores(NamedTuple):
+    """Samples under a model.
+
+    nats      float32 (n,): -ln p of each
+    expected  float32 (n,): the entropy of the distribution that each is an outcome of, in nats;
+              None unless asked for
+    """
+
+    nats: npt.NDArray[np.float32]
+    expected: npt.NDArray[np.float32] | None
 
 
 def score(
@@ -51,27 +67,29 @@ def score(
     at, speakers = int(not model.spec.start.fed), speaker_rows(model.spec, speaker, None)
     given = check_frames(model.spec, frames, speakers, samples=steps, at=at)
     threads = integer("threads", threads, 1, MAX_THREADS)
-    return _nats(model, isa, codes, given, threads, progress)
+    return _scores(model, isa, codes, given, threads, progress).nats
 
 
-def _nats(
+def _scores(
     model: Model,
     isa: Isa,
     codes: np.ndarray,
     frames: Frames,
     threads: int,
     progress: Progress | None,
-) -> npt.NDArray[np.float32]:
-    """`score` of codes (1, n), with the start code if that is fed."""
+    expected: bool = False,
+) -> Scores:
+    """`score` of codes (1, n), with the start code if that is fed, and entropies if `expected`."""
     steps = max(codes.shape[1] - 1, 0)
-    recording = _Recording(model, isa, codes, frames, np.empty((1, steps), np.float32))
+    entropy = np.empty(steps, np.float32) if expected else None
+    recording = _Recording(model, isa, codes, frames, np.empty((1, steps), np.float32), entropy)
     ends = part_ends(steps, threads, model.spec.receptive_field)
     tally = _Tally(steps, progress)
     if len(ends) == 2:
         recording.score_part(0, steps, tally)
     else:
         _score_at_once(recording, ends, tally)
-    return np.negative(recording.logp[0], out=recording.logp[0])
+    return Scores(np.negative(recording.logp[0], out=recording.logp[0]), entropy)
 
 
 def outputs(
@@ -139,22 +157,49 @@ def total_nats(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> float:
-    """The sum of `score` over a recording; memory beside the arguments does not grow with it.
+    """The sum of `score` over a recording; arguments as in `scores_in_stretches`."""
+    stretches = scores_in_stretches(
+        model,
+        codes,
+        frames=frames,
+        speaker=speaker,
+        isa=isa,
+        threads=threads,
+        progress=progress,
+    )
+    return sum((float(scores.nats.sum(dtype=np.float64)) for scores in stretches), 0.0)
 
-    codes: (n,); other arguments as in `score`.
+
+def scores_in_stretches(
+    model: Model,
+    codes: np.ndarray,
+    *,
+    frames: npt.ArrayLike | None = None,
+    speaker: Speaker | None = None,
+    isa: Isa | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+    expected: bool = False,
+) -> Iterator[Scores]:
+    """The rows of `score`, at most STRETCH at a time.
+
+    Memory beside the arguments does not grow with the recording.
+    codes: (n,); expected: with entropies; other arguments as in `score`.
     """
     isa = resolve_isa(isa)
     codes = with_start(model.spec, codes[None])
-    steps, total, at = codes.shape[1] - 1, 0.0, int(not model.spec.start.fed)
+    steps, at = max(codes.shape[1] - 1, 0), int(not model.spec.start.fed)
     speakers = speaker_rows(model.spec, speaker, None)
     given = check_frames(model.spec, frames, speakers, samples=steps, at=at)
+    threads = integer("threads", threads, 1, MAX_THREADS)
     for start in range(0, steps, STRETCH):
         begin = max(0, start + 1 - model.spec.receptive_field)  # the first step that matters
         stretch = codes[:, begin : start + STRETCH + 1]
         report = progress and _of_all(progress, begin, start, steps)
-        nats = _nats(model, isa, stretch, given._replace(at=at + begin), threads, report)
-        total += float(nats[start - begin :].sum(dtype=np.float64))
-    return total
+        here = given._replace(at=at + begin)
+        scores = _scores(model, isa, stretch, here, threads, report, expected)
+        entropy = None if scores.expected is None else scores.expected[start - begin :]
+        yield Scores(scores.nats[start - begin :], entropy)
 
 
 def _of_all(progress: Progress, begin: int, start: int, steps: int) -> Progress:
@@ -201,13 +246,18 @@ class _Tally:
 
 @dataclass
 class _Recording:
-    """Codes (1, n) to score; `logp`, float32 (1, n - 1), receives ln p of all but the first."""
+    """Codes (1, n) to score.
+
+    logp     float32 (1, n - 1), receives ln p of all but the first
+    entropy  float32 (n - 1,), receives the entropies; None: they are not computed
+    """
 
     model: Model
     isa: Isa
     codes: np.ndarray
     frames: Frames
     logp: np.ndarray
+    entropy: np.ndarray | None = None
 
     def score_part(self, first: int, end: int, tally: _Tally) -> None:
         """Steps [first, end), after priming with the receptive field before them."""
@@ -221,13 +271,43 @@ class _Recording:
             self._run(session, begin + start, n)
             tally.add(0)
         for start, n in session.chunks(end - first):
-            now = slice(first + start, first + start + n)
-            self._run(session, now.start, n, logp=self.logp[:, now])
+            self._score(session, first + start, n)
             tally.add(n)
 
-    def _run(self, session: Session, start: int, n: int, logp: np.ndarray | None = None) -> None:
+    def _score(self, session: Session, start: int, n: int) -> None:
+        """Steps [start, start + n)."""
+        if self.entropy is None:
+            self._run(session, start, n, logp=self.logp[:, start : start + n])
+            return
+        levels = self.model.spec.levels
+        most = max(1, LOGITS // levels)
+        buffer = np.empty((1, min(n, most), levels), np.float32)
+        for begin in range(start, start + n, most):
+            length = min(most, start + n - begin)
+            now, logits = slice(begin, begin + length), buffer[:, :length]
+            self._run(session, begin, length, logp=self.logp[:, now], logits=logits)
+            self.entropy[now] = entropies(logits[0])
+
+    def _run(
+        self,
+        session: Session,
+        start: int,
+        n: int,
+        logp: np.ndarray | None = None,
+        logits: np.ndarray | None = None,
+    ) -> None:
         forced = self.codes[:, start + 1 : start + 1 + n].astype(np.uint16)
-        session.run(start, n, self.frames, forced=forced, logp=logp)
+        session.run(start, n, self.frames, forced=forced, logp=logp, logits=logits)
+
+
+def entropies(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The entropy of the softmax of each row of logits (rows, levels), in nats: float32 (rows,)."""
+    with np.errstate(all="ignore"):  # differences may overflow, and weights become 0
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        np.maximum(shifted, NO_WEIGHT, out=shifted)  # no infinity times 0
+        weights = np.exp(shifted)
+        total = weights.sum(axis=1)
+        return np.log(total) - np.multiply(weights, shifted, out=shifted).sum(axis=1) / total
 
 
 def _score_at_once(recording: _Recording, ends: list[int], tally: _Tally) -> None:

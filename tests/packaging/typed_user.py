@@ -122,6 +122,15 @@ def judge(model: fw.Model, samples: Floats) -> float:
     return float(nats.mean() + logits.max())
 
 
+def listen(model: fw.Model, normal: list[Floats], new: Floats) -> list[tuple[float, float]]:
+    found: fw.Surprise = fw.surprise(model, new, 800, smooth=3, threads=2)
+    print(found.nats.mean(), found.expected.mean())
+    each: list[Floats] = [fw.surprise(model, audio, 800, smooth=3).excess for audio in normal]
+    threshold: float = max(fw.surprise_threshold(each, 0.999), fw.surprise_threshold(each[0]))
+    segments: NDArray[np.int64] = fw.surprise_segments(found.excess, threshold)
+    return [(800 * first / 16000, 800 * end / 16000) for first, end in segments]
+
+
 def compare(model: fw.Model, recordings: list[Floats]) -> float:
     rows: list[fw.Evaluation] = fw.evaluate(
         model, recordings, precisions=["int8", "auto"], temperature=[1, 0.8], griffin_lim=32
