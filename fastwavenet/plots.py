@@ -1,12 +1,12 @@
-"""Pictures of audio, with matplotlib (the `plot` extra)."""
+"""Pictures of audio and of its surprise, with matplotlib (the `plot` extra)."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.gridspec import GridSpec
 
 FLOOR_DB = -90.0
+MAX_COLUMNS = 1000  # of an overview
 
 
 def spectrogram_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -40,17 +41,22 @@ def draw_waveform(axes: Axes, audio: np.ndarray, sample_rate: int, title: str) -
 
 
 def draw_spectrogram(axes: Axes, audio: np.ndarray, sample_rate: int) -> None:
-    extent = (0, len(audio) / sample_rate, 0, sample_rate / 2000)
+    draw_spectra(axes, spectrogram_db(audio, sample_rate), len(audio) / sample_rate, sample_rate)
+    axes.set(xlabel="seconds")
+
+
+def draw_spectra(axes: Axes, spectra: np.ndarray, seconds: float, sample_rate: int) -> None:
+    """spectra: (bins, columns), dB, from 0 Hz up to half the sample rate."""
     axes.imshow(
-        spectrogram_db(audio, sample_rate),
+        spectra,
         origin="lower",
         aspect="auto",
-        extent=extent,
+        extent=(0, seconds, 0, sample_rate / 2000),
         vmin=FLOOR_DB,
         vmax=-20,
         cmap="magma",
     )
-    axes.set(xlabel="seconds", ylabel="kHz")
+    axes.set(ylabel="kHz")
 
 
 def check_picture(path: str | os.PathLike[str]) -> None:
@@ -93,3 +99,66 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
     replace_atomically(path, picture.getvalue())
+
+
+# ---- surprise ----------------------------------------------------------------------------------
+
+
+class Timeline(NamedTuple):
+    """A recording with the surprise of its frames.
+
+    spectra      float (bins, columns), dB, of `overview_db`
+    sample_rate  Hz
+    edges        float (frames + 1,), seconds: where the frames begin and the last one ends
+    nats         float32 (frames,), and their name
+    threshold    nats, or None
+    segments     begin and end in seconds of each run of frames above it
+    """
+
+    name: str
+    spectra: np.ndarray
+    sample_rate: int
+    edges: np.ndarray
+    nats: np.ndarray
+    measure: str
+    threshold: float | None
+    segments: list[tuple[float, float]]
+
+
+def overview_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """The mean dB of `spectrogram_db` over at most MAX_COLUMNS equal parts: (bins, columns).
+
+    audio: float (n,).  Memory does not grow with the audio.
+    """
+    columns = min(MAX_COLUMNS, max(1, len(audio) // max(16, round(0.032 * sample_rate))))
+    parts = np.array_split(audio, columns)
+    return np.stack([spectrogram_db(part, sample_rate).mean(axis=1) for part in parts], axis=1)
+
+
+def save_timelines(path: str | os.PathLike[str], timelines: Sequence[Timeline]) -> None:
+    """A PNG with spectrum and surprise of each recording, one below the other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4 * len(timelines)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2 * len(timelines), 1)
+    for row, timeline in enumerate(timelines):
+        above = figure.add_subplot(grid[2 * row, 0])
+        _draw_overview(above, timeline)
+        _draw_surprise(figure.add_subplot(grid[2 * row + 1, 0], sharex=above), timeline)
+    save_figure(figure, path)
+
+
+def _draw_overview(axes: Axes, timeline: Timeline) -> None:
+    draw_spectra(axes, timeline.spectra, timeline.edges[-1], timeline.sample_rate)
+    axes.set_title(shown(PurePath(timeline.name)), parse_math=False)  # the name may hold a $
+
+
+def _draw_surprise(axes: Axes, timeline: Timeline) -> None:
+    axes.stairs(timeline.nats, timeline.edges, baseline=None, linewidth=0.8)
+    for begin, end in timeline.segments:
+        axes.axvspan(begin, end, color="tab:red", alpha=0.25, linewidth=0)
+    if timeline.threshold is not None:
+        axes.axhline(timeline.threshold, color="tab:red", linewidth=0.8, linestyle="--")
+    axes.set(xlim=(0, timeline.edges[-1]), xlabel="seconds", ylabel=timeline.measure)

@@ -1,24 +1,34 @@
-"""fastwavenet score: how well a model predicts recordings."""
+"""fastwavenet score: how well a model predicts recordings, and where it does not."""
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ..audio_finding import Found
 from ..model import Model
-from ..scoring import total_nats
+from ..scoring import scores_in_stretches
 from ..shown import shown
 from ..types import Audio
+from ..unusual import SurpriseSums
 from .arguments import add_command, add_precision, path
 from .conditioning import add_frames, add_speaker, speaker_of
 from .models import MODEL, load_model
-from .recordings import frames_of_recordings, read_recordings, search_recordings
+from .recordings import (
+    CodedRecording,
+    frames_of_recordings,
+    read_recordings,
+    search_recordings,
+)
 from .report import Report
 from .shards import add_shard, report_empty
+from .unusual import OPTIONS, Listening, add_frame_options
 
 
 @dataclass(frozen=True)
@@ -64,59 +74,124 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help="score parts of a recording on N cores; changes the speed only (%(default)s)",
     )
+    add_frame_options(option)
 
 
 def run(arguments: argparse.Namespace) -> int:
     model, report = load_model(arguments.model, arguments.precision), Report(arguments)
     frames = frames_of_recordings(arguments.frames, model.spec, arguments.sources)
     given = Given(frames, speaker_of(model.spec, arguments.speaker))
-    scored = []
-    for search in search_recordings(arguments.sources, arguments.shard):
-        scored += _score_source(model, search, given, arguments, report)
+    in_frames = any(getattr(arguments, name) is not None for name in OPTIONS)
+    listening = Listening(arguments, model) if in_frames else None
+    searches = search_recordings(arguments.sources, arguments.shard)
+    work = _Work(model, given, arguments, report, listening)
+    if listening is not None:
+        normal = [] if arguments.normal is None else search_recordings([arguments.normal])
+        listening.check_outputs(searches, normal)
+        work.learn(listening, normal)
+    scored = [each for search in searches for each in work.score(search)]
     if not scored:
         return report_empty(arguments.shard, "usable recordings", report, files=[])
+    if listening is not None:
+        listening.write()
+    _report(model, scored, listening, report)
+    return 0
+
+
+class _Work:
+    """The recordings of a call."""
+
+    def __init__(
+        self,
+        model: Model,
+        given: Given,
+        arguments: argparse.Namespace,
+        report: Report,
+        listening: Listening | None,
+    ):
+        self.model, self.given, self.arguments, self.report = model, given, arguments, report
+        self.listening = listening
+
+    def learn(self, listening: Listening, normal: list[Found]) -> None:
+        """Measures the threshold on the normal recordings, if there are some."""
+        if not normal:
+            return
+        each, convert = [], self.arguments.convert
+        for search in normal:
+            for recording in read_recordings(search, self.model.spec, convert, self.report):
+                each.append(listening.sums())
+                self._nats(recording, each[-1])
+        listening.learn(each)
+        remark = listening.few()
+        if remark is not None:
+            self.report.warn(remark)
+
+    def score(self, search: Found) -> Iterator[Scored]:
+        every, listening = self.arguments.shard.is_whole, self.listening
+        for recording in read_recordings(
+            search, self.model.spec, self.arguments.convert, self.report, self.given.frames, every
+        ):
+            file, codes = recording.file, recording.codes
+            sums = None if listening is None else listening.sums()
+            nats = self._nats(recording, sums)
+            if listening is not None and sums is not None:
+                listening.add(file, codes, sums)
+            samples = len(codes) - (not self.model.spec.start.fed)
+            scored = Scored(file, samples, nats / samples, recording.left_out)
+            self.report.part(f"{scored.nats:.4f} nats  {scored.bits:.4f} bits  {shown(file)}")
+            yield scored
+
+    def _nats(self, recording: CodedRecording, sums: SurpriseSums | None) -> float:
+        """The nats of all samples, which are added to `sums` too."""
+        total = 0.0
+        name = f"{shown(Path(recording.file.name))} "
+        with self.report.progress(self.model.sample_rate, name) as progress:
+            for scores in scores_in_stretches(
+                self.model,
+                recording.codes,
+                frames=recording.frames,
+                speaker=self.given.speaker,
+                isa=self.arguments.isa,
+                threads=self.arguments.threads,
+                progress=progress,
+                expected=sums is not None,
+            ):
+                total += float(scores.nats.sum(dtype=np.float64))
+                if sums is not None:
+                    sums.add(scores)
+        return total
+
+
+def _report(
+    model: Model, scored: list[Scored], listening: Listening | None, report: Report
+) -> None:
     total, left_out = sum(s.samples for s in scored), sum(s.left_out for s in scored)
     every = Scored(Path("all"), total, sum(s.samples * s.nats for s in scored) / total)
-    report.result(
-        {
-            "precision": model.precision,
-            "files": [_values(s) for s in scored],
-            "all": _values(every),
-            "samples_left_out": left_out,
-        },
+    files = [_values(s) for s in scored]
+    values: dict[str, object] = {
+        "precision": model.precision,
+        "files": files,
+        "all": _values(every),
+        "samples_left_out": left_out,
+    }
+    lines = [
         f"{every.nats:.4f} nats, {every.bits:.4f} bits per sample over {len(scored)} "
         f"file{'s' if len(scored) > 1 else ''}, {total:,} samples, "
         f"{total / model.sample_rate / 60:.2f} min",
         f"(in {model.precision}; guessing costs {math.log(model.spec.levels):.4f} nats)",
-        *([f"({left_out:,} samples behind last whole frames are left out)"] if left_out else []),
-    )
-    return 0
+    ]
+    if left_out:
+        lines.append(f"({left_out:,} samples behind last whole frames are left out)")
+    if listening is not None:
+        values |= listening.values()
+        for of_file, heard in zip(files, listening.heard, strict=True):
+            of_file |= listening.values_of(heard)
+        lines += listening.table()
+        lines += [f"{shown(file)}: written" for file in listening.written]
+    report.result(values, *lines)
 
 
-def _score_source(
-    model: Model, search: Found, given: Given, arguments: argparse.Namespace, report: Report
-) -> list[Scored]:
-    scored, convert = [], arguments.convert
-    every = arguments.shard.is_whole
-    for recording in read_recordings(search, model.spec, convert, report, given.frames, every):
-        file, codes = recording.file, recording.codes
-        with report.progress(model.sample_rate, f"{shown(Path(file.name))} ") as progress:
-            nats = total_nats(
-                model,
-                codes,
-                frames=recording.frames,
-                speaker=given.speaker,
-                isa=arguments.isa,
-                threads=arguments.threads,
-                progress=progress,
-            )
-        samples = len(codes) - (not model.spec.start.fed)
-        scored.append(Scored(file, samples, nats / samples, recording.left_out))
-        report.part(f"{scored[-1].nats:.4f} nats  {scored[-1].bits:.4f} bits  {shown(file)}")
-    return scored
-
-
-def _values(scored: Scored) -> dict:
+def _values(scored: Scored) -> dict[str, object]:
     return {
         "file": str(scored.file),
         "samples": scored.samples,
