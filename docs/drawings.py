@@ -1,4 +1,4 @@
-"""Draws docs/layer.svg and docs/dilation.svg, the pictures of README.md and learn.md.
+"""Draws docs/layer.svg and docs/dilation.svg, the pictures of README.md.
 
     python docs/drawings.py [FOLDER]        `make drawings`
 
