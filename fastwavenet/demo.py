@@ -53,6 +53,7 @@ NEEDED = ("torch", "tqdm")  # to train
 MELODY_SECONDS, SEED = 6.0, 7
 LOUD = 2  # times the recording's level: a network that has learnt little
 NOISE = "It is still loud noise, for which more training is needed: --minutes."
+COURSE = "How it works: the course, docs/course/README.md in the source; `make docs` makes a site."
 TRAINED_MIN_P = 0.05  # after a minute the improbable codes are hiss
 
 
@@ -167,6 +168,7 @@ class Demo:
         self.report.line(f"\n{lines_of(self.speeds)}\n")
         self.report.line(f"Open {self._at(PAGE)} in a browser to listen and compare.")
         self.report.line('Next: fastwavenet generate -o out.wav --notes "D5:0.5 F#5 A5 D6:1.5"')
+        self.report.line(COURSE)
 
     def _vocode(self, model: Model, name: str, text: str, min_p: float | None = None) -> None:
         def make(progress: Progress) -> Audio:

@@ -1,11 +1,13 @@
 """fastwavenet demo: sounds at once, a network trained before the user's eyes, and a page of it."""
 
+import re
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from c_build import ROOT
 from networks import random_weights, small_spec
 from pages import whole_page
 from runs import interrupt
@@ -121,6 +123,12 @@ def test_the_instrument_has_played_within_ten_seconds_of_one_core(tmp_path):
     audio, rate = soundfile.read(tmp_path / "recorder-16k.wav")
     assert len(audio) > 3 * rate
     assert silent_share(audio.astype(np.float32), rate) < 0.5
+
+
+def test_the_last_line_leads_to_the_course(made):
+    assert made[1].splitlines()[-1] == demo.COURSE
+    (place,) = re.findall(r"docs/[\w/.]+", demo.COURSE)
+    assert (ROOT / place).is_file() and "\ndocs:" in (ROOT / "Makefile").read_text()
 
 
 # ---- without training --------------------------------------------------------------------------
