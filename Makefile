@@ -57,9 +57,9 @@ notebooks: $(VENV)/.built
 drawings:
 	$(PYTHON) docs/drawings.py
 
-# docs/listen.html, of held-out recordings and the bundled clip: VOCODER=run/ RECORDINGS="a.flac b.flac"
+# docs/listen.html, of held-out recordings and the bundled clip: RECORDINGS="a.flac b.flac"
 listen: $(VENV)/.built
-	$(BIN)/python docs/listen.py --vocoder $(VOCODER) $(RECORDINGS)
+	$(BIN)/python docs/listen.py $(RECORDINGS)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

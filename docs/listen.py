@@ -1,6 +1,6 @@
 """Makes docs/listen.html, a page of sounds in one file.
 
-    python docs/listen.py [RECORDING...] --vocoder MODEL [-o FILE] [--credit TEXT]
+    python docs/listen.py [RECORDING...] [--vocoder MODEL] [-o FILE] [--credit TEXT]
 
 Each recording, and at the end the bundled clip, is made again from its mel frames by the vocoder,
 and beside it by the codec alone and without a network; the first one also in each precision and at
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("recordings", nargs="*", type=Path, help="held out, at the vocoder's rate")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_suffix(".html"))
-    parser.add_argument("--vocoder", required=True, help="name or file")
+    parser.add_argument("--vocoder", default="speech-16k", help="name or file (%(default)s)")
     parser.add_argument("--instrument", default="recorder-16k", help="name or file (%(default)s)")
     parser.add_argument("--credit", default="", help="a sentence about the recordings")
     given = parser.parse_args(arguments)

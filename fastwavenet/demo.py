@@ -1,4 +1,4 @@
-"""The first minute: an instrument, a vocoder that is trained, speeds, and a page of it all."""
+"""The first minute: a vocoder, an instrument, a network trained, speeds, and a page of it all."""
 
 from __future__ import annotations
 
@@ -19,15 +19,12 @@ from .bundled_voices import INSTRUMENT, voice_of
 from .checks import number
 from .compared import codec_alone, recording, whole_frames, without_network
 from .demo_speeds import Speed, engine_name, lines_of, peer_speeds, times
-from .ends import MuLawCodec
 from .generator import generate
 from .model import Model, load
 from .piano_roll import melody
-from .recording_frames import recording_conditioning
 from .session import Progress
 from .shown import shown
 from .sound_page import Version
-from .spec import WaveNetSpec
 from .types import Audio
 from .vocoding import vocode
 
@@ -36,19 +33,9 @@ if TYPE_CHECKING:
     from .training import Summary
 
 CLIP = "arctic_a0009.flac"
-TRAINED = "trained"  # name of a sound and its model
-SOUNDS = ("recording", TRAINED, "codec alone", "Griffin-Lim", INSTRUMENT)
+VOCODER, TRAINED = "speech-16k", "trained"  # names of sounds and models
+SOUNDS = ("recording", VOCODER, TRAINED, "codec alone", "Griffin-Lim", INSTRUMENT)
 PAGE, SPEEDS, MODEL, RUN = "index.html", "speeds.txt", "trained.safetensors", "run"
-SPEC = WaveNetSpec(  # of the vocoder that is trained: preset tiny, with mel frames
-    sample_rate=16000,
-    residual=32,
-    dilation_channels=32,
-    skip=64,
-    head=64,
-    dilations=tuple(2**i for i in range(8)) * 2,
-    conditioning=recording_conditioning("hifigan-16k"),
-    codec=dataclasses.replace(MuLawCodec.symmetric(256), pre_emphasis=0.85),
-)
 NEEDED = ("torch", "tqdm")  # to train
 MELODY_SECONDS, SEED = 6.0, 7
 LOUD = 2  # times the recording's level: a network that has learnt little
@@ -69,6 +56,7 @@ def run_demo(output: Path, minutes: float, report: Report) -> bool:
     number("minutes", minutes, zero=False)
     _make_folder(output)
     demo = Demo(output, report)
+    demo.speak()
     demo.play()
     demo.compare()
     demo.write()
@@ -103,24 +91,28 @@ def _make_folder(output: Path) -> None:
 class Demo:
     """The results so far.
 
-    clip    the bundled recording, float32 (n,), whole frames
+    clip    the bundled recording, float32 (n,), whole frames of the vocoder
     made    name -> sound
     speeds  of the networks that made them, and of PyTorch
     """
 
     def __init__(self, output: Path, report: Report):
         self.output, self.report = output, report
-        self.instrument = load(voice_of(INSTRUMENT).path)
+        self.vocoder = load(voice_of(VOCODER).path)
         with resources.as_file(resources.files("fastwavenet") / "data" / CLIP) as file:
-            audio, _ = read_audio(file, SPEC.sample_rate)
-        self.clip = whole_frames(audio, SPEC)
+            audio, _ = read_audio(file, self.vocoder.sample_rate)
+        self.clip = whole_frames(audio, self.vocoder.spec)
         self.made: dict[str, Version] = {}
         self.speeds: list[Speed] = []
-        self._keep(recording(self.clip, SPEC))
+        self._keep(recording(self.clip, self.vocoder.spec))
+
+    def speak(self) -> None:
+        """The clip by the vocoder that ships with the package."""
+        self._vocode(self.vocoder, VOCODER, "From the recording's mel frames, by a shipped voice.")
 
     def play(self) -> None:
         """A melody by the instrument that ships with the package."""
-        model = self.instrument
+        model = load(voice_of(INSTRUMENT).path)
         frames = melody(model, seconds=MELODY_SECONDS, seed=SEED)
 
         def make(progress: Progress) -> Audio:
@@ -131,7 +123,7 @@ class Demo:
     def compare(self) -> None:
         """The clip by the codec alone, and without a network."""
         for make in (codec_alone, without_network):
-            self._keep(make(self.clip, SPEC))
+            self._keep(make(self.clip, self.vocoder.spec))
 
     def train(self, minutes: float) -> bool:
         """Trains a small vocoder on the clip, and makes its sound; whether Ctrl-C ended it."""
@@ -154,8 +146,8 @@ class Demo:
         return summary.interrupted
 
     def time_peers(self) -> None:
-        """PyTorch on the network of the instrument."""
-        self.speeds[:0] = peer_speeds(self.instrument, INSTRUMENT)
+        """PyTorch on the network of the vocoder."""
+        self.speeds[:0] = peer_speeds(self.vocoder, VOCODER)
 
     def write(self) -> None:
         """The page and the table of speeds."""
@@ -167,7 +159,7 @@ class Demo:
     def conclude(self) -> None:
         self.report.line(f"\n{lines_of(self.speeds)}\n")
         self.report.line(f"Open {self._at(PAGE)} in a browser to listen and compare.")
-        self.report.line('Next: fastwavenet generate -o out.wav --notes "D5:0.5 F#5 A5 D6:1.5"')
+        self.report.line(f"Next: fastwavenet vocode hello.wav -m {VOCODER} -o again.wav")
         self.report.line(COURSE)
 
     def _vocode(self, model: Model, name: str, text: str, min_p: float | None = None) -> None:
@@ -210,7 +202,8 @@ def _train(run: Path, minutes: float, progress: bool) -> Summary:
         return train(
             clip,
             run,
-            spec=SPEC,
+            preset="tiny",
+            mel="hifigan-16k",
             minutes=minutes,
             tune=False,  # the clip is shorter than a search needs
             progress=progress,

@@ -14,7 +14,7 @@ ABOUT = (
 )
 SPEECH = (
     "A vocoder turns mel frames into sound: numbers that describe, every 16 ms, how loud each "
-    "band of frequencies is. Phases and all that is finer than a frame "
+    "band of frequencies is, and here also the pitch. Phases and all that is finer than a frame "
     "are lost, and the vocoder has to make them up. Play one version, then press another: it "
     "continues at the same position."
 )
@@ -24,6 +24,7 @@ SPEEDS = (
     "the whole past again for each sample; queued PyTorch keeps the results that are needed again."
 )
 NEXT = """\
+fastwavenet vocode hello.wav -m speech-16k -o again.wav
 fastwavenet generate -o out.wav
 fastwavenet train recordings/ -o run/ --preset small --minutes 20"""
 

@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         run,
         "list the models that ship with fastwavenet, or show the card of one",
-        "fastwavenet voices recorder-16k",
+        "fastwavenet voices speech-16k",
     )
     option("name", nargs="?", help="of a voice, whose card is shown; without it: all voices")
 

@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_work(
         *(("train", f"{name}.safetensors") for name in ("model", "latest", "checkpoint")),
         ("train", "log.jsonl"),
         *(("demo", name) for name in ("trained.safetensors", "index.html", "speeds.txt")),
-        *(("demo", f"{name}.wav") for name in ("recorder-16k", "trained", "codec-alone")),
+        *(("demo", f"{name}.wav") for name in ("speech-16k", "trained", "codec-alone")),
     ],
 )
 def test_a_folder_in_the_place_of_a_file_is_refused_before_the_work(

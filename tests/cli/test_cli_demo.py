@@ -22,9 +22,14 @@ from fastwavenet.sound_measures import silent_share
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-ALWAYS = ["recording", "codec alone", "Griffin-Lim", "recorder-16k"]
-TRAINED = ["recording", "trained", *ALWAYS[1:]]
+ALWAYS = ["recording", "speech-16k", "codec alone", "Griffin-Lim", "recorder-16k"]
+TRAINED = [*ALWAYS[:2], "trained", *ALWAYS[2:]]
 MEL = fw.mel_presets()["hifigan-16k"]
+VOCODER = small_spec(
+    sample_rate=16000,
+    levels=256,
+    conditioning=FrameConditioning(MEL.mels, MEL.hop, "linear", features=MEL),
+)
 PLAYER = small_spec(
     sample_rate=8000,
     conditioning=FrameConditioning(14, hop=80, features=piano_roll_name(60, 72)),
@@ -33,10 +38,11 @@ PLAYER = small_spec(
 
 @pytest.fixture(scope="module")
 def voices(tmp_path_factory):
-    """A folder with a small model of the instrument's name."""
+    """A folder with small models of the voices' names."""
     folder = tmp_path_factory.mktemp("voices")
-    weights = {key: 0.1 * array for key, array in random_weights(PLAYER, seed=1).items()}
-    modelfile.save(folder / "recorder-16k.safetensors", PLAYER, weights)
+    for name, spec in (("speech-16k", VOCODER), ("recorder-16k", PLAYER)):
+        weights = {key: 0.1 * array for key, array in random_weights(spec, seed=1).items()}
+        modelfile.save(folder / f"{name}.safetensors", spec, weights)
     return folder
 
 
@@ -95,7 +101,7 @@ def test_the_demo_makes_sounds_a_model_a_table_and_a_page(made):
     model = fw.load(folder / "trained.safetensors")
     assert model.spec.conditioning.mel == MEL
     page, speeds = page_of(folder), (folder / "speeds.txt").read_text()
-    for name in ("PyTorch, naive", "PyTorch, queued", "recorder-16k", "trained"):
+    for name in ("PyTorch, naive", "PyTorch, queued", "speech-16k", "recorder-16k", "trained"):
         assert name in speeds and name in page.text
     assert speeds in said
     assert demo.NOISE in said and demo.NOISE in page.text  # after a step
@@ -105,9 +111,12 @@ def test_the_demo_makes_sounds_a_model_a_table_and_a_page(made):
 
     # Each sound is said when it is made, with its speed and its file; without a terminal in lines.
     assert "\r" not in said
-    first = said.splitlines()[0]
-    assert first.startswith("recorder-16k: ") and " x real time: " in first
-    assert first.endswith(f": {folder / 'recorder-16k.wav'}")
+    first, second = said.splitlines()[:2]
+    assert first.startswith("speech-16k: ") and first.endswith(f": {folder / 'speech-16k.wav'}")
+    assert second.startswith("recorder-16k: ") and second.endswith(
+        f": {folder / 'recorder-16k.wav'}"
+    )
+    assert " x real time: " in first and " x real time: " in second
     assert said.index("index.html") < said.index("to train on") < said.index("trained: ")
 
     # Files of others stay.
@@ -115,14 +124,16 @@ def test_the_demo_makes_sounds_a_model_a_table_and_a_page(made):
         assert (folder / name).read_text() == "there before"
 
 
-def test_the_instrument_has_played_within_ten_seconds_of_one_core(tmp_path):
+def test_the_voices_have_spoken_and_played_within_ten_seconds_of_one_core(tmp_path):
     began = time.process_time()  # other programs may have the core meanwhile
     made = demo.Demo(tmp_path, Report(SimpleNamespace(quiet=True, json=False)))
+    made.speak()
     made.play()
     assert time.process_time() - began < 10
-    audio, rate = soundfile.read(tmp_path / "recorder-16k.wav")
-    assert len(audio) > 3 * rate
-    assert silent_share(audio.astype(np.float32), rate) < 0.5
+    for name in ("speech-16k", "recorder-16k"):
+        audio, rate = soundfile.read(tmp_path / f"{name}.wav")
+        assert len(audio) > 3 * rate
+        assert silent_share(audio.astype(np.float32), rate) < 0.5
 
 
 def test_the_last_line_leads_to_the_course(made):
@@ -148,7 +159,7 @@ def test_sounds_are_drawn_on_a_terminal_and_quiet_is_silent(run, untrained, tmp_
     monkeypatch.setattr("fastwavenet.cli.report.is_terminal", lambda _stream: True)
     monkeypatch.setattr("fastwavenet.cli.report.REDRAW_SECONDS", 0.0)
     _, said, drawn = run("demo", "-o", tmp_path)
-    assert "\rrecorder-16k: " in drawn and "\r" not in said
+    assert "\rspeech-16k: " in drawn and "\rrecorder-16k: " in drawn and "\r" not in said
     assert run("demo", "-o", tmp_path, "--quiet") == (0, "", "")
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import fastwavenet as fw
 from fastwavenet import bundled_voices
 from fastwavenet.spec import PRECISIONS
 
-EXPECTED = ["recorder-16k"]
+EXPECTED = ["recorder-16k", "speech-16k"]
 MOST_BYTES = 10_000_000  # of all files of the voices
 HEADINGS = [
     "Use",
@@ -112,3 +113,14 @@ def test_the_records_are_those_of_the_voices():
     records = json.loads(RECORDS.read_text())
     assert sorted(records) == EXPECTED
     assert all(list(found) == list(PRECISIONS) for found in records.values())
+
+
+def test_the_vocoder_follows_the_bundled_clip():
+    """Its sound is loud where the recording is: the log-energies of frames correlate."""
+    model = fw.load("speech-16k")
+    clip = Path(fw.__file__).parent / "data" / "arctic_a0009.flac"
+    audio, _ = fw.read_audio(clip, model.sample_rate)
+    made = fw.vocode(model, audio, seed=7)
+    frames = (sound[: len(made)].reshape(-1, 256) for sound in (audio, made))
+    levels = [np.log10(np.square(sound).mean(axis=1) + 1e-5) for sound in frames]
+    assert np.corrcoef(levels)[0, 1] > 0.8

@@ -24,7 +24,7 @@ from fastwavenet.audio import write_audio
 
 requirements = pytest.importorskip("packaging.requirements")
 SPEC = NETWORKS["wider_than_a_vector"]
-VOICE_FILES = ("fastwavenet/voices/recorder-16k",)  # and suffixes
+VOICE_FILES = ("fastwavenet/voices/recorder-16k", "fastwavenet/voices/speech-16k")  # and suffixes
 WORST_FLAGS = "-Ofast -ffast-math -funsafe-math-optimizations -ffp-contract=fast -march=native"
 WORST = {"CFLAGS": WORST_FLAGS, "LDFLAGS": WORST_FLAGS}
 
@@ -236,9 +236,14 @@ def test_the_installed_command_lists_the_voices_and_shows_their_cards(bin):
         assert alone(bin, "fastwavenet", "voices", name).startswith(f"# {name}\n")
 
 
-def test_the_installed_command_plays_without_a_model(bin, tmp_path):
-    played, expected = tmp_path / "played.wav", tmp_path / "expected.wav"
-    recorder = fw.load("recorder-16k")
+def test_the_installed_command_vocodes_and_plays_by_the_names_of_voices(bin, tmp_path):
+    clip, again = ROOT / "fastwavenet" / "data" / "arctic_a0009.flac", tmp_path / "again.wav"
+    alone(bin, "fastwavenet", "vocode", clip, "-m", "speech-16k", "-o", again, "--seed", 7)
+    expected, audio = tmp_path / "expected.wav", fw.read_audio(clip)[0]
+    write_audio(expected, fw.vocode(fw.load("speech-16k"), audio, seed=7), 16000)
+    assert again.read_bytes() == expected.read_bytes()
+
+    played, recorder = tmp_path / "played.wav", fw.load("recorder-16k")
     alone(bin, "fastwavenet", "generate", "-o", played, "--seconds", 0.2, "--seed", 7)
     frames = fw.melody(recorder, seconds=0.2, seed=7)
     write_audio(expected, fw.generate(recorder, frames=frames, seed=7), 16000)
