@@ -78,7 +78,7 @@ def page(
     parts = [header("fastwavenet", "Listen", ABOUT), terms(vocoder)]
     for number, (name, audio) in enumerate(recordings.items()):
         made = versions(audio, vocoder, every=not number)
-        parts.append(comparison(name, BUNDLED if name == CLIP else HELD_OUT, made))
+        parts.append(comparison(Path(name).stem, BUNDLED if name == CLIP else HELD_OUT, made))
     parts.append(comparison("Music", MUSIC, [melody(instrument)]))
     parts.append(section("The recordings", f"<p>{escape(credit)}</p>", "credits"))
     return document("fastwavenet: listen", "\n".join(parts))
