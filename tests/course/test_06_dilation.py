@@ -53,10 +53,9 @@ def test_time_to_batch_gives_the_values_of_the_dilated_convolution(chapter):
     assert names["without_transposing"][:4] == [3, 5, 7, 9]
 
 
-def test_time_to_batch_copies_three_times_the_input_and_takes_longer(chapter):
+def test_time_to_batch_copies_three_times_the_input(chapter):
     names = chapter("06")
     assert names["copied"] / names["x"].nbytes == pytest.approx(3, abs=0.01)
-    assert names["times_as_long"] > 1
     assert names["padded_length"] == 1024
 
 
