@@ -36,3 +36,10 @@ def test_a_chapter_shows_something_to_see_and_its_claims_have_a_test(path):
     code = "".join(b.text for b in blocks(path.read_text()) if b.language == "python")
     assert "picture(" in code
     assert (ROOT / f"tests/course/test_{path.stem.replace('-', '_')}.py").exists()
+
+
+@each_chapter
+def test_a_chapter_has_no_cells_but_python(path):
+    """Jupytext makes a cell of a block of any language that a notebook can run, a shell's too."""
+    languages = {block.language for block in blocks(path.read_text())}
+    assert languages <= {"python", "text", ""}
