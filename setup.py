@@ -40,6 +40,7 @@ COMMON = (
     "threads",
     "pool",
     "mulaw",
+    "range_coder",
     "dispatch",
 )
 

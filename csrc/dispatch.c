@@ -111,6 +111,7 @@ const char *fwn_strerror(int error)
     case FWN_NOT_FINITE: return "the network's outputs overflowed: its weights are too large";
     case FWN_FORKED:
         return "the process forked while the generator was in a call: reset it, or load a state";
+    case FWN_BAD_BYTES: return "the bytes were not encoded with this model, or are damaged";
     default: return "unknown error";
     }
 }

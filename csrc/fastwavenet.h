@@ -29,7 +29,8 @@ typedef enum {
     FWN_BUSY = -9,        /* the stream is in use by another call */
     FWN_STARTED = -10,    /* fwn_stream_begin after the first step */
     FWN_NOT_FINITE = -11, /* the network's outputs overflowed; the stream must be reset */
-    FWN_FORKED = -12      /* the process forked during a call: the row must be reset or loaded */
+    FWN_FORKED = -12,     /* the process forked during a call: the row must be reset or loaded */
+    FWN_BAD_BYTES = -13   /* bytes that no encoder wrote for this model */
 } fwn_error;
 const char *fwn_strerror(int error);
 
@@ -170,6 +171,26 @@ typedef struct {
 } fwn_row_info;
 int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out);
 
+/* A range coder over the distributions of a row's samples (docs/arithmetic.md).  An encoder turns
+ * forced samples into bytes; a decoder draws from the bytes the samples that they were made of.
+ * Samples of a run after the last of its `left` are not coded; a decoder's are the start code. */
+typedef struct {
+    uint8_t *to;         /* [size] of an encoder; else NULL */
+    const uint8_t *from; /* [size] of a decoder; else NULL */
+    size_t size, used;   /* bytes; a decoder reads zeros behind the last */
+    uint64_t left;       /* samples still to be coded */
+    uint64_t low, range; /* the interval in hand; a decoder's low is its number minus the begin */
+    int damaged;         /* of a decoder: its bytes are none of an encoder */
+} fwn_coder;
+/* Bytes that an encoder of n samples may need: `to` must have room for them at each run. */
+#define FWN_CODED_BYTES(n) (8 * (uint64_t)(n) + 2)
+int fwn_encoder_begin(fwn_coder *coder, uint8_t *to, size_t size, uint64_t samples);
+/* After the last sample: the last byte.  `size` becomes the number of all bytes. */
+int fwn_encoder_end(fwn_coder *coder);
+int fwn_decoder_begin(fwn_coder *coder, const uint8_t *from, size_t size, uint64_t samples);
+/* FWN_OK if all samples were decoded, from exactly these bytes; else FWN_BAD_BYTES. */
+int fwn_decoder_end(const fwn_coder *coder);
+
 /* One step feeds a row its next code, yields the distribution of the sample after it, and takes
  * that sample from `forced` or draws it; it becomes the next code.  Priming, scoring and generating
  * are this one function.  B is the stream's batch. */
@@ -186,10 +207,15 @@ typedef struct {
     float min_p;              /* draw codes of at least min_p x the largest probability; 0: all */
     /* Temperature and min_p of the samples of each frame, in the place of those two; or NULL. */
     const float *frame_temperature, *frame_min_p; /* [n_frames][B] */
-    uint16_t *codes; /* [B][n] or NULL: the samples forced or drawn ... */
-    float *audio;    /* [B][n] or NULL: ... and their amplitudes */
-    float *logp;     /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
-    float *logits;   /* [B][n][Q] or NULL */
+    /* With coders, samples are not drawn: forced ones are encoded, others decoded. */
+    fwn_coder *coders;      /* [B] encoders if forced, else decoders; or NULL */
+    const uint32_t *widths; /* [Q] values that share a code, at most 65536; or NULL */
+    uint16_t *places;       /* [B][n] number of each sample's value among them: encoded, if forced,
+                               or decoded; NULL without widths */
+    uint16_t *codes;        /* [B][n] or NULL: the samples forced or drawn ... */
+    float *audio;           /* [B][n] or NULL: ... and their amplitudes */
+    float *logp;            /* [B][n] or NULL: their log-probability, in nats, at temperature 1 */
+    float *logits;          /* [B][n][Q] or NULL */
 } fwn_io;
 int fwn_run(fwn_stream *stream, const fwn_io *io);
 

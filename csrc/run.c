@@ -1,6 +1,7 @@
 /* Running a stream: blocks of steps, with the helper thread if it is called. */
 #include <time.h>
 #include "float_mode.h"
+#include "range_coder.h"
 #include "stream.h"
 
 #define FWN_REST 0.25 /* seconds without a helper that was late: another program uses its core */
@@ -91,6 +92,26 @@ static int check_draws(const fwn_stream *s, const fwn_io *io)
     return 1;
 }
 
+/* A coder for each row, with room, and places within the widths of forced samples. */
+static int check_coders(const fwn_stream *s, const fwn_io *io)
+{
+    if (!io->coders) return !io->widths && !io->places;
+    if (!io->widths != !io->places) return 0;
+    for (uint32_t b = 0; b < s->batch; b++) {
+        const fwn_coder *c = &io->coders[b];
+        const uint64_t n = c->left < io->n ? c->left : io->n;
+        if ((io->forced ? !c->to : !c->from) || c->range < FWN_CODER_LEAST) return 0;
+        if (io->forced && (c->used > c->size || c->size - c->used < FWN_CODED_BYTES(n))) return 0;
+        for (size_t i = 0; io->widths && io->forced && i < n; i++) {
+            const size_t at = (size_t)b * io->n + i;
+            if (io->places[at] >= io->widths[io->forced[at]]) return 0;
+        }
+    }
+    for (uint32_t q = 0; io->widths && q < s->model->spec.levels; q++)
+        if (io->widths[q] > 65536) return 0;
+    return 1;
+}
+
 static int check_io(const fwn_stream *s, const fwn_io *io)
 {
     const uint32_t levels = s->model->spec.levels;
@@ -99,7 +120,7 @@ static int check_io(const fwn_stream *s, const fwn_io *io)
     if (!check_conditioning(s, io) || !check_draws(s, io)) return FWN_BAD_ARGUMENT;
     for (size_t i = 0; io->forced && i < (size_t)io->n * s->batch; i++)
         if (io->forced[i] >= levels) return FWN_BAD_CODE;
-    return FWN_OK;
+    return check_coders(s, io) ? FWN_OK : FWN_BAD_ARGUMENT;
 }
 
 int fwn_run(fwn_stream *s, const fwn_io *io)

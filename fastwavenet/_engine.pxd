@@ -1,5 +1,5 @@
 # csrc/fastwavenet.h, name for name and in its order; nothing else.
-from libc.stdint cimport int16_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "fastwavenet.h" nogil:
@@ -17,6 +17,7 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_STARTED
         FWN_NOT_FINITE
         FWN_FORKED
+        FWN_BAD_BYTES
     const char *fwn_strerror(int error)
 
     enum:
@@ -96,6 +97,19 @@ cdef extern from "fastwavenet.h" nogil:
         float last
     int fwn_stream_info(const fwn_stream *stream, uint32_t row, fwn_row_info *out)
 
+    ctypedef struct fwn_coder:
+        uint8_t *to
+        const uint8_t *from_ "from"
+        size_t size, used
+        uint64_t left
+        uint64_t low, range_ "range"
+        int damaged
+    uint64_t FWN_CODED_BYTES(uint64_t n)
+    int fwn_encoder_begin(fwn_coder *coder, uint8_t *to, size_t size, uint64_t samples)
+    int fwn_encoder_end(fwn_coder *coder)
+    int fwn_decoder_begin(fwn_coder *coder, const uint8_t *from_, size_t size, uint64_t samples)
+    int fwn_decoder_end(const fwn_coder *coder)
+
     ctypedef struct fwn_io:
         uint32_t n
         const uint16_t *forced
@@ -108,6 +122,9 @@ cdef extern from "fastwavenet.h" nogil:
         float min_p
         const float *frame_temperature
         const float *frame_min_p
+        fwn_coder *coders
+        const uint32_t *widths
+        uint16_t *places
         uint16_t *codes
         float *audio
         float *logp

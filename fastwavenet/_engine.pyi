@@ -1,5 +1,6 @@
 """Types of fastwavenet/_engine.pyx, where everything is explained."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,9 @@ class Stream:
         min_p: float = 0.0,
         frame_temperature: npt.NDArray[np.float32] | None = None,
         frame_min_p: npt.NDArray[np.float32] | None = None,
+        coders: Coders | None = None,
+        widths: npt.NDArray[np.uint32] | None = None,
+        places: npt.NDArray[np.uint16] | None = None,
         codes: npt.NDArray[np.uint16] | None = None,
         audio: npt.NDArray[np.float32] | None = None,
         logp: npt.NDArray[np.float32] | None = None,
@@ -85,6 +89,13 @@ class Stream:
     def save(self, row: int) -> bytes: ...
     def check(self, state: bytes) -> RowInfo: ...
     def load(self, row: int, state: bytes) -> None: ...
+
+class Coders:
+    def __init__(self, samples: Sequence[int], given: list[bytes] | None = None) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    def encoded(self, row: int) -> bytes: ...
+    def whole(self, row: int) -> bool: ...
 
 class MuLaw:
     def __init__(self, levels: int, codec: MuLawCodec | None = None) -> None: ...

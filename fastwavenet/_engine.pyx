@@ -22,8 +22,8 @@ from cpython.buffer cimport (
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
-from libc.stdint cimport int16_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 
@@ -319,6 +319,7 @@ cdef class Stream:
             const uint32_t[::1] speakers=None,
             float temperature=1.0, uint32_t top_k=0, float min_p=0.0,
             const float[:, ::1] frame_temperature=None, const float[:, ::1] frame_min_p=None,
+            Coders coders=None, const uint32_t[::1] widths=None, uint16_t[:, ::1] places=None,
             uint16_t[:, ::1] codes=None, float[:, ::1] audio=None, float[:, ::1] logp=None,
             float[:, :, ::1] logits=None):
         """n steps of every row; arrays of shape (rows, n), frames (frames, rows, channels).
@@ -326,6 +327,7 @@ cdef class Stream:
         Sample i of the run belongs to frame (frame_at + i) // hop, or the last one.
         speakers: (rows,), an index for each row.
         frame_temperature, frame_min_p: (frames, rows), instead of temperature and min_p.
+        coders: forced samples are encoded, others decoded.  widths: (levels,); places: (rows, n).
         """
         cdef fwn_io io
         cdef int code
@@ -354,6 +356,15 @@ cdef class Stream:
         if speakers is not None:
             expect("speakers", speakers.shape, (self.rows,))
             io.speakers = &speakers[0]
+        if coders is not None:
+            expect_rows(coders, self.rows)
+            io.coders = coders.coder
+        if widths is not None:
+            expect("widths", widths.shape, (self.network.levels,))
+            io.widths = &widths[0]
+        if places is not None:
+            expect("places", places.shape, (self.rows, n))
+            io.places = &places[0, 0]
         if codes is not None:
             expect("codes", codes.shape, (self.rows, n))
             io.codes = &codes[0, 0]
@@ -395,6 +406,69 @@ cdef class Stream:
         if state.shape[0] == 0:
             check(FWN_BAD_STATE)
         check(fwn_state_load(self.stream, row, &state[0], state.shape[0]))
+
+
+cdef class Coders:
+    """Range coders of the rows of a stream, encoders or decoders; see fwn_coder.
+
+    samples: number of each row's samples.
+    given: None for encoders; bytes to decode of each row, of at least one byte.
+    """
+
+    cdef fwn_coder *coder
+    cdef list given
+    cdef readonly uint32_t rows
+
+    def __cinit__(self, samples, list given=None):
+        cdef uint32_t row
+        cdef size_t size
+        cdef uint8_t *to
+        cdef const uint8_t[::1] view
+        self.rows, self.given = len(samples), given
+        self.coder = <fwn_coder *>calloc(self.rows, sizeof(fwn_coder))
+        if self.coder == NULL:
+            raise MemoryError
+        for row in range(self.rows):
+            if given is not None:
+                view = given[row]
+                size = view.shape[0]
+                check(fwn_decoder_begin(&self.coder[row], &view[0] if size else NULL, size,
+                                        samples[row]))
+                continue
+            size = FWN_CODED_BYTES(samples[row])
+            to = <uint8_t *>malloc(size)
+            if to == NULL:
+                raise MemoryError
+            check(fwn_encoder_begin(&self.coder[row], to, size, samples[row]))
+
+    def __dealloc__(self):
+        cdef uint32_t row
+        for row in range(self.rows if self.coder != NULL else 0):
+            free(self.coder[row].to)
+        free(self.coder)
+
+    def encoded(self, uint32_t row):
+        """The bytes of an encoder's row, all of whose samples are encoded; called once."""
+        expect_row(row, self.rows)
+        check(fwn_encoder_end(&self.coder[row]))
+        return (<char *>self.coder[row].to)[:self.coder[row].used]
+
+    def whole(self, uint32_t row):
+        """Whether a decoder's row has decoded all samples, from exactly its bytes."""
+        expect_row(row, self.rows)
+        return fwn_decoder_end(&self.coder[row]) == FWN_OK
+
+
+cdef int expect_row(uint32_t row, uint32_t rows) except -1:
+    if row >= rows:
+        raise IndexError(f"row must be below {rows}, not {row}")
+    return 0
+
+
+cdef int expect_rows(Coders coders, uint32_t rows) except -1:
+    if coders.rows != rows:
+        raise ValueError(f"coders must be of {rows} rows, not {coders.rows}")
+    return 0
 
 
 cdef class MuLaw:

@@ -264,11 +264,13 @@ class Session:
         frames: Frames,
         *,
         drawing: Drawing = _FORCED,
+        coders: _engine.Coders | None = None,
         **arrays: np.ndarray | None,
     ) -> None:
         """Runs n steps of every row, the first of which is step `start` of its call.
 
         drawing: of codes that are not forced.
+        coders: of the rows; forced codes are encoded, others decoded.
         arrays: (rows, n) to read and write, as in `_engine.Stream.run`.
         Raises CancelledError if `cancel` or `close` was called during this use.
         """
@@ -283,6 +285,7 @@ class Session:
             frames=values,
             frame_at=at,
             speakers=frames.speakers,
+            coders=coders,
             **(drawing.arguments() | arrays),
         )
         self.pace(n, time.perf_counter() - began)

@@ -87,7 +87,7 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
     const fwn_model *m = s->model;
     const uint32_t layers = m->spec.layers;
     const size_t rows = (size_t)n * s->batch;
-    const int needs_logits = !io->forced || io->logp || io->logits;
+    const int needs_logits = !io->forced || io->logp || io->logits || io->coders;
     fwn_share *share = share_begin(s, n, needs_logits);
 
     /* q: the codes of the block and of the samples before it */
@@ -129,7 +129,7 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
     }
     s->clock += n;
 
-    /* q(t+1): forced, or drawn from softmax(logits / temperature) */
+    /* q(t+1): forced, decoded, or drawn from softmax(logits / temperature) */
     return emit_samples(s, io, done, n, needs_logits);
 }
 

@@ -1,9 +1,10 @@
-/* The network's output: a row of logits to a sample by softmax, log-probability and draw
+/* The network's output: a row of logits to a sample by softmax, log-probability, draw and range coder
  * (docs/arithmetic.md).  Rows of q codes are padded to qp. */
 #ifndef FWN_OUTPUT_SOFTMAX_H
 #define FWN_OUTPUT_SOFTMAX_H
 
 #include "../mulaw_tables.h"
+#include "../range_coder.h"
 #include "../stream.h"
 #include "philox.h"
 
@@ -155,6 +156,87 @@ static uint32_t softmax_draw(float *weight, const float *logits, uint32_t q, uin
     return softmax_pick(weight, cumulative, qp, (float)(word >> 8) * 0x1p-24f);
 }
 
+/* ---- coding ---------------------------------------------------------------------------------- */
+
+/* The integer frequency of a code of this weight, which is at most 1. */
+static inline uint32_t code_frequency(float weight)
+{
+    return 1u + (uint32_t)(int32_t)(weight * 0x1p30f);
+}
+
+/* end[j] = frequencies of the codes in lanes 0 .. j; the last is their total */
+static void frequency_ends(uint64_t end[16], const float *weight, uint32_t q, uint32_t qp)
+{
+    for (uint32_t lane = 0; lane < 16; lane++)
+        end[lane] = q > lane ? (q - lane + 15) / 16 : 0; /* 1 for each code */
+    for (uint32_t c = 0; c < qp; c += 16)
+        for (uint32_t lane = 0; lane < 16; lane++)
+            end[lane] += (uint32_t)(int32_t)(weight[c + lane] * 0x1p30f);
+    for (int lane = 1; lane < 16; lane++) end[lane] += end[lane - 1];
+}
+
+static void encode_code(fwn_coder *coder, const float *weight, const uint64_t end[16],
+                        uint32_t code)
+{
+    const uint32_t lane = code % 16;
+    uint64_t start = lane ? end[lane - 1] : 0;
+    for (uint32_t c = lane; c < code; c += 16) start += code_frequency(weight[c]);
+    coder_put(coder, start, code_frequency(weight[code]), end[15]);
+}
+
+static uint32_t decode_code(fwn_coder *coder, const float *weight, const uint64_t end[16])
+{
+    const uint64_t target = coder_target(coder, end[15]);
+    uint32_t code = 0;
+    while (target >= end[code]) code++;
+    uint64_t start = code ? end[code - 1] : 0;
+    for (; target >= start + code_frequency(weight[code]); code += 16)
+        start += code_frequency(weight[code]);
+    coder_take(coder, start, code_frequency(weight[code]), end[15]);
+    return code;
+}
+
+static void encode_place(fwn_coder *coder, uint32_t width, uint32_t place)
+{
+    if (width > 1) coder_put(coder, place, 1, width);
+}
+
+/* No value has a code of width 0, so an encoder wrote none. */
+static uint32_t decode_place(fwn_coder *coder, uint32_t width)
+{
+    if (!width) coder->damaged = 1;
+    if (width <= 1) return 0;
+    const uint32_t place = (uint32_t)coder_target(coder, width);
+    coder_take(coder, place, 1, width);
+    return place;
+}
+
+/* The sample at `out` of a coder's row, encoded if it is forced, or decoded. */
+static uint32_t code_sample(fwn_stream *s, const fwn_io *io, fwn_coder *coder, size_t out,
+                            const float *logits, float max)
+{
+    const fwn_model *m = s->model;
+    const uint32_t q = m->spec.levels;
+    uint32_t code = io->forced ? io->forced[out] : m->spec.start_code, place = 0;
+    if (coder->left && !coder->damaged) {
+        uint64_t end[16];
+        softmax_weights(s->weight, logits, q, m->Qp, max, 1.0f);
+        frequency_ends(end, s->weight, q, m->Qp);
+        if (io->forced) {
+            encode_code(coder, s->weight, end, code);
+            if (io->widths) encode_place(coder, io->widths[code], io->places[out]);
+        } else {
+            code = decode_code(coder, s->weight, end);
+            if (io->widths) place = decode_place(coder, io->widths[code]);
+        }
+        coder->left--;
+    }
+    if (io->widths && !io->forced) io->places[out] = (uint16_t)place;
+    return code;
+}
+
+/* ---- samples --------------------------------------------------------------------------------- */
+
 /* The amplitude of the row's newest code. */
 static float decode_next(const fwn_model *m, fwn_row *row)
 {
@@ -165,7 +247,7 @@ static float decode_next(const fwn_model *m, fwn_row *row)
     return x;
 }
 
-/* Row b takes its sample after step i of the block: forced, or drawn from its logits. */
+/* Row b takes its sample after step i of the block: forced, decoded, or drawn from its logits. */
 static int emit_sample(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t i, uint32_t b,
                        int has_logits)
 {
@@ -175,9 +257,11 @@ static int emit_sample(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t 
     fwn_row *row = &s->row[b];
     float *logits = s->logits + ((size_t)i * s->batch + b) * m->Qp, max = 0.0f;
     if (has_logits && !softmax_max(logits, q, m->Qp, &max)) return FWN_NOT_FINITE;
-    row->next = io->forced ? io->forced[out]
-                           : softmax_draw(s->weight, logits, q, m->Qp, max,
-                                          softmax_numbers_of(s, io, (uint64_t)done + i, b), row);
+    if (io->coders) row->next = code_sample(s, io, &io->coders[b], out, logits, max);
+    else if (io->forced) row->next = io->forced[out];
+    else
+        row->next = softmax_draw(s->weight, logits, q, m->Qp, max,
+                                 softmax_numbers_of(s, io, (uint64_t)done + i, b), row);
     atomic_store_explicit(&row->step, row->step + 1, memory_order_relaxed); /* the only writer */
     atomic_store_explicit(&row->begun, 1, memory_order_relaxed);
     const float audio = decode_next(m, row);

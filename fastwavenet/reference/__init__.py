@@ -9,16 +9,21 @@ from .int8 import Int8Steps, project_frames_int8
 from .mu_law import mu_law_decode, mu_law_encode
 from .network import WaveNetSteps, project_frames, relu, sigmoid, teacher_forced
 from .outputs import draw, draw_order, philox4x32, uniform
+from .range_coder import RangeDecoder, RangeEncoder, frequencies, part_of_code
 from .upsampling import upsample, upsample_float32
 
 __all__ = [
     "Int8Steps",
+    "RangeDecoder",
+    "RangeEncoder",
     "WaveNetSteps",
     "bfloat16_weights",
     "draw",
     "draw_order",
+    "frequencies",
     "mu_law_decode",
     "mu_law_encode",
+    "part_of_code",
     "philox4x32",
     "project_frames",
     "project_frames_int8",

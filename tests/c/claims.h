@@ -14,8 +14,8 @@ typedef struct {
 #define TEST(name) {#name, name}
 
 /* Claims of one test_*.c, ended by a name of NULL. */
-extern const claim CALLS[], CONDITIONING[], FLOAT_MODE[], MEMORY[], MODELS[], MULAW[], STATES[],
-    STEPPING[], THREADS[], UPSAMPLING[];
+extern const claim CALLS[], CODING[], CONDITIONING[], FLOAT_MODE[], MEMORY[], MODELS[], MULAW[],
+    STATES[], STEPPING[], THREADS[], UPSAMPLING[];
 
 /* ---- the allocator (allocator.c) ------------------------------------------------------------- */
 

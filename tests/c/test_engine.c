@@ -4,8 +4,8 @@
  * many. */
 #include "claims.h"
 
-static const claim *const FILES[] = {CALLS, CONDITIONING, FLOAT_MODE, MEMORY,  MODELS,
-                                     MULAW, STATES,       STEPPING,   THREADS, UPSAMPLING};
+static const claim *const FILES[] = {CALLS, CODING, CONDITIONING, FLOAT_MODE, MEMORY,    MODELS,
+                                     MULAW, STATES, STEPPING,     THREADS,    UPSAMPLING};
 
 /* Without an argument it prints the names of all claims; with a name it tests that claim. */
 int main(int count, char **arguments)
