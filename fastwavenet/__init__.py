@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # for type checkers, as in typing, whose import would tak
 __all__ = [
     "AudioError",
     "BusyError",
+    "CompressionError",
     "Evaluation",
     "Generator",
     "Mel",
@@ -25,12 +26,15 @@ __all__ = [
     "NotFiniteError",
     "Prepared",
     "Quality",
+    "Salvaged",
     "StateError",
     "Surprise",
     "Tuning",
     "Voice",
     "WaveNetSpec",
     "available_isas",
+    "compress",
+    "decompress",
     "evaluate",
     "generate",
     "import_checkpoint",
@@ -48,6 +52,7 @@ __all__ = [
     "read_audio",
     "record_precision_cost",
     "record_sampling",
+    "salvage",
     "score",
     "surprise",
     "surprise_segments",
@@ -63,6 +68,8 @@ if TYPE_CHECKING:
     from .audio import read_audio, write_audio
     from .audio_source import AudioError
     from .bundled_voices import Voice, voices
+    from .compressed_file import CompressionError
+    from .compression import Salvaged, compress, decompress, salvage
     from .evaluation import Evaluation, Quality, evaluate
     from .features import MelStream, mel
     from .generator import Generator, generate
@@ -87,6 +94,8 @@ else:
         "audio": "read_audio write_audio",
         "audio_source": "AudioError",
         "bundled_voices": "Voice voices",
+        "compressed_file": "CompressionError",
+        "compression": "Salvaged compress decompress salvage",
         "evaluation": "Evaluation Quality evaluate",
         "features": "MelStream mel",
         "generator": "Generator generate",

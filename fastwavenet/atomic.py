@@ -9,7 +9,9 @@ import glob
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .shown import shown
 
@@ -54,15 +56,43 @@ def replace_atomically(
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
+@contextlib.contextmanager
+def written_at_end(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file for data that come in pieces: at the end of the block it takes the name `path`.
+
+    After an exception, Ctrl-C too, there is no new file; everything else is as in
+    `replace_atomically`, but to a device or a pipe the pieces go at once.
+    """
+    check_target(path)
+    try:
+        if is_special_file(path):
+            with open(path, "ab") as file:
+                yield file
+        else:
+            with _replacement(Path(os.path.realpath(path)), None) as file:
+                yield file
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
 def read_regular(path: str | os.PathLike[str]) -> bytes:
     """A regular file's bytes; a named pipe is refused at once instead of waited for.
 
     Raises ValueError if it is a pipe or a device, OSError if it cannot be read.
     """
+    with open_regular(path) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def open_regular(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A regular file, open for reading.  Raises as `read_regular`."""
     with open(path, "rb", opener=without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{shown(Path(path))} is a pipe or a device, expected a file")
-        return file.read()
+        yield file
 
 
 def without_waiting(path: str, flags: int) -> int:
@@ -169,13 +199,19 @@ def _temporary(name: str, token: str) -> str:
 
 
 def _replace(target: Path, data: bytes | bytearray, keep: Path | None) -> None:
+    with _replacement(target, keep) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def _replacement(target: Path, keep: Path | None) -> Iterator[BinaryIO]:
     temporary = _new_temporary(target)
     mode = target.stat().st_mode & 0o777 if target.exists() else None
     try:
         with open(temporary, "xb", opener=_creating(0o666 if mode is None else mode)) as file:
             if mode is not None:
                 _set_mode(temporary, mode)
-            file.write(data)
+            yield file
             file.flush()
             _sync(file.fileno())
         if keep is not None and target.exists():

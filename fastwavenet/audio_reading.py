@@ -132,13 +132,27 @@ def read_blocks(
 
     Other arguments and errors as those of `read_audio`.
     """
+    remarks: list[str] = []
+    for block in audio_blocks(file, sample_rate, convert, remarks.append):
+        take(block)
+    return remarks
+
+
+def audio_blocks(
+    file: AudioFile, sample_rate: int, convert: bool, remark: Callable[[str], object]
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Each block of a file, float32 (n,), in order; `remark` is called with each remark.
+
+    Other arguments and errors as those of `read_audio`.
+    """
     n = 0
     with _opened(file, sample_rate, convert) as reading:
+        for line in reading.remarks:
+            remark(line)
         for block in reading.mono():
             n += len(block)
             _check_size(n)
-            take(block)
-    return reading.remarks
+            yield block
 
 
 def _check_size(samples: int) -> None:

@@ -128,6 +128,11 @@ def open_stream(model: Model, isa: Isa, rows: int, threads: int) -> _engine.Stre
     return _engine.Stream(model._network, isa, rows, threads)
 
 
+def fingerprint_of(model: Model) -> int:
+    """The fingerprint of `Model.info`, alone: huge pages take a while to count."""
+    return model._network.info()["fingerprint"]
+
+
 def _unpickled(
     spec: WaveNetSpec,
     weights: Mapping[str, npt.NDArray[np.float32]],

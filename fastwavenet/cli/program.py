@@ -13,6 +13,8 @@ from ..shown import shown
 from . import (
     INTERRUPTED,
     bench,
+    compress,
+    decompress,
     demo,
     evaluate,
     export,
@@ -76,6 +78,8 @@ def _parser() -> Parser:
         generate,
         vocode,
         score,
+        compress,
+        decompress,
         evaluate,
         info,
         voices,

@@ -131,6 +131,18 @@ def listen(model: fw.Model, normal: list[Floats], new: Floats) -> list[tuple[flo
     return [(800 * first / 16000, 800 * end / 16000) for first, end in segments]
 
 
+def pack(model: fw.Model, recording: NDArray[np.int16]) -> NDArray[np.int16]:
+    data: bytes = fw.compress(model, recording, block=8000, batch=4, threads=2)
+    copy: NDArray[np.int16] = fw.decompress(model, data)
+    try:
+        codes: NDArray[np.uint8] = fw.decompress(model, data[:-1], codes=True)
+        print(codes)
+    except fw.CompressionError:
+        found: fw.Salvaged = fw.salvage(model, data[:-1])
+        print(found.samples, [end - first for first, end in found.lost], found.cut_off)
+    return copy
+
+
 def compare(model: fw.Model, recordings: list[Floats]) -> float:
     rows: list[fw.Evaluation] = fw.evaluate(
         model, recordings, precisions=["int8", "auto"], temperature=[1, 0.8], griffin_lim=32

@@ -1,0 +1,173 @@
+"""fastwavenet compress: recordings to compressed files, without loss."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..atomic import check_folder, check_target, written_at_end
+from ..audio_finding import search_audio
+from ..audio_reading import audio_blocks
+from ..audio_source import AudioError
+from ..checks import within
+from ..compressed_file import MAX_BLOCK
+from ..compression import BATCH, Coding
+from ..mulaw import mu_law_encode, pre_emphasised
+from ..shown import shown
+from ..spec import WaveNetSpec
+from .arguments import AddOption, add_command, add_precision, path
+from .models import MODEL, load_model
+from .report import Report
+
+SUFFIX = ".fwz"
+FULL_SCALE = 2**15
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    option = add_command(
+        commands,
+        run,
+        "compress recordings without loss, by a model that predicts them",
+        "fastwavenet compress hello.wav -m voice.safetensors -o hello.fwz",
+    )
+    option("source", type=path, help="audio file, or folder of them")
+    add_coding(option, f"file, for a folder a folder of {SUFFIX} files")
+    option(
+        "--mode",
+        choices=("pcm16", "codes"),
+        default="pcm16",
+        help="pcm16: 16-bit samples come back as they are; codes: the model's codes (%(default)s)",
+    )
+    option("--convert", action="store_true", help="mix down and resample, with --mode codes")
+    option(
+        "--block",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="seconds that are decompressed alone: damage stays within them (%(default)s)",
+    )
+    add_precision(option)
+
+
+def add_coding(option: AddOption, output: str) -> None:
+    """Options of both directions.  output: what -o is."""
+    option("-m", "--model", type=path, required=True, help=MODEL)
+    option("-o", "--output", type=path, required=True, help=output)
+    option("--isa", help="instruction set to use; changes the speed only")
+    option(
+        "--batch",
+        type=int,
+        default=BATCH,
+        metavar="N",
+        help="blocks in step; changes speed and memory only (%(default)s)",
+    )
+    option(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="groups of blocks at the same time; changes the speed only (%(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.convert and arguments.mode == "pcm16":
+        raise ValueError("--convert changes the samples: with --mode codes only")
+    files = outputs_of(arguments.source, arguments.output, SUFFIX)
+    model, report = load_model(arguments.model, arguments.precision), Report(arguments)
+    seconds = within("--block", arguments.block, 1 / model.sample_rate, MAX_BLOCK)
+    block = min(round(seconds * model.sample_rate), MAX_BLOCK)
+    coding = Coding(model, arguments.mode, arguments.isa, arguments.batch, arguments.threads)
+    done = [
+        _compress(coding, source, target, block, arguments.convert, report)
+        for source, target in files
+    ]
+    samples, size = sum(d["samples"] for d in done), sum(d["bytes"] for d in done)
+    report.result(
+        {"mode": coding.mode, "precision": model.precision, "files": done},
+        f"{samples:,} samples in {size:,} bytes, {8 * size / max(samples, 1):.3f} bits per sample "
+        f"({coding.mode}, {model.precision})",
+    )
+    return 0
+
+
+def outputs_of(source: Path, output: Path, suffix: str) -> list[tuple[Path, Path]]:
+    """Each recording or compressed file with the name of its output.
+
+    Raises ValueError or OSError if there are none, or if an output cannot be written.
+    """
+    if not source.is_dir():
+        check_target(output)
+        return [(source, output)]
+    found = sorted(source.rglob(f"*{SUFFIX}")) if suffix != SUFFIX else search_audio(source).files
+    if not found:
+        kind = "audio" if suffix == SUFFIX else SUFFIX
+        raise ValueError(f"{shown(source)}: expected {kind} files in the folder, found none")
+    check_folder(output)
+    pairs = [(file, (output / file.relative_to(source)).with_suffix(suffix)) for file in found]
+    for _, target in pairs:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        check_target(target)
+    return pairs
+
+
+def _compress(
+    coding: Coding, source: Path, target: Path, block: int, convert: bool, report: Report
+) -> dict[str, Any]:
+    model, began, counted = coding.model, time.perf_counter(), [0]
+    with report.progress(model.sample_rate, f"{shown(Path(source.name))} ") as line:
+
+        def progress(done: int) -> None:
+            counted[0] = done
+            line(done, None)
+
+        pieces = _pieces(coding, source, convert, report)
+        with written_at_end(target) as file:
+            size = sum(file.write(part) for part in coding.compressed(pieces, block, progress))
+    seconds, samples = time.perf_counter() - began, counted[0]
+    report.part(
+        f"{8 * size / samples:.3f} bits per sample  "
+        f"{samples / model.sample_rate / seconds:.1f} x real time  {shown(target)}"
+    )
+    return {"file": str(target), "samples": samples, "bytes": size, "seconds": seconds}
+
+
+def _pieces(coding: Coding, source: Path, convert: bool, report: Report) -> Iterator[np.ndarray]:
+    """The samples of a recording, in the mode."""
+    spec = coding.model.spec
+    blocks = audio_blocks(source, spec.sample_rate, convert, report.warn)
+    if coding.mode == "codes":
+        yield from _codes(blocks, spec)
+        return
+    done = 0
+    for block in blocks:
+        yield _pcm16(block, source, done)
+        done += len(block)
+
+
+def _codes(blocks: Iterator[np.ndarray], spec: WaveNetSpec) -> Iterator[np.ndarray]:
+    before = np.zeros(1, np.float32)
+    plain = replace(spec.codec, pre_emphasis=0.0)
+    for block in blocks:
+        if spec.codec.pre_emphasis:
+            block = pre_emphasised(block, spec.codec, before)
+        yield mu_law_encode(block, spec.levels, codec=plain)
+
+
+def _pcm16(block: np.ndarray, source: Path, done: int) -> np.ndarray:
+    """int16 of float32 samples that are whole numbers of 16 bits."""
+    scaled = block * np.float32(FULL_SCALE)
+    whole = (scaled == np.rint(scaled)) & (scaled >= -FULL_SCALE) & (scaled < FULL_SCALE)
+    if not whole.all():
+        at = int(np.argmin(whole))
+        raise AudioError(
+            f"{shown(source)}: sample {done + at} is {block[at]}, expected 16 bits: "
+            f"compress with --mode codes, or convert it first"
+        )
+    return scaled.astype(np.int16)

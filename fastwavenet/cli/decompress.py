@@ -1,0 +1,142 @@
+"""fastwavenet decompress: compressed files to WAV files."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..atomic import open_regular, written_at_end
+from ..audio import check_size
+from ..compressed_file import (
+    HEADER_BYTES,
+    Blocks,
+    CompressionError,
+    Header,
+    SalvagedBlocks,
+    count_samples,
+    read_header,
+)
+from ..compression import Coding, Lost
+from ..mulaw import de_emphasised, mu_law_decode
+from ..shown import shown
+from ..wav_stream import wav_block, wav_header, wav_tail
+from .arguments import add_command, path
+from .compress import add_coding, outputs_of
+from .models import load_model
+from .report import Report
+
+SUBTYPE = "PCM_16"
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    option = add_command(
+        commands,
+        run,
+        "the recordings that `compress` compressed, as WAV files of 16 bits",
+        "fastwavenet decompress hello.fwz -m voice.safetensors -o copy.wav",
+    )
+    option("source", type=path, help="compressed file, or folder of .fwz files")
+    add_coding(option, "WAV file, for a folder a folder of them")
+    option(
+        "--salvage",
+        action="store_true",
+        help="of a damaged file, keep the blocks that are whole: silence takes the others' place",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    files = outputs_of(arguments.source, arguments.output, ".wav")
+    report = Report(arguments)
+    done = [_decompress(source, target, arguments, report) for source, target in files]
+    samples, lost = sum(d["samples"] for d in done), sum(len(d["lost"]) for d in done)
+    report.result(
+        {"files": done},
+        f"{samples:,} samples in {len(done)} file{'s' * (len(done) != 1)}"
+        + (f", {lost} gaps" if lost else ""),
+    )
+    return 0
+
+
+def _decompress(
+    source: Path, target: Path, arguments: argparse.Namespace, report: Report
+) -> dict[str, Any]:
+    try:
+        with open_regular(source) as file:
+            return _write(file, source, target, arguments, report)
+    except CompressionError as error:
+        raise CompressionError(f"{shown(source)}: {error}") from None
+
+
+def _write(
+    file: BinaryIO, source: Path, target: Path, arguments: argparse.Namespace, report: Report
+) -> dict[str, Any]:
+    began, header, lost = time.perf_counter(), read_header(file), Lost()
+    model = load_model(arguments.model, header.precision)
+    header.check_model(model)
+    coding = Coding(model, header.mode, arguments.isa, arguments.batch, arguments.threads)
+    total, cut_off = _count(file, header, arguments.salvage)
+    check_size(total, 1, "WAV", SUBTYPE)
+    with (
+        report.progress(model.sample_rate, f"{shown(Path(source.name))} ") as progress,
+        written_at_end(target) as out,
+    ):
+        out.write(wav_header(total, model.sample_rate, SUBTYPE))
+        done = 0
+        for samples in _samples(coding, file, header, lost if arguments.salvage else None):
+            out.write(samples)
+            done += len(samples) // 2
+            progress(done, total)
+        out.write(wav_tail(total, SUBTYPE))
+    seconds, rate = time.perf_counter() - began, model.sample_rate
+    for first, end in lost.runs:
+        report.warn(f"{shown(source)}: lost {first / rate:.3f} s to {end / rate:.3f} s")
+    if cut_off:
+        report.warn(f"{shown(source)}: cut off; blocks behind {total / rate:.3f} s may be missing")
+    report.part(f"{total / rate / seconds:.1f} x real time  {shown(target)}")
+    return {
+        "file": str(target),
+        "samples": total,
+        "lost": lost.runs,
+        "cut_off": cut_off,
+        "seconds": seconds,
+    }
+
+
+def _count(file: BinaryIO, header: Header, salvaging: bool) -> tuple[int, bool]:
+    """Samples of the file, and whether its end is missing."""
+    if not salvaging:
+        return count_samples(file, header), False
+    blocks = SalvagedBlocks(file, header)
+    total = sum(block.samples for block in blocks)
+    file.seek(HEADER_BYTES)
+    return total, blocks.cut_off
+
+
+def _samples(coding: Coding, file: BinaryIO, header: Header, lost: Lost | None) -> Iterator[bytes]:
+    """16-bit samples, block by block.  lost: receives the lost blocks; None: they are errors."""
+    last = np.zeros(1, np.float32)
+    if lost is None:
+        for samples in coding.decompressed(Blocks(file, header)):
+            yield _pcm16(coding, samples, last)
+        return
+    for decoded in coding.decoded(SalvagedBlocks(file, header)):
+        lost.add(decoded)
+        yield _pcm16(coding, coding.or_silence(decoded), last)
+
+
+def _pcm16(coding: Coding, samples: np.ndarray, last: np.ndarray) -> bytes:
+    """last: float32 (1,), the amplitude before them, from which de-emphasis continues."""
+    if coding.mode == "pcm16":
+        return samples.tobytes()
+    spec = coding.model.spec
+    plain = replace(spec.codec, pre_emphasis=0.0)
+    audio = mu_law_decode(samples, spec.levels, codec=plain, isa=coding.isa)
+    if spec.codec.pre_emphasis:
+        audio = de_emphasised(audio, spec.codec, last)
+    return wav_block(audio, SUBTYPE)

@@ -1,0 +1,265 @@
+"""The format of compressed files: header, heads of blocks, end; docs/compression.md describes it.
+
+There is nothing of the network here: blocks are bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from .model import Model, fingerprint_of
+from .spec import PRECISIONS, Precision, WaveNetSpec
+
+MAGIC = b"\x89FWZ\r\n\x1a\n"
+VERSION = 1
+MODES = {"codes": 1, "pcm16": 2}  # name -> number in the file
+MAX_BLOCK = 2**20  # samples
+HEADER_BYTES, HEAD_BYTES = 40, 24
+SCANNED = 1 << 20  # bytes searched for a head at a time
+MOST_SEARCHED = 1000  # damaged blocks in which the next one's head is searched for
+MORE_LOST = 2**16  # blocks that may be missing beyond those for which a file has bytes
+DAMAGED = "the file is damaged: copy it again, or decompress with --salvage (fastwavenet.salvage)"
+
+
+class CompressionError(ValueError):
+    """Bytes that `compress` did not write, or not with this model, or that are damaged."""
+
+
+class Header(NamedTuple):
+    """mode, precision: names; block: samples of each block but the last."""
+
+    mode: str
+    precision: Precision
+    sample_rate: int
+    block: int
+    levels: int
+    fingerprint: int
+    rules: int
+
+    def to_bytes(self) -> bytes:
+        mode, precision = MODES[self.mode], list(PRECISIONS).index(self.precision)
+        numbers = struct.pack("<HBBIIIQI", VERSION, mode, precision, *self[2:])
+        return _sealed(MAGIC + numbers)
+
+    def check_model(self, model: Model) -> None:
+        """Raises CompressionError unless the file was compressed with this model."""
+        if self.precision != model.precision:
+            raise CompressionError(
+                f"compressed in {self.precision}, but the model is loaded in {model.precision}: "
+                f"load it with precision {self.precision!r}"
+            )
+        expected = header_of(model, self.mode, self.block)
+        for name in ("sample_rate", "levels"):
+            found, own = getattr(self, name), getattr(expected, name)
+            if found != own:
+                raise CompressionError(f"compressed with a model of {name} {found}, not {own}")
+        if self != expected:
+            raise CompressionError(
+                f"compressed with another model: its fingerprint is {self.fingerprint:016x}, "
+                f"that of this model {expected.fingerprint:016x}"
+            )
+
+
+def header_of(model: Model, mode: str, block: int) -> Header:
+    """The header of a file that is compressed with a model."""
+    spec = model.spec
+    fingerprint, rules = fingerprint_of(model), _rules(spec)
+    return Header(mode, model.precision, spec.sample_rate, block, spec.levels, fingerprint, rules)
+
+
+def _rules(spec: WaveNetSpec) -> int:
+    """CRC-32 of that part of the spec that the fingerprint leaves out."""
+    codec = spec.codec
+    numbers = (codec.mu, codec.steps, codec.encode_offset, codec.decode_offset)
+    more = (codec.decode_divisor, codec.pre_emphasis)
+    return zlib.crc32(struct.pack("<6dI", *numbers, *more, spec.start.times))
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Raises CompressionError if the file does not begin with a header of this version."""
+    data = file.read(HEADER_BYTES)
+    if data[:8] != MAGIC[: len(data)] or not data:
+        raise CompressionError("not a compressed file: it does not begin with a header")
+    if len(data) < HEADER_BYTES:
+        raise CompressionError(f"cut off in the header, after {len(data)} bytes")
+    version, mode, precision, *numbers = struct.unpack("<HBBIIIQI", data[8:-4])
+    if version != VERSION and _sealed(data[:-4]) == data:
+        raise CompressionError(
+            f"the file has format version {version}, expected {VERSION}: "
+            f"decompress it with the fastwavenet that wrote it"
+        )
+    names = {number: name for name, number in MODES.items()}
+    if _sealed(data[:-4]) != data or mode not in names or precision >= len(PRECISIONS):
+        raise CompressionError("the header is damaged: copy the file again")
+    header = Header(names[mode], list(PRECISIONS)[precision], *numbers)
+    if not 1 <= header.block <= MAX_BLOCK:
+        raise CompressionError(f"blocks have {header.block} samples, expected 1 to {MAX_BLOCK}")
+    return header
+
+
+class Block(NamedTuple):
+    """A block of a file.  data: its bytes; None: they are lost.  check: CRC-32 of its samples."""
+
+    number: int
+    samples: int
+    data: bytes | None
+    check: int = 0
+
+    def to_bytes(self) -> bytes:
+        assert self.data is not None
+        return _head(self.number, self.samples, self.data, self.check) + self.data
+
+
+def end_of(blocks: int, last: int, check: int) -> bytes:
+    """What follows so many blocks.  last: samples of the last one; check: CRC-32 of all samples."""
+    return _sealed(struct.pack("<5I", blocks, 0, last, check, 0))
+
+
+def _head(number: int, samples: int, data: bytes, check: int) -> bytes:
+    return _sealed(struct.pack("<5I", number, samples, len(data), check, zlib.crc32(data)))
+
+
+def _sealed(data: bytes) -> bytes:
+    return data + struct.pack("<I", zlib.crc32(data))
+
+
+class _Head(NamedTuple):
+    number: int
+    samples: int  # 0: the end
+    size: int  # bytes; of the end: samples of the last block
+    check: int
+    crc: int
+
+    def fits(self, block: int) -> bool:
+        """Whether its sizes are those of a block, or of the end."""
+        if self.samples == 0:
+            return self.size <= block and (self.size > 0) == (self.number > 0)
+        return self.samples <= block and 1 <= self.size <= 8 * self.samples + 2
+
+
+def _parse_head(data: bytes, block: int) -> _Head | None:
+    """None for bytes that are no head."""
+    if len(data) < HEAD_BYTES or _sealed(data[:-4]) != data:
+        return None
+    head = _Head(*struct.unpack("<5I", data[:-4]))
+    return head if head.fits(block) else None
+
+
+class Blocks:
+    """The blocks of a file whose header was read.
+
+    total  number of samples, once the last block was taken
+    check  CRC-32 of all samples, by the file's end
+    """
+
+    def __init__(self, file: BinaryIO, header: Header):
+        self.file, self.block = file, header.block
+        self.total = self.check = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        """Raises CompressionError where the file is damaged."""
+        number, samples = 0, self.block
+        while (head := self._head(number)).samples:
+            if samples != self.block:
+                raise CompressionError(f"block {number - 1} is short, but not the last: {DAMAGED}")
+            data = self.file.read(head.size)
+            if len(data) < head.size:
+                raise CompressionError(f"cut off in block {number}: {DAMAGED}")
+            if zlib.crc32(data) != head.crc:
+                raise CompressionError(f"block {number} has a wrong checksum: {DAMAGED}")
+            number, samples = number + 1, head.samples
+            self.total += samples
+            yield Block(head.number, samples, data, head.check)
+        if head.size != (samples if number else 0) or self.file.read(1):
+            raise CompressionError(f"the end is none: {DAMAGED}")
+        self.check = head.check
+
+    def _head(self, number: int) -> _Head:
+        data = self.file.read(HEAD_BYTES)
+        if len(data) < HEAD_BYTES:
+            raise CompressionError(f"cut off after {number} blocks: {DAMAGED}")
+        head = _parse_head(data, self.block)
+        if head is None or head.number != number:
+            raise CompressionError(f"expected block {number}, found other bytes: {DAMAGED}")
+        return head
+
+
+def count_samples(file: BinaryIO, header: Header) -> int:
+    """The samples of a file that can seek, by the heads of its blocks; it is where it was after.
+
+    Raises CompressionError as the blocks do, but data are not looked at.
+    """
+    start, total, number = file.tell(), 0, 0
+    blocks = Blocks(file, header)
+    while (head := blocks._head(number)).samples:
+        total, number = total + head.samples, number + 1
+        file.seek(head.size, os.SEEK_CUR)
+    file.seek(start)
+    return total
+
+
+class SalvagedBlocks:
+    """The blocks of a damaged file: those that are lost have no data.
+
+    cut_off  whether the file's end is missing, and with it the number of blocks
+
+    Where a head is damaged, the next one is searched for.
+    """
+
+    def __init__(self, file: BinaryIO, header: Header):
+        self.file, self.block, self.cut_off = file, header.block, False
+        self.damaged = 0  # blocks whose head is whole
+        self.at = file.tell()
+        self.size = file.seek(0, os.SEEK_END)
+
+    def __iter__(self) -> Iterator[Block]:
+        number = 0  # of the next block
+        while (head := self._next(number)) is not None:
+            if head.samples == 0:
+                yield from (self._lost(n, head) for n in range(number, head.number))
+                return
+            yield from (self._lost(n, None) for n in range(number, head.number))
+            self.file.seek(self.at)
+            data = self.file.read(head.size)
+            whole = len(data) == head.size and zlib.crc32(data) == head.crc
+            self.damaged += not whole
+            if whole or self.damaged > MOST_SEARCHED:
+                self.at += head.size  # else bytes may be missing in it: the next head is searched
+            yield Block(head.number, head.samples, data if whole else None, head.check)
+            number = head.number + 1
+        self.cut_off = True
+
+    def _lost(self, number: int, end: _Head | None) -> Block:
+        is_last = end is not None and number == end.number - 1
+        return Block(number, end.size if end is not None and is_last else self.block, None)
+
+    def _next(self, number: int) -> _Head | None:
+        """The next head of a block from `number` on, or of the end; `at` is behind it then."""
+        most = number + MORE_LOST + self.size // HEAD_BYTES
+        while self.at + HEAD_BYTES <= self.size:
+            self.file.seek(self.at)
+            window = self.file.read(HEAD_BYTES)
+            if _parse_head(window, self.block) is None:  # seldom: it is searched for
+                window += self.file.read(SCANNED)
+            for place in self._places(window, number, most):
+                head = _parse_head(window[place : place + HEAD_BYTES], self.block)
+                if head is not None:
+                    self.at += place + HEAD_BYTES
+                    return head
+            self.at += max(len(window) - HEAD_BYTES + 1, 1)
+        return None
+
+    def _places(self, window: bytes, number: int, most: int) -> list[int]:
+        """Where numbers and samples are possible ones."""
+        octets = np.frombuffer(window, np.uint8).astype(np.uint32)
+        words = octets[:-3] | octets[1:-2] << 8 | octets[2:-1] << 16 | octets[3:] << 24
+        places = len(window) - HEAD_BYTES + 1
+        numbers, samples = words[:places], words[4 : 4 + places]
+        possible = (numbers >= number) & (numbers <= most) & (samples <= self.block)
+        return [int(place) for place in np.flatnonzero(possible)]

@@ -1,0 +1,325 @@
+"""Lossless compression by a network: compress, decompress, salvage; docs/compression.md.
+
+Samples go through generators, block by block, so that files of any length take the memory of a few
+groups of blocks.
+"""
+
+from __future__ import annotations
+
+import io
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import refuse_masked
+from .block_coding import BlockCoder, Decoded, Values
+from .checks import integer
+from .compressed_file import (
+    DAMAGED,
+    MAX_BLOCK,
+    Block,
+    Blocks,
+    CompressionError,
+    Header,
+    SalvagedBlocks,
+    count_samples,
+    end_of,
+    header_of,
+    read_header,
+)
+from .instruction_sets import isa as resolve_isa
+from .model import Model, check_model
+from .mulaw import code_dtype, mu_law_decode
+from .samples import check_rate, to_codes
+from .scoring import MAX_THREADS
+from .session import Progress
+from .types import Isa
+
+BATCH = 16  # blocks in step
+MAX_BATCH = 256
+Group = TypeVar("Group")
+Result = TypeVar("Result")
+
+
+class Salvaged(NamedTuple):
+    """What `salvage` found.
+
+    samples  as those of `decompress`, with silence in the place of lost blocks
+    lost     first sample, and the one behind the last, of each run of lost blocks
+    cut_off  whether the end of the file is missing, and perhaps blocks before it
+    """
+
+    samples: npt.NDArray[Any]
+    lost: list[tuple[int, int]]
+    cut_off: bool
+
+
+def compress(
+    model: Model,
+    samples: npt.ArrayLike,
+    *,
+    sample_rate: int | None = None,
+    block: int | None = None,
+    batch: int = BATCH,
+    isa: Isa | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> bytes:
+    """A compressed file of samples (n,), which `decompress` gives back with the same model.
+
+    samples: int16 audio, which comes back as it is (mode "pcm16"); or codes, uint8 or other
+    integers, or float audio, of which the codes come back (mode "codes").
+    sample_rate: Hz of the audio; another one than the model's is refused.
+    block: samples that are decoded alone, 1 to 2**20; None: a second.
+    batch, threads: blocks in step, and groups of them at the same time; isa: instruction set.  The
+    bytes do not depend on these.
+    progress(done, total) is called after each group of blocks, in samples.
+    Raises ValueError for a model with conditioning, for int16 and a model with pre-emphasis, and
+    for samples that are not finite or out of range; TypeError for another type.
+    """
+    check_rate(sample_rate, check_model(model).sample_rate)
+    refuse_masked(samples, "samples")
+    array = np.asarray(samples)
+    mode = "pcm16" if array.dtype.kind == "i" and array.dtype.itemsize == 2 else "codes"
+    coding = Coding(model, mode, isa, batch, threads)
+    if mode == "codes":
+        array = to_codes(array, model.spec, coding.isa).codes[0]
+    elif array.ndim != 1:
+        raise ValueError(f"samples must have shape (n,), not {array.shape}")
+    report = None if progress is None else lambda done: progress(done, len(array))
+    return b"".join(coding.compressed([array], block, report))
+
+
+def decompress(
+    model: Model,
+    data: bytes,
+    *,
+    codes: bool = False,
+    batch: int = BATCH,
+    isa: Isa | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> npt.NDArray[Any]:
+    """The samples (n,) of a file of `compress`: int16 in mode "pcm16", else float32.
+
+    codes: gives codes instead, uint8 up to 256 levels, uint16 above.
+    Other arguments as in `compress`; samples do not depend on them.
+    Raises CompressionError for bytes that are damaged, or of another model, precision or version;
+    TypeError for anything but bytes.
+    """
+    file, header, coding = _opened(model, data, batch, isa, threads)
+    total, done, parts = count_samples(file, header), 0, []
+    for part in coding.decompressed(Blocks(file, header)):
+        parts.append(part)
+        done += len(part)
+        if progress is not None:
+            progress(done, total)
+    return coding.output(parts, codes)
+
+
+def salvage(
+    model: Model,
+    data: bytes,
+    *,
+    codes: bool = False,
+    batch: int = BATCH,
+    isa: Isa | None = None,
+    threads: int = 1,
+) -> Salvaged:
+    """What is left of a damaged file of `compress`: its whole blocks, and silence for the others.
+
+    Arguments as in `decompress`.
+    Raises CompressionError for a file without its header, or of another model.
+    """
+    file, header, coding = _opened(model, data, batch, isa, threads)
+    parts: list[np.ndarray] = []
+    lost = Lost()
+    blocks = SalvagedBlocks(file, header)
+    for decoded in coding.decoded(blocks):
+        parts.append(coding.or_silence(decoded))
+        lost.add(decoded)
+    return Salvaged(coding.output(parts, codes), lost.runs, blocks.cut_off)
+
+
+def _opened(
+    model: Model, data: bytes, batch: int, isa: Isa | None, threads: int
+) -> tuple[BinaryIO, Header, Coding]:
+    check_model(model)
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"data must be bytes, as from compress, not {type(data).__name__}")
+    file = io.BytesIO(data)
+    header = read_header(file)
+    header.check_model(model)
+    return file, header, Coding(model, header.mode, isa, batch, threads)
+
+
+class Lost:
+    """runs: first sample and the one behind the last of each run of lost blocks."""
+
+    def __init__(self) -> None:
+        self.at = 0  # samples of all blocks so far
+        self.runs: list[tuple[int, int]] = []
+
+    def add(self, decoded: Decoded) -> None:
+        end = self.at + decoded.block.samples
+        if decoded.samples is None and self.runs and self.runs[-1][1] == self.at:
+            self.runs[-1] = (self.runs[-1][0], end)
+        elif decoded.samples is None:
+            self.runs.append((self.at, end))
+        self.at = end
+
+
+class Coding:
+    """Compression with a model in one mode, "codes" or "pcm16".
+
+    Raises ValueError if the model cannot compress in it.
+    """
+
+    def __init__(self, model: Model, mode: str, isa: Isa | None, batch: int, threads: int):
+        spec = model.spec
+        if spec.conditioning is not None:
+            raise ValueError(
+                "the model has conditioning, whose frames or speakers a compressed file does not "
+                "hold: expected a model without"
+            )
+        if mode == "pcm16" and spec.codec.pre_emphasis:
+            raise ValueError(
+                "the model has pre-emphasis, so it cannot compress 16-bit samples without loss: "
+                "compress codes (--mode codes, float audio)"
+            )
+        self.model, self.mode, self.isa = model, mode, resolve_isa(isa)
+        self.values = Values(spec, mode)
+        self.batch = integer("batch", batch, 1, MAX_BATCH)
+        self.threads = integer("threads", threads, 1, MAX_THREADS)
+
+    def compressed(
+        self,
+        pieces: Iterable[np.ndarray],
+        block: int | None,
+        progress: Callable[[int], object] | None = None,
+    ) -> Iterator[bytes]:
+        """The parts of a file of samples that come in pieces of any length.
+
+        progress: called with the number of samples after each group of blocks.
+        """
+        if block is None:
+            block = min(self.model.sample_rate, MAX_BLOCK)
+        block = integer("block", block, 1, MAX_BLOCK)
+        yield header_of(self.model, self.mode, block).to_bytes()
+        groups = _groups(_cut(pieces, block), self.batch)
+        blocks = done = last = check = 0
+        for group, coded in self._mapped(_encode, groups):
+            for samples, encoded in zip(group, coded, strict=True):
+                yield encoded.to_bytes()
+                blocks, last, done = blocks + 1, len(samples), done + len(samples)
+                check = self.values.check(samples, check)
+            if progress is not None:
+                progress(done)
+        yield end_of(blocks, last, check)
+
+    def decoded(self, blocks: Iterable[Block]) -> Iterator[Decoded]:
+        """Each block, in order; those without data, or with wrong data, have no samples."""
+        groups = (group for _, group in _groups(blocks, self.batch))
+        for group in self._mapped(BlockCoder.decode, groups):
+            yield from group
+
+    def decompressed(self, blocks: Blocks) -> Iterator[np.ndarray]:
+        """The samples of each block.  Raises CompressionError where they have a wrong checksum."""
+        check = 0
+        for decoded in self.decoded(blocks):
+            if decoded.samples is None:
+                raise CompressionError(
+                    f"block {decoded.block.number} gives other samples than it has: {DAMAGED}"
+                )
+            check = self.values.check(decoded.samples, check)
+            yield decoded.samples
+        if check != blocks.check:
+            raise CompressionError(f"the samples have a wrong checksum: {DAMAGED}")
+
+    def or_silence(self, decoded: Decoded) -> np.ndarray:
+        """A block's samples, or as much silence."""
+        if decoded.samples is not None:
+            return decoded.samples
+        return np.full(decoded.block.samples, self.values.silence, self.values.dtype)
+
+    def output(self, parts: list[np.ndarray], codes: bool) -> npt.NDArray[Any]:
+        """The samples of all blocks in the form in which `decompress` returns them."""
+        samples = np.concatenate([np.empty(0, self.values.dtype), *parts])
+        spec = self.model.spec
+        if codes:
+            return self.values.split(samples)[0].astype(code_dtype(spec.levels))
+        if self.mode == "pcm16":
+            return samples.astype(np.int16)
+        return mu_law_decode(samples, spec.levels, codec=spec.codec, isa=self.isa)
+
+    def _mapped(
+        self, call: Callable[[BlockCoder, Group], Result], groups: Iterable[Group]
+    ) -> Iterator[Result]:
+        """call(coder, group) of each group, in order, at most `threads` at the same time."""
+        coders = [BlockCoder(self.model, self.values, self.isa) for _ in range(self.threads)]
+        if self.threads == 1:
+            for group in groups:
+                yield call(coders[0], group)
+            return
+        free: queue.SimpleQueue[BlockCoder] = queue.SimpleQueue()
+        for coder in coders:
+            free.put(coder)
+
+        def work(group: Group) -> Result:
+            coder = free.get()
+            try:
+                return call(coder, group)
+            finally:
+                free.put(coder)
+
+        pool, waiting = ThreadPoolExecutor(self.threads), deque[Future[Result]]()
+        try:
+            for group in groups:
+                waiting.append(pool.submit(work, group))
+                if len(waiting) > self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # after an error or Ctrl-C, some still run
+            for coder in coders:
+                coder.cancel()
+            pool.shutdown(cancel_futures=True)
+
+
+def _encode(
+    coder: BlockCoder, numbered: tuple[int, list[np.ndarray]]
+) -> tuple[list[np.ndarray], list[Block]]:
+    first, group = numbered
+    return group, coder.encode(first, group)
+
+
+def _groups(items: Iterable[Group], size: int) -> Iterator[tuple[int, list[Group]]]:
+    """The number of the first item, and at most `size` items."""
+    first: int = 0
+    group: list[Group] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield first, group
+            first, group = first + size, []
+    if group:
+        yield first, group
+
+
+def _cut(pieces: Iterable[np.ndarray], block: int) -> Iterator[np.ndarray]:
+    """All samples of the pieces, `block` at a time."""
+    kept: list[np.ndarray] = []
+    n = 0
+    for piece in pieces:
+        while n + len(piece) >= block:
+            yield np.concatenate([*kept, piece[: block - n]])
+            kept, n, piece = [], 0, piece[block - n :]
+        kept.append(piece)
+        n += len(piece)
+    if n:
+        yield np.concatenate(kept)

@@ -1,0 +1,207 @@
+"""fastwavenet compress and decompress: files, folders, damage."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+from networks import random_weights, small_spec
+from recordings import record, tone
+
+import fastwavenet as fw
+from fastwavenet import audio_reading, modelfile
+from fastwavenet.ends import MuLawCodec
+
+SPEC = small_spec(levels=256)
+
+
+@pytest.fixture
+def model(tmp_path):
+    modelfile.save(tmp_path / "m.safetensors", SPEC, random_weights(SPEC, 1))
+    return tmp_path / "m.safetensors"
+
+
+@pytest.fixture
+def recording(tmp_path):
+    pcm = (np.random.default_rng(1).standard_normal(900) * 5000).astype(np.int16)
+    soundfile.write(tmp_path / "in.wav", pcm, 8000, "PCM_16")
+    return tmp_path / "in.wav"
+
+
+def pcm_of(path) -> np.ndarray:
+    return soundfile.read(path, dtype="int16")[0]
+
+
+def test_a_recording_comes_back_with_the_bytes_of_the_library(run, model, recording, tmp_path):
+    packed, copy = tmp_path / "in.fwz", tmp_path / "copy.wav"
+    code, said, errors = run("compress", recording, "-m", model, "-o", packed, "--block", "0.05")
+    assert (code, errors) == (0, "")
+    assert said.splitlines()[-1].startswith(f"900 samples in {packed.stat().st_size:,} bytes")
+    assert packed.read_bytes() == fw.compress(fw.load(model), pcm_of(recording), block=400)
+    code, said, errors = run("decompress", packed, "-m", model, "-o", copy)
+    assert (code, errors) == (0, "")
+    assert copy.read_bytes() == recording.read_bytes()
+    assert said.splitlines()[-1] == "900 samples in 1 file"
+
+
+def test_flac_and_other_files_of_16_bits_come_back(run, model, recording, tmp_path):
+    for name, subtype in (("a.flac", "PCM_16"), ("b.wav", "PCM_24"), ("c.wav", "FLOAT")):
+        soundfile.write(tmp_path / name, pcm_of(recording) / 2**15, 8000, subtype)
+        assert not run("compress", tmp_path / name, "-m", model, "-o", tmp_path / "x.fwz")[0]
+        assert not run("decompress", tmp_path / "x.fwz", "-m", model, "-o", tmp_path / "x.wav")[0]
+        assert np.array_equal(pcm_of(tmp_path / "x.wav"), pcm_of(recording))
+
+
+@pytest.mark.parametrize("pre_emphasis", [0.0, 0.85])
+def test_codes_come_back_as_their_sound(run, tmp_path, recording, pre_emphasis):
+    codec = MuLawCodec(255, 255, 255, pre_emphasis=pre_emphasis)
+    spec, model = small_spec(levels=256, codec=codec), tmp_path / "m.safetensors"
+    modelfile.save(model, spec, random_weights(spec, 1))
+    packed, copy = tmp_path / "a.fwz", tmp_path / "a.wav"
+    given = ("--mode", "codes", "--block", "0.03")
+    assert not run("compress", recording, "-m", model, "-o", packed, *given)[0]
+    audio = soundfile.read(recording, dtype="float32")[0]
+    assert packed.read_bytes() == fw.compress(fw.load(model), audio, block=240)
+    assert not run("decompress", packed, "-m", model, "-o", copy)[0]
+    sound = fw.decompress(fw.load(model), packed.read_bytes())
+    assert np.array_equal(pcm_of(copy), np.clip(np.rint(sound * 32768), -32768, 32767))
+
+
+def test_other_rates_and_channels_are_converted_with_codes_only(run, model, tmp_path):
+    record(tmp_path / "a.wav", tone(2000), rate=16000)
+    given = ("compress", tmp_path / "a.wav", "-m", model, "-o", tmp_path / "a.fwz")
+    code, _, errors = run(*given)
+    assert code == 2 and "16000 Hz, expected 8000 Hz" in errors
+    code, _, errors = run(*given, "--convert")
+    assert code == 2 and "--mode codes" in errors
+    assert not (tmp_path / "a.fwz").exists()
+    assert run(*given, "--convert", "--mode", "codes")[0] == 0
+    found = fw.decompress(fw.load(model), (tmp_path / "a.fwz").read_bytes())
+    assert len(found) == 1000
+
+
+def test_samples_of_more_than_16_bits_are_refused_where_they_are(run, model, tmp_path):
+    audio = np.zeros(700)
+    audio[600] = 2.0**-20
+    soundfile.write(tmp_path / "a.wav", audio, 8000, "FLOAT")
+    given = ("compress", tmp_path / "a.wav", "-m", model, "-o", tmp_path / "a.fwz")
+    code, _, errors = run(*given)
+    assert code == 2 and "sample 600 is" in errors and "--mode codes" in errors
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.wav", "m.safetensors"]
+
+
+def test_the_precision_of_the_file_is_that_of_the_model(run, model, recording, tmp_path):
+    for precision in ("int8", "bfloat16", "float32"):
+        packed, copy = tmp_path / "a.fwz", tmp_path / "a.wav"
+        given = ("-m", model, "-o", packed, "--precision", precision, "--json")
+        _, said, _ = run("compress", recording, *given)
+        assert json.loads(said)["precision"] == precision
+        assert run("decompress", packed, "-m", model, "-o", copy)[0] == 0
+        assert copy.read_bytes() == recording.read_bytes()
+
+
+def test_a_folder_is_compressed_and_comes_back_file_by_file(run, model, recording, tmp_path):
+    for name in ("in/a.wav", "in/deeper/b.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(recording.read_bytes())
+    packed = tmp_path / "packed"
+    code, said, _ = run("compress", tmp_path / "in", "-m", model, "-o", packed, "--json")
+    assert code == 0 and len(json.loads(said)["files"]) == 2
+    assert run("decompress", packed, "-m", model, "-o", tmp_path / "out")[0] == 0
+    for name in ("a.wav", "deeper/b.wav"):
+        assert (tmp_path / "out" / name).read_bytes() == recording.read_bytes()
+
+
+def test_damage_leaves_nothing_under_the_name_and_salvage_what_is_whole(
+    run, model, recording, tmp_path
+):
+    packed, copy = tmp_path / "a.fwz", tmp_path / "a.wav"
+    run("compress", recording, "-m", model, "-o", packed, "--block", "0.0125")
+    data = bytearray(packed.read_bytes())
+    data[len(data) // 2] ^= 1
+    packed.write_bytes(data)
+    code, _, errors = run("decompress", packed, "-m", model, "-o", copy)
+    assert code == 2 and len(errors.splitlines()) == 1
+    assert errors.startswith(f"fastwavenet: error: {packed}: ") and "--salvage" in errors
+    assert not copy.exists() and not list(tmp_path.glob(".*"))
+    code, said, errors = run("decompress", packed, "-m", model, "-o", copy, "--salvage", "--json")
+    ((first, end),) = json.loads(said)["files"][0]["lost"]
+    assert code == 0 and end - first == 100 and f"lost {first / 8000:.3f} s" in errors
+    found, expected = pcm_of(copy), pcm_of(recording)
+    assert not found[first:end].any()
+    found[first:end] = expected[first:end]
+    assert np.array_equal(found, expected)
+
+
+def test_an_older_output_outlives_an_error_in_the_last_block(run, model, recording, tmp_path):
+    packed, copy = tmp_path / "a.fwz", tmp_path / "a.wav"
+    run("compress", recording, "-m", model, "-o", packed, "--block", "0.01")
+    data = bytearray(packed.read_bytes())
+    data[-30] ^= 1  # in the last block's bytes, which are read after others were decoded
+    packed.write_bytes(data)
+    copy.write_text("older")
+    code, _, _ = run("decompress", packed, "-m", model, "-o", copy, "--batch", "1")
+    assert code == 2 and copy.read_text() == "older" and not list(tmp_path.glob(".*"))
+
+
+def test_a_file_that_is_cut_off_is_said_to_be(run, model, recording, tmp_path):
+    packed = tmp_path / "a.fwz"
+    run("compress", recording, "-m", model, "-o", packed, "--block", "0.0125")
+    packed.write_bytes(packed.read_bytes()[:-40])
+    given = ("decompress", packed, "-m", model, "-o", tmp_path / "a.wav")
+    assert "cut off" in run(*given)[2]
+    code, _, errors = run(*given, "--salvage")
+    assert code == 0 and "cut off; blocks behind" in errors
+
+
+def test_another_model_or_file_is_one_error(run, model, recording, tmp_path):
+    packed, other = tmp_path / "a.fwz", tmp_path / "other.safetensors"
+    run("compress", recording, "-m", model, "-o", packed)
+    modelfile.save(other, SPEC, random_weights(SPEC, 2))
+    code, _, errors = run("decompress", packed, "-m", other, "-o", tmp_path / "a.wav")
+    assert code == 2 and "compressed with another model" in errors
+    code, _, errors = run("decompress", recording, "-m", model, "-o", tmp_path / "a.wav")
+    assert code == 2 and "not a compressed file" in errors
+    code, _, errors = run("decompress", tmp_path / "none", "-m", model, "-o", tmp_path / "a.wav")
+    assert code == 2 and "No such file" in errors
+
+
+def test_names_of_voices_are_known_and_conditioned_ones_are_refused(run, recording, tmp_path):
+    given = ("compress", recording, "-m", "recorder-16k", "-o", tmp_path / "a.fwz")
+    code, _, errors = run(*given)
+    assert code == 2 and "the model has conditioning" in errors
+    assert not (tmp_path / "a.fwz").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--block", "0"), "--block"),
+        (("--block", "nan"), "--block"),
+        (("--batch", "0"), "batch"),
+        (("--threads", "0"), "threads"),
+        (("--isa", "mmx"), "mmx"),
+        (("--mode", "flac"), "pcm16"),
+        (("-o", "no/such/folder.fwz"), "does not exist"),
+    ],
+)
+def test_wrong_options_are_one_line(run, model, recording, tmp_path, given, message):
+    code, _, errors = run("compress", recording, "-m", model, "-o", tmp_path / "a.fwz", *given)
+    assert code == 2 and message in errors and len(errors.splitlines()) == 1
+    assert not (tmp_path / "a.fwz").exists()
+
+
+def test_memory_does_not_grow_with_the_recording(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(audio_reading, "BLOCK", 2**14)
+    peaks = []
+    for n in (50_000, 200_000):
+        soundfile.write(tmp_path / "a.wav", np.zeros(n, np.int16), 8000, "PCM_16")
+        tracemalloc.start()
+        packed, copy = tmp_path / "a.fwz", tmp_path / "b.wav"
+        given = ("--batch", "4", "--block", "0.2")
+        assert not run("compress", tmp_path / "a.wav", "-m", model, "-o", packed, *given)[0]
+        assert not run("decompress", packed, "-m", model, "-o", copy, *given[:2])[0]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 100_000
