@@ -17,6 +17,7 @@ from random import Random
 import drawn_calls as draw
 import numpy as np
 import pytest
+from coded_twin import after_start, blocks_of, twin_of_block
 from drawn_specs import specs
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ from slow_twin import SlowTwin, check_against_numpy, listen, to_codes
 
 import fastwavenet as fw
 from fastwavenet import vocoding
+from fastwavenet.block_coding import Values
 from fastwavenet.session import Session
 
 SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "200"))
@@ -320,6 +322,37 @@ class Calls(RuleBasedStateMachine):
         if len(codes):
             numpy_given = (self.spec, self.weights, self.precision, codes)
             check_against_numpy(*numpy_given, **conditioned, found=found[: len(codes)])
+
+    @precondition(lambda self: self.spec.conditioning is None)
+    @rule(
+        n=draw.LENGTHS,
+        samples=draw.SAMPLES,
+        cut=draw.PIECES,
+        block=st.sampled_from([1, 3, 16, 1000]),
+        isas=st.tuples(draw.ISAS, draw.ISAS),
+        batches=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+        parts=draw.PARTS,
+    )
+    def compress(self, n, samples, cut, block, isas, batches, parts):
+        """Codes, audio or 16-bit samples: the twin's bytes, and back by way of another ISA."""
+        self.cut = cut
+        known = samples.array(self.spec, n, 1, None)
+        wide = samples.kind == "float64" and not self.spec.codec.pre_emphasis
+        values = Values(self.spec, "pcm16" if wide else "codes")
+        if wide:
+            known = np.clip(known * 2**15, -(2**15), 2**15 - 1).astype(np.int16)
+        given = {"block": block, "isa": isas[0], "batch": batches[0], "threads": parts}
+        data = fw.compress(self.model, known, **given)
+        given = {"isa": isas[1], "batch": batches[1], "threads": 4 - parts}
+        found = fw.decompress(self.model, data, codes=not wide, **given)
+        expected = known if wide else to_codes(known, self.spec)[int(self.spec.start.fed) :]
+        assert np.array_equal(found, expected)
+        first = expected[:block].astype(values.dtype)
+        if len(first):
+            codes, places = values.split(first)
+            logits = listen(self.model, after_start(self.model, codes), None, None)[0]
+            twin = twin_of_block(logits, codes, places, values.widths)
+            assert blocks_of(data)[0] == twin
 
     def conditioned(self, given, n: int, number: int) -> dict:
         """Frames and a speaker for n known samples."""

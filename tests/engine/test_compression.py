@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from coded_twin import after_start, blocks_of, twin_of_block
 from engines import changed_model, dice, model_of
 from networks import NETWORKS, PRECISIONS, random_codes, small_spec
 
 import fastwavenet as fw
 from fastwavenet import reference
 from fastwavenet.block_coding import BlockCoder, Values
-from fastwavenet.compressed_file import HEAD_BYTES, HEADER_BYTES
 from fastwavenet.ends import MuLawCodec, Start
 from fastwavenet.session import Session
 
@@ -32,16 +32,6 @@ def random_pcm(n: int, seed: int = 1) -> np.ndarray:
     rng = np.random.default_rng(seed)
     scaled = rng.standard_normal(n) * np.geomspace(1, 30000, max(n, 1))[:n]
     return scaled.clip(-(2**15), 2**15 - 1).astype(np.int16)
-
-
-def blocks_of(data: bytes) -> list[bytes]:
-    """What the range coder wrote for each block."""
-    found, at = [], HEADER_BYTES
-    while at + HEAD_BYTES < len(data):
-        size = int.from_bytes(data[at + 8 : at + 12], "little")
-        found.append(data[at + HEAD_BYTES : at + HEAD_BYTES + size])
-        at += HEAD_BYTES + size
-    return found
 
 
 # ---- round trips -------------------------------------------------------------------------------
@@ -155,19 +145,11 @@ def test_a_file_is_a_function_of_samples_model_and_block_alone():
 
 def logits_of(model: fw.Model, codes: np.ndarray) -> np.ndarray:
     """(n, levels): of the distribution of each code, from the start on."""
-    start = model.spec.start
-    given = codes if start.fed else [start.code, *codes]
-    return fw.outputs(model, np.array(given, int))[:-1]
+    return fw.outputs(model, after_start(model, codes))[: len(codes)]
 
 
-def twin_of_block(model: fw.Model, codes: np.ndarray, places=None, widths=None) -> bytes:
-    encoder = reference.RangeEncoder()
-    for t, logits in enumerate(logits_of(model, codes)):
-        frequency = reference.frequencies(logits)
-        encoder.put(*reference.part_of_code(frequency, codes[t]))
-        if places is not None and widths[codes[t]] > 1:
-            encoder.put(int(places[t]), 1, int(widths[codes[t]]))
-    return encoder.end()
+def twin_of(model: fw.Model, codes: np.ndarray, *places: np.ndarray) -> bytes:
+    return twin_of_block(logits_of(model, codes), codes, *places)
 
 
 @every_precision
@@ -175,9 +157,9 @@ def twin_of_block(model: fw.Model, codes: np.ndarray, places=None, widths=None) 
 def test_blocks_are_those_of_the_twin_to_the_last_bit(spec, precision):
     model = model_of(spec, precision=precision)
     codes, pcm, values = random_codes(spec, 60, 6), random_pcm(40, 2), Values(spec, "pcm16")
-    assert blocks_of(fw.compress(model, codes)) == [twin_of_block(model, codes)]
+    assert blocks_of(fw.compress(model, codes)) == [twin_of(model, codes)]
     split = values.split(pcm)
-    assert blocks_of(fw.compress(model, pcm)) == [twin_of_block(model, *split, values.widths)]
+    assert blocks_of(fw.compress(model, pcm)) == [twin_of(model, *split, values.widths)]
 
 
 def test_the_twin_decodes_what_the_engine_encoded():
@@ -201,7 +183,7 @@ def test_frequencies_and_places_of_a_carry_are_those_of_the_twin(levels):
     last = int(reference.draw_order(levels)[-1])
     for codes in (np.full(300, last), np.r_[np.full(150, last), np.zeros(150, int)]):
         data = fw.compress(model, codes)
-        assert blocks_of(data) == [twin_of_block(model, codes)]
+        assert blocks_of(data) == [twin_of(model, codes)]
         assert np.array_equal(fw.decompress(model, data, codes=True), codes)
 
 
