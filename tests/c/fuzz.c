@@ -2,6 +2,7 @@
  * libFuzzer and sanitizers: the first bytes of an input choose a network and two streams of it
  * (fuzz_input.h), the others the calls.  A slow twin of the stream gets the same calls and must
  * give the same bits (fuzz_twin.h). */
+#include "fuzz_coding.h"
 #include "fuzz_flaws.h"
 #include "fuzz_mulaw.h"
 #include "fuzz_upsampling.h"
@@ -331,6 +332,7 @@ static void tear(const pair *p, input *in)
 static void call(pair *p, input *in, const uint8_t *choice)
 {
     switch (next_below(in, 16)) {
+    case 7: try_coding(p, in); break;
     case 8: begin(p, in); break;
     case 9: next_below(in, 2) ? set_last(p, in) : reset(p, in); break;
     case 10: next_below(in, 2) ? upsample(p, in, choice) : set_threads(p, in); break;
