@@ -28,7 +28,7 @@ int fwn_decoder_begin(fwn_coder *c, const uint8_t *from, size_t size, uint64_t s
     return FWN_OK;
 }
 
-/* What fwn_encoder_end wrote was the last byte read, and `low` is what it added. */
+/* The last byte read is that of fwn_encoder_end, and `low` the number that it added. */
 int fwn_decoder_end(const fwn_coder *c)
 {
     if (!c || !c->from) return FWN_BAD_ARGUMENT;

@@ -47,7 +47,7 @@ Result = TypeVar("Result")
 
 
 class Salvaged(NamedTuple):
-    """What `salvage` found.
+    """The result of `salvage`.
 
     samples  as those of `decompress`, with silence in the place of lost blocks
     lost     first sample, and the one behind the last, of each run of lost blocks
@@ -131,7 +131,7 @@ def salvage(
     isa: Isa | None = None,
     threads: int = 1,
 ) -> Salvaged:
-    """What is left of a damaged file of `compress`: its whole blocks, and silence for the others.
+    """The whole blocks of a damaged file of `compress`, and silence in the place of the others.
 
     Arguments as in `decompress`.
     Raises CompressionError for a file without its header, or of another model.

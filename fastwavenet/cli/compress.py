@@ -56,7 +56,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def add_coding(option: AddOption, output: str) -> None:
-    """Options of both directions.  output: what -o is."""
+    """Options of both directions.  output: the help of -o."""
     option("-m", "--model", type=path, required=True, help=MODEL)
     option("-o", "--output", type=path, required=True, help=output)
     option("--isa", help="instruction set to use; changes the speed only")
