@@ -46,6 +46,30 @@ static void steps(fwn_stream *s, setting at, const char *what, uint32_t rows, fw
     free_result(&r);
 }
 
+/* The range coder's bytes of given codes and places, from a fresh row. */
+static void encoded(fwn_stream *s, setting at, const uint16_t *forced)
+{
+    const uint32_t levels = NETWORKS[at.which].sizes[0];
+    uint8_t bytes[FWN_CODED_BYTES(STEPS)];
+    uint16_t places[STEPS];
+    uint32_t *widths = malloc(levels * sizeof *widths);
+    for (uint32_t q = 0; q < levels; q++) widths[q] = 1 + (q * 40503u & 0xFFFF);
+    for (size_t i = 0; i < STEPS; i++) places[i] = (uint16_t)(i * 40503u % widths[forced[i]]);
+    fwn_coder coder;
+    CHECK(!fwn_stream_reset(s, 0, 0, 0));
+    CHECK(!fwn_encoder_begin(&coder, bytes, sizeof bytes, STEPS));
+    const fwn_io io = {.n = STEPS,
+                       .temperature = 1.0f,
+                       .forced = forced,
+                       .coders = &coder,
+                       .widths = widths,
+                       .places = places};
+    CHECK(!fwn_run(s, &io) && !fwn_encoder_end(&coder));
+    const uint64_t h = digest(EMPTY, bytes, coder.size);
+    print(at.isa, fwn_precision_name(at.precision), "encoded", at.which, h);
+    free(widths);
+}
+
 static void single(const fwn_model *model, setting at)
 {
     fwn_stream *s = stream_of(model, at.isa, 1);
@@ -54,6 +78,7 @@ static void single(const fwn_model *model, setting at)
     steps(s, at, "drawn", 1, (fwn_io){.temperature = 1.0f});
     steps(s, at, "primed_and_scored", 1, (fwn_io){.temperature = 1.0f, .forced = forced});
     steps(s, at, "most_probable", 1, (fwn_io){.temperature = 0.0f});
+    encoded(s, at, forced);
     fwn_stream_destroy(s);
 }
 

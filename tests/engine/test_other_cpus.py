@@ -44,22 +44,27 @@ case                float32          bfloat16         int8
 drawn_0             837382637a41cad7 031f0bd28af8c9a0 a58b493605999a6d
 primed_and_scored_0 4b607b9fe8e06c62 28c5e1bc92bb3de1 78c1c3d1b8e64398
 most_probable_0     beb942a6acff3ff3 1f5df96c5d72d44b 58c3417889eec0ac
+encoded_0           c5f43ca6df241ee3 31a54540049eedb4 6a74cba9e69a7c73
 conditioned_batch_0 3640fb03f8a3728a b7f7372c8b15ca47 3d80863acb8be921
 drawn_1             3effa8a4404003b9 824541d5ddf45152 fc23f8cd46c61b44
 primed_and_scored_1 7eded39cecbcaef5 b4e995fcdcba2fe9 6b05a1bf084c2773
 most_probable_1     71d2d6fe4389d71f 66d6b64ebb56eca4 99fbbc7456f16e91
+encoded_1           4e386789c843903f c03428e6b119a7f7 cd82211ce1e6d988
 conditioned_batch_1 b5e893e543b774db 5f2b24cfc5838c48 fba56de4865fecd7
 drawn_2             d8aa642874dbe821 08ad24381b85a72b d30f2e20a4d5e5e1
 primed_and_scored_2 90c1b8338ca02a79 fa107c49db7604d9 49262a1e05ecccfa
 most_probable_2     86c06779928e8341 d8d1f40b735e5067 ada36d675b6ce9d0
+encoded_2           d41ef15445e318cf 64627017803f1f26 229ee6f5ed1dafa6
 conditioned_batch_2 981d594e0ab9ca1f fc4dd629c003a6ed 8814d5154f2e7fe8
 drawn_3             e754c18334d5e326 56e7b46a1a7c8544 f8cfe833d0315b21
 primed_and_scored_3 ce48ca4e49f31525 ee4b50ca1877b4c1 525067ee2e147983
 most_probable_3     52e706035ff27232 8f7ea1affd73cb3b 17116645b45d5d7a
+encoded_3           42b3f04c6ce10f35 c3b7acfd028c01ba a999dc388efff2f9
 conditioned_batch_3 d4e92b216dc1e495 28f6bfa65e1955f5 a1545a235f5bf908
 drawn_4             f9536ce69a4d3975 85af7995b1d96a79 60c85ba290c89f1d
 primed_and_scored_4 cd0978ade978b35b 86a7158c40b9efdf 63f8e8e4dc4f31f7
 most_probable_4     453c9228e1322716 b57b2c69b3adb721 ecbeed197d52b95e
+encoded_4           8ff09874a4d1c0ba 53869edfb83701db 3dfd0bb28f058033
 conditioned_batch_4 ef8373852cc0b9b5 71418760d995c775 8fea23d0a5fe3bc7
 
 case                mulaw
