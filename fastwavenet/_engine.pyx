@@ -4,8 +4,8 @@
 It owns memory, checks shapes, makes one call without the GIL, and turns error codes into
 exceptions.  There is no arithmetic here.
 
-It is longer than other files because networks, streams and mu-law tables share its private C
-functions, which parts in separate modules could share only through a public C interface.
+It is longer than other files because networks, streams, coders and mu-law tables share its private
+C functions, which parts in separate modules could share only through a public C interface.
 
 It needs no global lock: networks and mu-law tables never change, a stream refuses a second call
 while one runs, and nothing in this module is changed after its import.

@@ -117,7 +117,10 @@ class Block(NamedTuple):
 
 
 def end_of(blocks: int, last: int, check: int) -> bytes:
-    """The end of a file of so many blocks.  last: samples of the last one; check: CRC-32 of all samples."""
+    """The end of a file of so many blocks.
+
+    last: samples of the last one; check: CRC-32 of all samples.
+    """
     return _sealed(struct.pack("<5I", blocks, 0, last, check, 0))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import check_folder, check_target, written_at_end
+from ..atomic import check_folder, check_target, is_special_file, written_at_end
 from ..audio_finding import search_audio
 from ..audio_reading import audio_blocks
 from ..audio_source import AudioError
@@ -103,6 +103,8 @@ def outputs_of(source: Path, output: Path, suffix: str) -> list[tuple[Path, Path
     Raises ValueError or OSError if there are none, or if an output cannot be written.
     """
     if not source.is_dir():
+        if output.suffix.lower() != suffix and not is_special_file(output):
+            raise ValueError(f"-o {shown(output)}: the name must end in {suffix}")
         check_target(output)
         return [(source, output)]
     found = sorted(source.rglob(f"*{SUFFIX}")) if suffix != SUFFIX else search_audio(source).files
@@ -110,11 +112,19 @@ def outputs_of(source: Path, output: Path, suffix: str) -> list[tuple[Path, Path
         kind = "audio" if suffix == SUFFIX else SUFFIX
         raise ValueError(f"{shown(source)}: expected {kind} files in the folder, found none")
     check_folder(output)
-    pairs = [(file, (output / file.relative_to(source)).with_suffix(suffix)) for file in found]
-    for _, target in pairs:
+    sources: dict[Path, Path] = {}  # target -> source
+    for file in found:
+        target = (output / file.relative_to(source)).with_suffix(suffix)
+        if target in sources:
+            raise ValueError(
+                f"{shown(sources[target])} and {shown(file)} would both become {shown(target)}: "
+                f"rename one of them"
+            )
+        sources[target] = file
+    for target in sources:
         target.parent.mkdir(parents=True, exist_ok=True)
         check_target(target)
-    return pairs
+    return [(file, target) for target, file in sources.items()]
 
 
 def _compress(

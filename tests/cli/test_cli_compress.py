@@ -113,6 +113,20 @@ def test_a_folder_is_compressed_and_comes_back_file_by_file(run, model, recordin
         assert (tmp_path / "out" / name).read_bytes() == recording.read_bytes()
 
 
+def test_two_files_of_a_folder_that_would_get_one_name_are_refused(run, model, recording, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "a.flac"):
+        soundfile.write(tmp_path / "in" / name, pcm_of(recording), 8000)
+    code, _, errors = run("compress", tmp_path / "in", "-m", model, "-o", tmp_path / "packed")
+    assert code == 2 and "would both become" in errors and not (tmp_path / "packed").exists()
+
+
+def test_a_decompressed_file_is_a_wav_file(run, model, recording, tmp_path):
+    run("compress", recording, "-m", model, "-o", tmp_path / "a.fwz")
+    code, _, errors = run("decompress", tmp_path / "a.fwz", "-m", model, "-o", tmp_path / "a.flac")
+    assert code == 2 and "must end in .wav" in errors and not (tmp_path / "a.flac").exists()
+
+
 def test_damage_leaves_nothing_under_the_name_and_salvage_what_is_whole(
     run, model, recording, tmp_path
 ):
@@ -184,6 +198,7 @@ def test_names_of_voices_are_known_and_conditioned_ones_are_refused(run, recordi
         (("--isa", "mmx"), "mmx"),
         (("--mode", "flac"), "pcm16"),
         (("-o", "no/such/folder.fwz"), "does not exist"),
+        (("-o", "a.flac"), "must end in .fwz"),
     ],
 )
 def test_wrong_options_are_one_line(run, model, recording, tmp_path, given, message):
