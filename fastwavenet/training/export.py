@@ -8,14 +8,20 @@ import torch
 
 from .. import modelfile
 from .host import own_settings
-from .model import WaveNet
+from .model import GATE, WaveNet
 
 
 def export_model(module: WaveNet, path: str | os.PathLike[str]) -> None:
     """Writes the module's spec and weights as a model file, atomically.
 
-    Raises ModelFormatError if a weight is not finite, OSError if the file cannot be written.
+    Raises ModelFormatError if a weight is not finite, OSError if the file cannot be written,
+    ValueError for a network without gates.
     """
+    if module.activation != GATE:
+        raise ValueError(
+            f"expected a network with gates, found activation {module.activation!r}, which model "
+            f"files do not have: make and train it as WaveNet(spec), or keep its state_dict()"
+        )
     weights = {
         name: tensor.detach().cpu().float().numpy() for name, tensor in module.state_dict().items()
     }

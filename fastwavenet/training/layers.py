@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .model import ResidualLayer, WaveNet
+from .model import GATE, ResidualLayer, WaveNet
 
 Maybe: TypeAlias = Tensor | None
 
@@ -42,7 +42,13 @@ def predict(
     """Logits (T - known, B, Q) of `dtype`: those of `WaveNet.forward` from column `known` on.
 
     codes, frames, speakers, at, sounds: as in `WaveNet`.  dtype: of the products.
+    Raises ValueError for a network without gates.
     """
+    if model.activation != GATE:
+        raise ValueError(
+            f"expected a network with gates, found activation {model.activation!r}: "
+            f"call the network itself, model(codes)"
+        )
     layers = [cast(ResidualLayer, layer) for layer in model.layers]
     x = model.first(codes).permute(2, 0, 1).contiguous()  # (T, B, R)
     bases, place = _bases(model, layers, codes, frames, speakers, at, sounds)

@@ -7,6 +7,7 @@ comments: B batch, T time, Q levels, R residual, D dilation, S skip, H head chan
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -14,9 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..ends import FrameConditioning
+from ..shown import shown
 from ..spec import WaveNetSpec
 from .pitch_predictor import PitchPredictor
 from .upsampling import Upsampling
+
+GATE = "gate"  # the activation of a WaveNet; the others are there to be compared with it
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": F.relu,
+    "linear": nn.Identity(),
+}
 
 
 class CausalEmbedding(nn.Module):
@@ -61,23 +70,28 @@ class DilatedConv(nn.Conv1d):
 class ResidualLayer(nn.Module):
     """Gated dilated convolution; its output z goes to the next layer and to the skip sum."""
 
-    def __init__(self, spec: WaveNetSpec, layer: int):
+    def __init__(self, spec: WaveNetSpec, layer: int, activation: str = GATE):
         super().__init__()
         r, d, s = spec.residual, spec.dilation_channels, spec.skip
         kernel, dilation = spec.kernel[layer], spec.dilations[layer]
-        self.dilated = DilatedConv(r, 2 * d, kernel, dilation=dilation, bias=spec.bias)
+        self.activation = ACTIVATIONS.get(activation)  # None: the gate
+        sums = 2 * d if self.activation is None else d
+        self.dilated = DilatedConv(r, sums, kernel, dilation=dilation, bias=spec.bias)
         last = layer + 1 == spec.layers  # the residual stream ends here
         self.residual = None if last else nn.Conv1d(d, r, 1, bias=spec.bias)
         self.skip = nn.Conv1d(d, s, 1, bias=spec.bias)
         end = spec.conditioning
-        self.conditioning = nn.Conv1d(end.inputs, 2 * d, 1, bias=False) if end else None
+        self.conditioning = nn.Conv1d(end.inputs, sums, 1, bias=False) if end else None
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> tuple[Tensor, Tensor]:
         h = self.dilated(x)  # (B, 2D, T)
         if cond is not None:
             h = h + cond
-        value, gate = h.chunk(2, dim=1)
-        z = torch.tanh(value) * torch.sigmoid(gate)  # (B, D, T)
+        if self.activation is None:
+            value, gate = h.chunk(2, dim=1)
+            z = torch.tanh(value) * torch.sigmoid(gate)  # (B, D, T)
+        else:
+            z = self.activation(h)  # h is (B, D, T)
         if self.residual is not None:
             x = x + self.residual(z)  # (B, R, T)
         return x, self.skip(z)  # (B, S, T)
@@ -160,13 +174,22 @@ class WaveNet(nn.Module):
     sounds: int64 (B, 2), which of the frames are a sound's first and the one behind its last, where
     they are a part of it; None: they are all.
     `state_dict()` has exactly the names and shapes of `spec.tensors()`.
+
+    activation: "tanh", "relu" or "linear" (none) takes the place of the gate in all layers, for
+    experiments: such a layer has D sums instead of 2D, and the network cannot be exported.
+    Raises ValueError for another activation.
     """
 
-    def __init__(self, spec: WaveNetSpec):
+    def __init__(self, spec: WaveNetSpec, activation: str = GATE):
         super().__init__()
-        self.spec = spec
+        if activation not in (GATE, *ACTIVATIONS):
+            raise ValueError(
+                f"activation must be one of {', '.join((GATE, *ACTIVATIONS))}, "
+                f"not {shown(activation)}"
+            )
+        self.spec, self.activation = spec, activation
         self.first = CausalEmbedding(spec)
-        self.layers = nn.ModuleList(ResidualLayer(spec, layer) for layer in range(spec.layers))
+        self.layers = nn.ModuleList(ResidualLayer(spec, n, activation) for n in range(spec.layers))
         self.head = Head(spec)
         end = spec.conditioning
         self.conditioning = None if end is None else Conditioning(end, spec.bias)
