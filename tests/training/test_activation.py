@@ -43,14 +43,10 @@ def test_a_layer_without_a_gate_takes_frames_and_has_gradients(activation):
 @each_activation
 def test_a_network_without_gates_is_not_exported_nor_given_to_predict(activation, tmp_path):
     model = WaveNet(small_spec(), activation=activation)
-    with pytest.raises(
-        ValueError, match=f"gates, found activation '{activation}'.*make"
-    ):
+    with pytest.raises(ValueError, match=f"gates, found activation '{activation}'.*make"):
         export_model(model, tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(
-        ValueError, match=f"gates, found activation '{activation}'.*call"
-    ):
+    with pytest.raises(ValueError, match=f"gates, found activation '{activation}'.*call"):
         predict(model, CODES)
 
 
