@@ -1,0 +1,59 @@
+"""Chapter 7 of the course."""
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture
+def names(chapter):
+    return chapter("07")
+
+
+def test_slopes_are_those_of_the_text(names):
+    assert names["steepest"] == {"sigmoid": 0.25, "tanh": 1.0, "ReLU": 1.0}
+    assert names["at_4"] == {"sigmoid": 0.0177, "tanh": 0.0013, "ReLU": 1.0}
+    inputs = torch.linspace(-5, 5, 21)
+    assert torch.allclose(torch.tanh(inputs), 2 * torch.sigmoid(2 * inputs) - 1, atol=1e-6)
+
+
+def test_slopes_of_the_gate_are_those_of_the_formula(names):
+    a, b = names["columns_of_a"], names["rows"]
+    value, valve = torch.tanh(a), torch.sigmoid(b)
+    assert torch.allclose(names["to_value"], (1 - value**2) * valve, atol=1e-6)
+    assert torch.allclose(names["to_valve"], value * valve * (1 - valve), atol=1e-6)
+
+
+def test_only_a_sum_has_no_new_tones(names):
+    tones = names["tones"]
+    assert tones["sum"] == [300, 500]
+    assert {100, 700} <= set(tones["tanh"]) and all(f // 100 % 2 for f in tones["tanh"])
+    assert {200, 800} <= set(tones["gate"]) and {200, 800} <= set(tones["ReLU"])
+
+
+def test_valves_hardly_close_in_the_sentences_network_and_most_do_in_the_instrument(names):
+    assert names["closed"] < 0.01
+    assert names["means"] == (0.6, 0.84)
+    assert names["closed_of_instrument"] == pytest.approx(0.85, abs=0.01)
+    assert names["never_open"] == pytest.approx(0.36, abs=0.01)
+    by_layer = (names["of_instrument"] < 0.1).float().mean((1, 2))
+    assert min(by_layer[[6, 7, 8, 9, 15, 16, 17, 18, 19]]) > 0.95
+
+
+def test_the_four_networks_have_as_many_weights_within_1_percent(names):
+    weights = list(names["weights"].values())
+    assert max(weights) < 1.01 * min(weights)
+    for result in names["stored"].values():
+        assert result["parameters"] == names["weights"]
+
+
+def test_the_vowel_is_learned_by_heart_faster_without_a_gate(names):
+    own = names["by_heart"]
+    assert own["linear"] < min(own["relu"], own["tanh"]) - 0.3
+    assert max(own["relu"], own["tanh"]) < own["gate"] - 0.3
+
+
+def test_the_answers_hold(names):
+    assert names["through_sigmoids"] == pytest.approx(4.0**-30)
+    assert names["through_tanhs"] == pytest.approx(5e-12, rel=0.02)
+    assert names["multiples"] == [0, 300, 600, 900]

@@ -1,0 +1,70 @@
+"""Chapter 9 of the course."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def names(chapter):
+    return chapter("09")
+
+
+def test_with_either_sum_all_layers_have_gradients_and_with_neither_they_vanish(names):
+    smallest = names["smallest"]
+    assert 0.005 < smallest["both"] and max(names["gradients"]["both"]) < 0.02
+    assert min(smallest["no residual"], smallest["no skips"]) > 0.0007
+    assert names["bottom"]["neither"] == pytest.approx(7e-26, rel=0.1)
+    assert names["shrinks"] == pytest.approx(6, abs=0.3)
+
+
+def test_stored_losses_are_those_of_the_text(names):
+    assert names["means"]["both"] == [5.13, 4.96, 4.85, 3.45]
+    assert names["means"]["neither"][3] == 5.37
+    for kind in ("no residual", "no skips"):
+        assert names["more"][kind][3] == pytest.approx(1.1, abs=0.05)
+        assert min(np.array(names["more"][kind]) - 3 * np.array(names["errors"][kind])) > 0
+        assert np.ptp(names["means"][kind][:3]) < 0.05  # deeper is not better
+    assert names["more"]["neither"][3] == pytest.approx(1.9, abs=0.05)
+
+
+def test_the_small_part_has_the_order_of_the_stored_losses(names):
+    own = names["by_heart"]
+    assert own["both"] < min(own["no skips"], own["no residual"]) - 0.3
+    assert max(own["no skips"], own["no residual"]) < own["neither"]
+
+
+def test_corrections_become_a_smaller_part_of_the_stream(names):
+    ratios = names["ratios"]
+    assert (names["first_ratio"], names["last_ratio"]) == (0.43, 0.1)
+    assert ratios[4] == pytest.approx(0.26, abs=0.005)
+    assert ratios[-1] == 0  # the last layer adds nothing to the stream
+
+
+def test_upper_layers_count_most_and_a_hiss_is_predicted_better_without_any_one(names):
+    parts = names["parts"]
+    for sound in ("ar", "p, closed", "ly"):
+        assert set(np.argsort(parts[sound])[-3:]) == {13, 14, 15}
+        assert all(0.04 < part < 0.065 for part in parts[sound][13:])
+        assert all(0 < part <= 0.0125 for part in parts[sound][:3])
+    assert -0.035 < min(parts["sh"]) and max(parts["sh"]) < 0
+
+
+def test_layers_stand_in_for_each_other(names):
+    whole = float(names["costs"](names["whole"]).mean())
+    lower, upper = names["half_costs"]
+    assert float(names["total_rise"].sum()) == pytest.approx(0.3, abs=0.02)
+    assert (lower - whole, upper - whole) == pytest.approx((0.2, 1.0), abs=0.05)
+    assert (whole, lower, upper) == pytest.approx((3.3, 3.5, 4.3), abs=0.05)
+
+
+def test_without_the_upper_skips_the_babble_is_as_flat_as_noise(names):
+    everything, no_lower, no_upper = names["noisiness"].values()
+    assert everything < 0.2 < no_lower < no_upper
+    assert no_upper > 0.5
+
+
+def test_the_answers_hold(names):
+    assert names["layers_allowed"] == 54
+    unchanged, residual, both = names["moved"]
+    assert unchanged == 0 < residual < both
+    assert names["as_if_not_there"] < 1e-5
