@@ -1,6 +1,5 @@
 """Chapter 7 of the course."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -44,7 +43,22 @@ def test_the_four_networks_have_as_many_weights_within_1_percent(names):
     weights = list(names["weights"].values())
     assert max(weights) < 1.01 * min(weights)
     for result in names["stored"].values():
-        assert result["parameters"] == names["weights"]
+        assert names["weights"].items() <= result["parameters"].items()
+
+
+def test_stored_differences_from_the_gate_are_those_of_the_text(names):
+    sentence, short, longer = names["found"].values()
+    assert names["spread"] == 0.81 and names["fewer"] == 0.2
+    assert [sentence[kind][0] for kind in ("tanh", "relu")] == pytest.approx([-0.03] * 2, abs=0.005)
+    assert all(abs(mean) <= 2 * error for mean, error in (sentence["linear"], short["tanh"]))
+    assert longer["tanh"][0] <= 2 * longer["tanh"][1]
+    linear = [part["linear"][0] for part in (short, longer)]
+    assert linear == pytest.approx([0.09, 0.1], abs=0.005)
+    relu = [part["relu"][0] for part in (short, longer)]
+    assert relu == pytest.approx([0.03, -0.04], abs=0.006)
+    assert longer["narrow relu"][0] == pytest.approx(-0.015, abs=0.005)
+    nats = names["stored"]["recordings, 600 steps"]["nats"]
+    assert all(a < b for a, b in zip(nats["relu"], nats["gate"], strict=True))
 
 
 def test_the_vowel_is_learned_by_heart_faster_without_a_gate(names):

@@ -11,7 +11,7 @@ def names(chapter):
 
 def test_with_either_sum_all_layers_have_gradients_and_with_neither_they_vanish(names):
     smallest = names["smallest"]
-    assert 0.005 < smallest["both"] and max(names["gradients"]["both"]) < 0.02
+    assert smallest["both"] > 0.005 and max(names["gradients"]["both"]) < 0.02
     assert min(smallest["no residual"], smallest["no skips"]) > 0.0007
     assert names["bottom"]["neither"] == pytest.approx(7e-26, rel=0.1)
     assert names["shrinks"] == pytest.approx(6, abs=0.3)
@@ -46,7 +46,7 @@ def test_upper_layers_count_most_and_a_hiss_is_predicted_better_without_any_one(
         assert set(np.argsort(parts[sound])[-3:]) == {13, 14, 15}
         assert all(0.04 < part < 0.065 for part in parts[sound][13:])
         assert all(0 < part <= 0.0125 for part in parts[sound][:3])
-    assert -0.035 < min(parts["sh"]) and max(parts["sh"]) < 0
+    assert min(parts["sh"]) > -0.035 and max(parts["sh"]) < 0
 
 
 def test_layers_stand_in_for_each_other(names):

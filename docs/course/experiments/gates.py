@@ -1,4 +1,6 @@
-"""The gate, tanh, ReLU and no activation at all, with as many parameters: chapter 7's comparison.
+"""The gate, tanh, ReLU and no activation at all, with as many weights: chapter 7's comparison.
+
+A narrow ReLU, with as many channels as the gate and so with fewer weights, is compared too.
 
     python gates.py                 the bundled sentence, a fifth of it held out in turn
     python gates.py recordings/ [N] a folder of recordings at 16 kHz, three seeds, N steps
@@ -17,7 +19,14 @@ from fitting import FOLDS, clips, fit, run_all, store
 from fastwavenet import WaveNetSpec
 from fastwavenet.training import WaveNet
 
-KINDS = ("gate", "tanh", "relu", "linear")
+CHANNELS = {
+    "gate": 24,
+    "tanh": 34,
+    "relu": 34,
+    "linear": 34,
+    "narrow relu": 24,
+}  # dilation channels
+KINDS = ("gate", "tanh", "relu", "linear")  # of as many weights within 1 %
 GATED = WaveNetSpec(
     sample_rate=16000,
     residual=24,
@@ -26,16 +35,15 @@ GATED = WaveNetSpec(
     head=48,
     dilations=[2**i for i in range(8)] * 2,
 )
-WITHOUT = 34  # dilation channels of a network without gates
 STEPS, FRESH = 200, 2048  # training steps, and predicted samples of each
 SEEDS = 3  # of a folder of recordings
 
 
 def network(kind: str, seed: int) -> WaveNet:
-    """A network of a kind; all have as many parameters within 1 %."""
+    """A network of a kind."""
     torch.manual_seed(seed)
-    channels = GATED.dilation_channels if kind == "gate" else WITHOUT
-    return WaveNet(dataclasses.replace(GATED, dilation_channels=channels), activation=kind)
+    spec = dataclasses.replace(GATED, dilation_channels=CHANNELS[kind])
+    return WaveNet(spec, activation=kind.removeprefix("narrow "))
 
 
 def parameters(model: WaveNet) -> int:
@@ -53,10 +61,10 @@ def held_out(kind: str, seed: int, source: str | None, steps: int) -> float:
 def compare(source: str | None, steps: int) -> dict:
     """kind -> nats of each seed."""
     seeds = range(FOLDS if source is None else SEEDS)
-    values = iter(run_all(held_out, [(kind, n, source, steps) for kind in KINDS for n in seeds]))
-    nats = {kind: [round(next(values), 4) for _ in seeds] for kind in KINDS}
+    values = iter(run_all(held_out, [(kind, n, source, steps) for kind in CHANNELS for n in seeds]))
+    nats = {kind: [round(next(values), 4) for _ in seeds] for kind in CHANNELS}
     seconds = sum(len(clip.codes) for clip in clips(GATED, source, 0)[0]) / GATED.sample_rate
-    counts = {kind: parameters(network(kind, 0)) for kind in KINDS}
+    counts = {kind: parameters(network(kind, 0)) for kind in CHANNELS}
     return {"nats": nats, "parameters": counts, "steps": steps, "seconds": round(seconds, 1)}
 
 
