@@ -15,7 +15,7 @@ def test_a_1x1_convolution_is_a_matrix(names):
 
 def test_shuffling_the_samples_shuffles_its_result_and_changes_that_of_a_dilated_one(names):
     assert names["changes"]["1x1"] < 1e-6
-    assert names["changes"]["dilated"] == pytest.approx(0.58, abs=0.005)
+    assert names["changes"]["dilated"] == pytest.approx(0.58, abs=0.05)
 
 
 def test_middle_and_side_separate_the_voice_and_the_tone(names):
