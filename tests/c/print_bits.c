@@ -46,6 +46,24 @@ static void steps(fwn_stream *s, setting at, const char *what, uint32_t rows, fw
     free_result(&r);
 }
 
+/* The bytes give the codes and places back.  Equal bytes of two machines are so decoded on both. */
+static void decoded_again(fwn_stream *s, const fwn_coder *encoder, const fwn_io *coded)
+{
+    uint16_t codes[STEPS], places[STEPS];
+    fwn_coder coder;
+    CHECK(!fwn_stream_reset(s, 0, 0, 0));
+    CHECK(!fwn_decoder_begin(&coder, encoder->to, encoder->size, STEPS));
+    const fwn_io io = {.n = STEPS,
+                       .temperature = 1.0f,
+                       .coders = &coder,
+                       .widths = coded->widths,
+                       .places = places,
+                       .codes = codes};
+    CHECK(!fwn_run(s, &io) && !fwn_decoder_end(&coder));
+    CHECK(!memcmp(codes, coded->forced, sizeof codes));
+    CHECK(!memcmp(places, coded->places, sizeof places));
+}
+
 /* The range coder's bytes of given codes and places, from a fresh row. */
 static void encoded(fwn_stream *s, setting at, const uint16_t *forced)
 {
@@ -67,6 +85,7 @@ static void encoded(fwn_stream *s, setting at, const uint16_t *forced)
     CHECK(!fwn_run(s, &io) && !fwn_encoder_end(&coder));
     const uint64_t h = digest(EMPTY, bytes, coder.size);
     print(at.isa, fwn_precision_name(at.precision), "encoded", at.which, h);
+    decoded_again(s, &coder, &io);
     free(widths);
 }
 
