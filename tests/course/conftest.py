@@ -19,17 +19,18 @@ def chapter() -> Run:
     matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     matplotlib.use("Agg")
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     kept: dict[str, Names] = {}
 
     def run(number: str) -> Names:
         if number not in kept:
-            kept[number] = _run(number)
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            with torch.enable_grad():  # whatever a chapter leaves behind
+                kept[number] = _run(number)
+            torch.set_num_threads(threads)
         return kept[number]
 
-    yield run
-    torch.set_num_threads(threads)
+    return run
 
 
 def _run(number: str) -> Names:

@@ -24,6 +24,8 @@ SANITIZE = [OPTIMIZE, "-g1", "-fsanitize=address,undefined", "-fno-sanitize-reco
 COVERAGE = "-fsanitize-coverage=inline-8bit-counters,pc-table"
 # Edges alone: their counts depend on the sizes of networks, and cost a third of the rate.
 OPTIONS = ["-use_counters=0", "-entropic=0", "-max_len=128", "-print_final_stats=1"]
+# Freed memory that the address sanitizer keeps is most of the process: 0.5 GiB usually, 2 GiB once.
+OPTIONS += ["-rss_limit_mb=4096", "-malloc_limit_mb=1024"]
 
 
 @pytest.fixture(scope="session")
