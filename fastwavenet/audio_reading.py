@@ -103,23 +103,30 @@ def read_codes(
     The floats are never in memory as a whole: `watch` is called with each block of them, float32
     (n,), in order.  Other arguments and errors as those of `read_audio`.
     """
-    peak, before = 0.0, np.zeros(1, np.float32)
-    plain = replace(spec.codec, pre_emphasis=0.0)
+    peak = 0.0
 
-    def encoded(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def watched(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         nonlocal peak
         for block in blocks:
             peak = max(peak, float(np.abs(block).max()))
             if watch is not None:
                 watch(block)
-            if spec.codec.pre_emphasis:
-                block = pre_emphasised(block, spec.codec, before)
-            yield mu_law_encode(block, spec.levels, codec=plain)
+            yield block
 
     with _opened(file, spec.sample_rate, convert) as reading:
         dtype = np.dtype(code_dtype(spec.levels))
-        codes = _collect(encoded(reading.mono()), dtype, reading.length)
+        codes = _collect(encoded_blocks(watched(reading.mono()), spec), dtype, reading.length)
     return Codes(codes, peak, reading.remarks)
+
+
+def encoded_blocks(blocks: Iterator[np.ndarray], spec: WaveNetSpec) -> Iterator[np.ndarray]:
+    """The codes of each block of a recording, float32 (n,), by the spec's codec."""
+    before = np.zeros(1, np.float32)
+    plain = replace(spec.codec, pre_emphasis=0.0)
+    for block in blocks:
+        if spec.codec.pre_emphasis:
+            block = pre_emphasised(block, spec.codec, before)
+        yield mu_law_encode(block, spec.levels, codec=plain)
 
 
 def read_blocks(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ import numpy as np
 
 from ..atomic import check_folder, check_target, is_special_file, written_at_end
 from ..audio_finding import search_audio
-from ..audio_reading import audio_blocks
+from ..audio_reading import audio_blocks, encoded_blocks
 from ..audio_source import AudioError
 from ..checks import within
 from ..compressed_file import MAX_BLOCK
 from ..compression import BATCH, Coding
-from ..mulaw import mu_law_encode, pre_emphasised
 from ..shown import shown
-from ..spec import WaveNetSpec
 from .arguments import AddOption, add_command, add_precision, path
 from .models import MODEL, load_model
 from .report import Report
@@ -153,21 +150,12 @@ def _pieces(coding: Coding, source: Path, convert: bool, report: Report) -> Iter
     spec = coding.model.spec
     blocks = audio_blocks(source, spec.sample_rate, convert, report.warn)
     if coding.mode == "codes":
-        yield from _codes(blocks, spec)
+        yield from encoded_blocks(blocks, spec)
         return
     done = 0
     for block in blocks:
         yield _pcm16(block, source, done)
         done += len(block)
-
-
-def _codes(blocks: Iterator[np.ndarray], spec: WaveNetSpec) -> Iterator[np.ndarray]:
-    before = np.zeros(1, np.float32)
-    plain = replace(spec.codec, pre_emphasis=0.0)
-    for block in blocks:
-        if spec.codec.pre_emphasis:
-            block = pre_emphasised(block, spec.codec, before)
-        yield mu_law_encode(block, spec.levels, codec=plain)
 
 
 def _pcm16(block: np.ndarray, source: Path, done: int) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from concurrent.futures import ProcessPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fastwavenet import WaveNetSpec
+from fastwavenet.processor import cpu_name
 from fastwavenet.training.data import Clip, load_corpus
 from fastwavenet.training.optimizer import Optimizer
 from fastwavenet.training.schedule import rate_factor
@@ -95,12 +95,5 @@ def store(script: str, name: str, results: dict) -> None:
     """Puts results beside a script as JSON under a name, and keeps those of other names."""
     path = Path(script).with_suffix(".json")
     stored = json.loads(path.read_text()) if path.exists() else {}
-    stored[name] = results | {"cpu": processor(), "torch": torch.__version__}
+    stored[name] = results | {"cpu": cpu_name(), "torch": torch.__version__}
     path.write_text(json.dumps(stored, indent=1) + "\n")
-
-
-def processor() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo")
-    names = lines.read_text().splitlines() if lines.exists() else []
-    return next((n.split(": ")[1] for n in names if n.startswith("model name")), platform.machine())
