@@ -33,6 +33,12 @@ def chapter() -> Run:
     return run
 
 
+@pytest.fixture
+def names(request, chapter) -> Names:
+    """Those of the chapter whose number is in the name of the test's file."""
+    return chapter(request.path.name.removeprefix("test_")[:2])
+
+
 def _run(number: str) -> Names:
     (path,) = COURSE.glob(f"{number}-*.md")
     names: Names = {"__name__": "__main__"}

@@ -8,11 +8,6 @@ import pytest
 import fastwavenet as fw
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("01")
-
-
 def test_the_loudest_vowel_has_231_hz(names):
     assert len(names["speech"]) == 49520 and names["hop"] == 320
     assert names["seconds"] == pytest.approx(3.1, abs=0.05)

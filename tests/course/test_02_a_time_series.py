@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("02")
-
-
 def test_shuffling_keeps_the_values(names):
     assert np.array_equal(np.sort(names["shuffled"]), np.sort(names["speech"]))
     assert np.array_equal(names["values"] / 2**15, names["speech"])  # all 16 bits of the file

@@ -10,11 +10,6 @@ from c_build import ROOT
 import fastwavenet as fw
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("03")
-
-
 def marks(*found):
     """The marks of PESQ; skips without its package, where they are NaN."""
     if any(math.isnan(mark) for mark in found):

@@ -4,11 +4,6 @@ import pytest
 import torch
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("07")
-
-
 def test_slopes_are_those_of_the_text(names):
     assert names["steepest"] == {"sigmoid": 0.25, "tanh": 1.0, "ReLU": 1.0}
     assert names["at_4"] == {"sigmoid": 0.0177, "tanh": 0.0013, "ReLU": 1.0}

@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("08")
-
-
 def test_a_1x1_convolution_is_a_matrix(names):
     assert names["difference"] < 1e-5
 

@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("09")
-
-
 def test_with_either_sum_all_layers_have_gradients_and_with_neither_they_vanish(names):
     smallest = names["smallest"]
     assert smallest["both"] > 0.005 and max(names["gradients"]["both"]) < 0.02

@@ -3,11 +3,6 @@
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("10")
-
-
 def test_the_table_is_a_product_with_one_hot_vectors(names):
     assert names["first_shape"] == (1, 32, 800) and names["first_count"] == 16_416
     assert names["first_difference"] < 1e-5

@@ -5,11 +5,6 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("11")
-
-
 def test_probabilities_sum_to_one_and_ignore_a_shift(names):
     assert names["sums_to"] == pytest.approx((1, 1))
     assert names["shift_difference"] < 1e-12

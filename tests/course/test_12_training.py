@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("12")
-
-
 def test_windows_count_each_target_and_ignore_their_context(names):
     assert names["inside"][1].tolist() == [-100, -100, 7, 8, 9]
     assert names["at_the_begin"][1].tolist() == [1, 2, 3, 4, 5]

@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("13")
-
-
 def test_any_order_of_shares_draws_each_code_with_its_probability(names):
     assert names["largest"] <= 1.5 / 2000
 

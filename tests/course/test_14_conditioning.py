@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("14")
-
-
 def test_a_sentence_has_whole_frames_and_samples_left_over(names):
     assert names["frames"].shape == (193, 80)
     assert names["left_over"] == 49520 - 193 * 256

@@ -6,11 +6,6 @@ import pytest
 import fastwavenet as fw
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("15")
-
-
 def test_a_step_reads_less_than_all_weights_and_int8_a_quarter(names):
     spec, read = names["spec"], names["step_bytes"]
     for precision, size in read.items():

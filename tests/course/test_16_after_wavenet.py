@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def names(chapter):
-    return chapter("16")
-
-
 def macs(names, network):
     return names["networks"][network][1]
 
