@@ -206,14 +206,15 @@ def test_a_clone_has_as_many_threads():
 
 def test_the_second_thread_computes_during_a_run_and_sleeps_between_runs():
     gen = two(generator("wide_layers", threads=2))
-    before = others_cpu_time()
-    gen.generate(600)
-    during = others_cpu_time() - before
-    assert during > 0.0002
+    start, deadline = others_cpu_time(), time.monotonic() + 60
+    # A machine that is busy elsewhere may give the second thread no time in a short run.
+    while others_cpu_time() - start < 0.01 and time.monotonic() < deadline:
+        gen.generate(600)
+    assert others_cpu_time() - start >= 0.01
     time.sleep(0.1)
     before = others_cpu_time()
     time.sleep(0.3)
-    assert others_cpu_time() - before < 0.1 * during + 0.01
+    assert others_cpu_time() - before < 0.01
 
 
 def test_many_generators_with_two_threads_live_at_once():
