@@ -18,8 +18,8 @@ ROUNDS = 7
 SHORT = 32  # steps by which the voices between the first and the last are checked
 # How far logits may be off the reference, in shares of the largest.  In float32 this is the
 # engine's promise; the others are twice the error of the format in a trained network, whose input
-# and gates have 16 bits in a peer's bfloat16 (the recorder with 64 voices: 0.028).
-ALLOWED = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.05}
+# and gates have 16 bits in a peer's bfloat16 (the recorder with 64 voices: 0.028; int8: 0.053).
+ALLOWED = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.1}
 
 
 class Refused(ValueError):
