@@ -42,9 +42,9 @@ def one_core(monkeypatch):
 
 
 class Wrong(Engine):
-    """The engine with one wrong logit."""
+    """The engine with one wrong logit, or all of them."""
 
-    at, off = (0, 0, 0), 0.01
+    at, off = (0, 0, 0), 0.01  # at ...: all
 
     def logits(self, codes):
         logits = super().logits(codes)
@@ -74,9 +74,11 @@ def test_a_number_format_is_allowed_its_own_error_and_no_more(tiny, precision):
     weights = random_weights(tiny, seed=4)
     model, isa = Model(tiny, weights, precision=precision), available_isas()[-1]
     answers = Answers(tiny, weights, voices=1)
-    answers.check("right", Engine(model, isa))
+    right = Engine(model, isa)
+    answers.check("right", right)
     wrong = Wrong(model, isa)
-    wrong.off = 2 * ALLOWED[precision] * np.abs(wrong.logits(answers.codes)).max()
+    wrong.at = ...
+    wrong.off = 2 * ALLOWED[precision] * np.abs(right.logits(answers.codes)).max()
     with pytest.raises(Refused, match="name, voice 0 of 1"):
         answers.check("name", wrong)
 
