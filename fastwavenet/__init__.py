@@ -40,6 +40,7 @@ __all__ = [
     "import_checkpoint",
     "isa",
     "load",
+    "match_mel",
     "measure_precision",
     "mel",
     "mel_presets",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from .importers.call import import_checkpoint
     from .instruction_sets import available_isas, isa
     from .mel_conventions import Mel, mel_presets
+    from .mel_matching import match_mel
     from .model import Model, load
     from .modelfile import ModelFormatError, record_precision_cost, record_sampling
     from .mulaw import mu_law_decode, mu_law_encode
@@ -102,6 +104,7 @@ else:
         "importers.call": "import_checkpoint",
         "instruction_sets": "available_isas isa",
         "mel_conventions": "Mel mel_presets",
+        "mel_matching": "match_mel",
         "piano_roll": "melody",
         "model": "Model load",
         "modelfile": "ModelFormatError record_precision_cost record_sampling",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .features import mel
 from .griffin_lim import griffin_lim
 from .mel_conventions import Mel
+from .mel_matching import matched_noise
 from .mulaw import mu_law_decode, mu_law_encode
 from .sound_page import Version
 from .spec import WaveNetSpec
@@ -44,8 +45,15 @@ def codec_alone(audio: Audio, spec: WaveNetSpec) -> Version:
     return Version("codec alone", text, decoded, spec.sample_rate)
 
 
-def without_network(audio: Audio, spec: WaveNetSpec) -> Version:
+def without_network(audio: Audio, spec: WaveNetSpec) -> list[Version]:
+    """By Griffin-Lim, and by mel matching of noise."""
     convention = convention_of(spec)
-    made = griffin_lim(mel(audio, convention), convention, ITERATIONS)
+    frames = mel(audio, convention)
+    found = griffin_lim(frames, convention, ITERATIONS)
     text = f"The same mel frames without a network: phases found in {ITERATIONS} iterations."
-    return Version("Griffin-Lim", text, made, spec.sample_rate)
+    matched = matched_noise(frames, convention)
+    remark = "The same mel frames without a network: noise after the mel matching of the vocoder."
+    return [
+        Version("Griffin-Lim", text, found, spec.sample_rate),
+        Version("matched noise", remark, matched, spec.sample_rate),
+    ]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CLIP = "arctic_a0009.flac"
 VOCODER, TRAINED = "speech-16k", "trained"  # names of sounds and models
-SOUNDS = ("recording", VOCODER, TRAINED, "codec alone", "Griffin-Lim", INSTRUMENT)
+SOUNDS = ("recording", VOCODER, TRAINED, "codec alone", "Griffin-Lim", "matched noise", INSTRUMENT)
 PAGE, SPEEDS, MODEL, RUN = "index.html", "speeds.txt", "trained.safetensors", "run"
 NEEDED = ("torch", "tqdm")  # to train
 MELODY_SECONDS, SEED = 6.0, 7
@@ -108,7 +108,8 @@ class Demo:
 
     def speak(self) -> None:
         """The clip by the vocoder that ships with the package."""
-        self._vocode(self.vocoder, VOCODER, "From the recording's mel frames, by a shipped voice.")
+        text = "From the recording's mel frames, by a shipped voice and mel matching."
+        self._vocode(self.vocoder, VOCODER, text)
 
     def play(self) -> None:
         """A melody by the instrument that ships with the package."""
@@ -122,8 +123,9 @@ class Demo:
 
     def compare(self) -> None:
         """The clip by the codec alone, and without a network."""
-        for make in (codec_alone, without_network):
-            self._keep(make(self.clip, self.vocoder.spec))
+        spec = self.vocoder.spec
+        for version in (codec_alone(self.clip, spec), *without_network(self.clip, spec)):
+            self._keep(version)
 
     def train(self, minutes: float) -> bool:
         """Trains a small vocoder on the clip, and makes its sound; whether Ctrl-C ended it."""
@@ -138,7 +140,7 @@ class Demo:
             f"By a small network that was trained on this recording alone, for "
             f"{summary.seconds:.0f} s: {summary.steps:,} steps."
         )
-        self._vocode(load(self.output / MODEL), TRAINED, text, TRAINED_MIN_P)
+        self._vocode(load(self.output / MODEL), TRAINED, text, min_p=TRAINED_MIN_P, match=0)
         made = self.made[TRAINED]
         if np.std(made.audio) > LOUD * np.std(self.clip):
             self.made[TRAINED] = dataclasses.replace(made, text=f"{text} {NOISE}")
@@ -162,9 +164,17 @@ class Demo:
         self.report.line(f"Next: fastwavenet vocode hello.wav -m {VOCODER} -o again.wav")
         self.report.line(COURSE)
 
-    def _vocode(self, model: Model, name: str, text: str, min_p: float | None = None) -> None:
+    def _vocode(
+        self,
+        model: Model,
+        name: str,
+        text: str,
+        *,
+        min_p: float | None = None,
+        match: int | None = None,
+    ) -> None:
         def make(progress: Progress) -> Audio:
-            return vocode(model, self.clip, seed=SEED, min_p=min_p, progress=progress)
+            return vocode(model, self.clip, seed=SEED, min_p=min_p, match=match, progress=progress)
 
         self._time(model, name, text, make)
 

@@ -1,8 +1,9 @@
 """Held-out quality: how near the sound of a vocoder comes to recordings, in numbers.
 
-Each recording is cut to whole frames and made again: by the model's codec, by Griffin-Lim from its
-mel frames, and by the model in each precision and sampling.  sound_quality.py and sound_measures.py
-measure the results.  A recording's numbers depend on no other recording.
+Each recording is cut to whole frames and made again: by the model's codec, by Griffin-Lim and by
+mel matching of noise from its mel frames, and by the model in each precision and sampling.
+sound_quality.py and sound_measures.py measure the results.  A recording's numbers depend on no
+other recording.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from .samples import check_rate
 from .session import Progress
 from .sound_measures import flatness, log_mel_distance, silent_share
 from .types import AskedPrecision, Audio, Isa, Speaker
-from .vocoding import MAX_BATCH
+from .vocoding import MAX_BATCH, passes_of
 
 ITERATIONS = (32, 200)  # of Griffin-Lim
 MAX_ITERATIONS = 10_000
@@ -123,6 +124,7 @@ def evaluate(
     temperature: float | Sequence[float] | None = None,
     min_p: float | Sequence[float] | None = None,
     griffin_lim: int | Sequence[int] = ITERATIONS,
+    match: int | Sequence[int] | None = None,
     seed: int = 0,
     batch: int = 16,
     isa: Isa | None = None,
@@ -132,8 +134,9 @@ def evaluate(
 ) -> list[Evaluation]:
     """The quality of a vocoder's sound on recordings that it was not trained on.
 
-    The rows: the recordings themselves, the model's codec alone, Griffin-Lim from the same mel
-    frames, and the model in each precision with each sampling.  The same arguments give the same
+    The rows: the recordings themselves, the model's codec alone, Griffin-Lim and noise with mel
+    matching from the same mel frames, and the model in each precision with each sampling, without
+    mel matching and with it.  The same arguments give the same
     numbers, `times_real_time` apart, and those of a recording depend on no other recording.
 
     recordings: audio (n,), float32 or float64 with full scale 1.0, of at least a frame, or a list
@@ -147,22 +150,26 @@ def evaluate(
     of the model file.
     griffin_lim: iterations, one or several numbers, a row for each; without effect for models of
     other frames than mel.
-    seed: of the model's samples and of Griffin-Lim's phases.  batch: recordings that the model
-    makes in step; with isa and threads, as in `vocode`, it changes the speed only.
+    match: passes of `match_mel`, one or several numbers, a row for each with each sampling; None: 0
+    and those of `vocode`.
+    seed: of the model's samples, of Griffin-Lim's phases and of the noise.  batch: recordings that
+    the model makes in step; with isa and threads, as in `vocode`, it changes the speed only.
     progress(done, total): samples made and measured, of all rows.  An exception ends the call.
     row_done(row, sounds) is called with each row when it is complete, and with its sounds, float32
     (n,) of each recording.
-    Raises ValueError for a model that takes no frames, for recordings without a frame or of
-    another rate, and for frames that do not fit; TypeError for other types.
+    Raises ValueError for a model that takes no frames, for a `match` as `vocode`, for recordings
+    without a frame or of another rate, and for frames that do not fit; TypeError for other types.
     """
     spec = check_model(model).spec
-    check_takes_frames(spec)
+    end = check_takes_frames(spec)
     check_rate(sample_rate, spec.sample_rate)
     asked = [model.precision] if precisions is None else several(precisions)
     named = [resolve_precision(name, model.precision_cost) for name in asked]
+    asked_passes = [0, None] if match is None else several(match)
     options = Options(
         samplings=samplings_of(spec, temperature, min_p),
         iterations=[integer("griffin_lim", n, 1, MAX_ITERATIONS) for n in several(griffin_lim)],
+        passes=list(dict.fromkeys(passes_of(end, n) for n in asked_passes)),
         seed=integer("seed", seed, 0, 2**64 - 1),
         batch=integer("batch", batch, 1, MAX_BATCH),
         isa=resolve_isa(isa),

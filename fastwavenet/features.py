@@ -116,7 +116,7 @@ class MelStream:
         mel = self.convention
         first = first_sample(mel, self._returned)
         positions = np.arange(first, first + (count - 1) * mel.hop + mel.window)
-        positions = _reflected(positions, self._fed) - (self._fed - len(self._kept))
+        positions = reflected(positions, self._fed) - (self._fed - len(self._kept))
         return self._kept[positions].astype(np.float64)
 
     def _joined(self, parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
@@ -129,7 +129,7 @@ def first_sample(mel: Mel, frame: int) -> int:
     return frame * mel.hop - padding + (mel.n_fft - mel.window) // 2
 
 
-def _reflected(positions: np.ndarray, n: int) -> np.ndarray:
+def reflected(positions: np.ndarray, n: int) -> np.ndarray:
     """Positions of n samples without end, mirrored at the first and the last sample."""
     period = max(1, 2 * (n - 1))
     positions = positions % period

@@ -250,7 +250,8 @@ class Generator:
         """The samples of frames that arrive in chunks, as soon as they are determined.
 
         chunks: arrays as `frames` of `generate`, of any number of frames, also none.  The blocks
-        together are the samples of all frames at once, bit for bit.  With linear interpolation the
+        together are the samples of all frames at once, bit for bit, those of `fw.vocode` without
+        mel matching (match=0).  With linear interpolation the
         samples of a frame need the next one, and with upsampling perhaps more: the samples of the
         last frames come at the end.
         Raises ValueError and TypeError as `generate`, before any sample of the chunk is made.

@@ -1,4 +1,4 @@
-"""Recordings made again: by a codec, by Griffin-Lim from their mel frames, and by a vocoder."""
+"""Recordings made again: by a codec, from their mel frames without a network, and by a vocoder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .arrays import float_audio, to_float32
 from .ends import FrameConditioning
 from .griffin_lim import griffin_lim
 from .mel_conventions import Mel
+from .mel_matching import matched_noise
 from .model import Model
 from .mulaw import mu_law_decode, mu_law_encode
 from .scoring import score
@@ -104,10 +105,16 @@ class Nats(NamedTuple):
 
 
 class Options(NamedTuple):
-    """Arguments of `evaluate`, checked.  samplings: keywords of `vocode`, by the row's words."""
+    """Arguments of `evaluate`, checked.
+
+    samplings   keywords of `vocode`, by the row's words
+    iterations  of Griffin-Lim
+    passes      of mel matching
+    """
 
     samplings: dict[str, dict[str, float]]
     iterations: list[int]
+    passes: list[int]
     seed: int
     batch: int
     isa: Isa
@@ -136,11 +143,16 @@ def contenders(model: Model, precisions: list[Precision], options: Options) -> I
     for count in dict.fromkeys(options.iterations) if end.mel is not None else ():
         make = functools.partial(_by_griffin_lim, end, count, options.seed)
         yield Contender(f"Griffin-Lim, {count} iterations", make)
+    for passes in filter(None, options.passes):
+        make = functools.partial(_by_matched_noise, end, passes, options.seed)
+        yield Contender(f"noise{_matched_by(passes)}", make)
     for precision in dict.fromkeys(precisions):
         voice = _Voice(model, precision, options)
-        for words, sampling in options.samplings.items():
-            make = functools.partial(voice.sounds, sampling)
-            yield Contender(f"{precision}, {words}", make, voice.nats)
+        for (words, sampling), passes in itertools.product(
+            options.samplings.items(), options.passes
+        ):
+            make = functools.partial(voice.sounds, sampling, passes)
+            yield Contender(f"{precision}, {words}{_matched_by(passes)}", make, voice.nats)
 
 
 def _themselves(originals: list[Original], report: Report) -> list[Audio]:
@@ -171,6 +183,23 @@ def _by_griffin_lim(
     return sounds
 
 
+def _matched_by(passes: int) -> str:
+    return f", matched {passes} x" if passes else ""
+
+
+def _by_matched_noise(
+    end: FrameConditioning, passes: int, seed: int, originals: list[Original], report: Report
+) -> list[Audio]:
+    """The part of the network's matched sound that is the matching's."""
+    mel, made = cast(Mel, end.mel), 0
+    sounds = []
+    for each in originals:
+        sounds.append(matched_noise(each.frames[:, : mel.mels], mel, passes=passes, seed=seed))
+        made += len(each.audio)
+        report(made)
+    return sounds
+
+
 class _Voice:
     """The model in a precision, packed when it is needed."""
 
@@ -185,7 +214,7 @@ class _Voice:
         return Model(self.given.spec, self.given.weights, self.precision)
 
     def sounds(
-        self, sampling: dict[str, float], originals: list[Original], report: Report
+        self, sampling: dict[str, float], passes: int, originals: list[Original], report: Report
     ) -> list[Audio]:
         speakers = [each.speaker for each in originals if each.speaker is not None]
         return vocode(
@@ -194,6 +223,7 @@ class _Voice:
             speaker=speakers or None,
             temperature=sampling.get("temperature"),
             min_p=sampling.get("min_p"),
+            match=passes,
             seed=self.options.seed,
             batch=self.options.batch,
             isa=self.options.isa,

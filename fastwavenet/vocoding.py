@@ -22,6 +22,7 @@ from .checks import integer
 from .drawing import Drawing, drawing_of, for_all
 from .ends import FrameConditioning
 from .instruction_sets import isa as resolve_isa
+from .mel_matching import MAX_PASSES, PASSES, match_mel
 from .model import Model, check_model
 from .pitch_prediction import with_predicted_pitch
 from .recording_frames import recording_frames
@@ -45,6 +46,7 @@ class Options(TypedDict, total=False):
     temperature: float | None
     top_k: int | None
     min_p: float | None
+    match: int | None
     batch: int
     isa: Isa | None
     threads: int
@@ -68,6 +70,7 @@ def vocode(
     temperature: npt.ArrayLike | None = None,
     top_k: int | None = None,
     min_p: npt.ArrayLike | None = None,
+    match: int | None = None,
     batch: int = 16,
     isa: Isa | None = None,
     threads: int = 1,
@@ -103,6 +106,7 @@ def vocode(
         temperature=temperature,
         top_k=top_k,
         min_p=min_p,
+        match=match,
         batch=batch,
         isa=isa,
         threads=threads,
@@ -129,6 +133,7 @@ def vocode_each(
     min_p: npt.ArrayLike | None = None,
     seed: int | None = None,
     stream: int = 0,
+    match: int | None = None,
     batch: int = 16,
     isa: Isa | None = None,
     threads: int = 1,
@@ -149,7 +154,8 @@ def vocode_each(
     def drawing(frames: Audio) -> Drawing:
         return drawing_of(sampling, frames, temperature, min_p)
 
-    work = _Utterances(model, utterances, speakers, drawing=drawing, reset=start)
+    passes = passes_of(_conditioning(model), match)
+    work = _Utterances(model, utterances, speakers, drawing=drawing, reset=start, passes=passes)
     return work.run(resolve_isa(isa), rows, threads, progress)
 
 
@@ -162,6 +168,16 @@ def frames_of_sound(model: Model, sound: Sound, sample_rate: int | None = None) 
         levels = frames_of(model.spec, sound, 1, end.predicted_from)[0]
         return with_predicted_pitch(end.pitch, model.weights, levels)
     return frames_of(model.spec, sound, 1)[0]
+
+
+def passes_of(end: FrameConditioning, match: int | None) -> int:
+    """The argument `match` of `vocode` as a number.  Raises ValueError as that does."""
+    passes = integer(
+        "match", PASSES * (end.mel is not None) if match is None else match, 0, MAX_PASSES
+    )
+    if passes and end.mel is None:
+        raise ValueError(f"match is {passes}, expected 0: the model states no mel convention")
+    return passes
 
 
 def _conditioning(model: Model) -> FrameConditioning:
@@ -194,6 +210,7 @@ class _Utterances:
     held     the utterance in each row, or None
     ended    those whose audio is complete
     total    samples of all utterances
+    passes   of mel matching
     """
 
     def __init__(
@@ -204,12 +221,13 @@ class _Utterances:
         *,
         drawing: Callable[[Audio], Drawing],
         reset: tuple[int, int],
+        passes: int,
     ):
         self.model, self.end = model, _conditioning(model)
         self.hop, (self.before, after) = self.end.hop, self.end.reach
         self.after = max(after, 1)
         self.utterances, self.speakers = utterances, speakers
-        self.drawing, self.start = drawing, reset
+        self.drawing, self.start, self.passes = drawing, reset, passes
         longest_first = sorted(range(len(utterances)), key=lambda i: -utterances[i].frames)
         self.waiting = deque(longest_first)
         self.held: list[_Row | None] = []
@@ -231,9 +249,15 @@ class _Utterances:
                     progress(made, self.total)
             while self.ended:
                 row = self.ended.pop()
-                yield row.index, row.audio
+                yield row.index, self._matched(row)
             if not self.held:
                 return
+
+    def _matched(self, row: _Row) -> Audio:
+        mel = self.end.mel
+        if mel is None or not self.passes:
+            return row.audio
+        return match_mel(row.audio, row.frames[:, 0, : mel.mels], mel, passes=self.passes)
 
     def _fill(self, session: Session) -> None:
         """Gives each free row the next utterance that has frames."""

@@ -18,6 +18,7 @@ from ..audio_source import AudioError
 from ..checks import whole
 from ..evaluation import ITERATIONS, MAX_ITERATIONS, Evaluation, evaluate
 from ..listing import Listing, Part
+from ..mel_matching import MAX_PASSES, PASSES
 from ..model import Model
 from ..precision import resolve_precision
 from ..processor import cpu_name
@@ -49,7 +50,7 @@ COLUMNS = {  # key of a row in JSON -> head and format
     "flatness": ("flatness", ".4f"),
     "times_real_time": ("x real time", ".1f"),
 }
-NAME_WIDTH = 43  # of the codec with pre-emphasis, usually the longest name
+NAME_WIDTH = 59  # of speech-16k with its sampling, matched
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -91,6 +92,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=list(ITERATIONS),
         metavar="32,200",
         help="iterations, a row for each; none: no such row",
+    )
+    option(
+        "--match",
+        type=_passes,
+        metavar=f"0,{PASSES}",
+        help="passes of mel matching, rows for each (0 and those of vocode)",
     )
     option("--seed", type=int, default=0, help="of all sounds (%(default)s)")
 
@@ -142,6 +149,7 @@ def _rows(
             temperature=arguments.temperature,
             min_p=arguments.min_p,
             griffin_lim=arguments.griffin_lim,
+            match=arguments.match,
             seed=arguments.seed,
             progress=progress,
             row_done=row_done,
@@ -339,6 +347,15 @@ def _iterations(text: str) -> list[int]:
     if not all(1 <= number <= MAX_ITERATIONS for number in numbers):
         raise argparse.ArgumentTypeError(
             f"must be none or numbers from 1 to {MAX_ITERATIONS}, as 32,200, not {shown(text)}"
+        )
+    return numbers
+
+
+def _passes(text: str) -> list[int]:
+    numbers = [int(part) if part.isdecimal() else -1 for part in text.split(",")]
+    if not all(0 <= number <= MAX_PASSES for number in numbers):
+        raise argparse.ArgumentTypeError(
+            f"must be numbers from 0 to {MAX_PASSES}, as 0,{PASSES}, not {shown(text)}"
         )
     return numbers
 

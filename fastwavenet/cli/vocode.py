@@ -17,6 +17,7 @@ from ..activity import Activity
 from ..audio import check_output
 from ..audio_finding import search_audio
 from ..audio_reading import read_audio, stated_length
+from ..mel_matching import PASSES
 from ..model import Model
 from ..recording_frames import recording_conditioning
 from ..session import Progress
@@ -64,6 +65,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("--batch", type=int, default=16, metavar="N", help="sounds in step (%(default)s)")
     add_shard(option, "sources' files")
     option("--subtype", default="PCM_16", help="sample format of the files (%(default)s)")
+    option(
+        "--match",
+        type=int,
+        metavar="N",
+        help=f"passes of mel matching ({PASSES} for mel frames; 0: the network's own samples)",
+    )
     add_sampling(option)
     add_speed(option)
 
@@ -132,6 +139,7 @@ def _sounds(
         temperature=arguments.temperature,
         top_k=arguments.top_k,
         min_p=arguments.min_p,
+        match=arguments.match,
         seed=seed,
         batch=arguments.batch,
         isa=arguments.isa,

@@ -52,7 +52,7 @@ def same(row: fw.Evaluation) -> dict:
 # ---- rows --------------------------------------------------------------------------------------
 
 
-def test_rows_are_recording_codec_griffin_lim_and_each_precision_and_sampling():
+def test_rows_are_recording_codec_griffin_lim_noise_and_each_precision_and_sampling():
     rows = fw.evaluate(
         vocoder(),
         SPEECH[:1],
@@ -60,10 +60,16 @@ def test_rows_are_recording_codec_griffin_lim_and_each_precision_and_sampling():
         temperature=[1, 0.8],
         min_p=[0, 0.05],
         griffin_lim=[1, 2, 1],
+        match=[3, 0, 3],
     )
     samplings = ["1", "1; min_p 0.05", "0.8", "0.8; min_p 0.05"]
-    models = [f"{of}, temperature {words}" for of in ("int8", "float32") for words in samplings]
-    fits = [f"Griffin-Lim, {n} iterations" for n in (1, 2)]
+    models = [
+        f"{of}, temperature {words}{matched}"
+        for of in ("int8", "float32")
+        for words in samplings
+        for matched in (", matched 3 x", "")
+    ]
+    fits = [*(f"Griffin-Lim, {n} iterations" for n in (1, 2)), "noise, matched 3 x"]
     assert [row.name for row in rows] == FIXED + fits + models
 
 
@@ -72,19 +78,24 @@ def test_by_default_the_model_has_its_own_precision_and_sampling():
     rows = fw.evaluate(model, SPEECH[0], griffin_lim=1)
     assert [row.name for row in rows[2:]] == [
         "Griffin-Lim, 1 iterations",
+        "noise, matched 32 x",
         "bfloat16, temperature 0.7; top_k 9",
+        "bfloat16, temperature 0.7; top_k 9, matched 32 x",
     ]
 
 
 def test_the_figures_are_those_of_the_sounds_that_the_library_makes():
     model, audio = vocoder("int8"), SPEECH[2]
     kept, frames = audio[: 30 * HOP], fw.mel(audio, MEL)
-    rows = fw.evaluate(model, audio, temperature=0.8, griffin_lim=3, seed=5)
+    rows = fw.evaluate(model, audio, temperature=0.8, griffin_lim=3, match=[2, 0], seed=5)
+    hiss = 0.05 * np.random.default_rng(5).standard_normal(30 * HOP, np.float32)
     sounds = [
         kept,
         fw.mu_law_decode(fw.mu_law_encode(kept)),
         griffin_lim(frames, MEL, 3, 5),
-        fw.vocode(model, audio, seed=5, temperature=0.8),
+        fw.match_mel(hiss, frames, MEL, passes=2),
+        fw.vocode(model, audio, seed=5, temperature=0.8, match=2),
+        fw.vocode(model, audio, seed=5, temperature=0.8, match=0),
     ]
     for row, sound in zip(rows, sounds, strict=True):
         cents, voicing = quality.pitch_errors(*(quality.contour(x, 16000) for x in (kept, sound)))
@@ -104,8 +115,10 @@ def test_the_figures_are_those_of_the_sounds_that_the_library_makes():
             assert getattr(row.quality, name) == pytest.approx(value, nan_ok=True), (row, name)
     nats = fw.score(model, kept, frames=frames).mean(dtype=np.float64)
     assert rows[-1].quality.nats_per_sample == pytest.approx(nats)
-    assert [math.isnan(row.quality.nats_per_sample) for row in rows] == [True, True, True, False]
-    assert [math.isnan(row.times_real_time) for row in rows] == [True, True, False, False]
+    no_nats = [math.isnan(row.quality.nats_per_sample) for row in rows]
+    assert no_nats == [True, True, True, True, False, False]
+    untimed = [math.isnan(row.times_real_time) for row in rows]
+    assert untimed == [True, True, False, False, False, False]
 
 
 def test_the_codec_alone_is_the_models_with_its_pre_emphasis():
@@ -226,7 +239,9 @@ def test_frames_given_for_a_model_of_mel_frames_take_their_place():
         row_done=lambda row, sounds: made.update({row.name: sounds[0]}),
     )
     assert np.array_equal(made["Griffin-Lim, 2 iterations"], griffin_lim(other, MEL, 2, 0))
-    assert np.array_equal(made["float32, temperature 1"], fw.vocode(vocoder(), other, seed=0))
+    assert np.array_equal(
+        made["float32, temperature 1"], fw.vocode(vocoder(), other, seed=0, match=0)
+    )
 
 
 def test_each_recording_has_its_speaker():
@@ -260,6 +275,8 @@ def test_each_recording_has_its_speaker():
         ({"min_p": [0, 1.5]}, ValueError, "min_p must be from 0 to 1"),
         ({"griffin_lim": 0}, ValueError, "griffin_lim must be a whole number from 1"),
         ({"griffin_lim": [32, 1.5]}, TypeError, "griffin_lim must be a whole number"),
+        ({"match": [0, -1]}, ValueError, "match must be a whole number from 0"),
+        ({"match": 1.5}, TypeError, "match must be a whole number"),
         ({"seed": -1}, ValueError, "seed must be a whole number"),
         ({"seed": None}, TypeError, "seed must be a whole number"),
         ({"batch": 0}, ValueError, "batch must be a whole number from 1"),

@@ -8,9 +8,10 @@ import pytest
 
 import fastwavenet as fw
 from fastwavenet.features import filter_matrix, first_sample, hann_window
-from fastwavenet.griffin_lim import griffin_lim, magnitudes_of, signal_of, spectra_of
+from fastwavenet.griffin_lim import griffin_lim, magnitudes_of
 from fastwavenet.sound_measures import log_mel_distance
 from fastwavenet.sound_quality import estoi
+from fastwavenet.spectra import signal_of, spectra_of
 
 MEL = fw.mel_presets()["hifigan-16k"]
 ARCTIC = Path(fw.__file__).parent / "data/arctic_a0009.flac"

@@ -32,19 +32,46 @@ def test_each_sound_of_a_list_has_the_bits_that_generate_makes_of_it_alone(
 ):
     model = model_of(precision, interpolation=interpolation)
     frames = frames_of(model)
-    audio = fw.vocode(model, frames, seed=7, batch=batch)
+    audio = fw.vocode(model, frames, seed=7, match=0, batch=batch)
     assert [len(each) for each in audio] == [16 * n for n in LENGTHS]
     for each, given in zip(audio, frames, strict=True):
         if len(given):
             alone = fw.generate(model, frames=given, seed=7)
-            assert each.tobytes() == alone.tobytes() == fw.vocode(model, given, seed=7).tobytes()
+            again = fw.vocode(model, given, seed=7, match=0)
+            assert each.tobytes() == alone.tobytes() == again.tobytes()
+
+
+@pytest.mark.parametrize("match", [None, 1, 3])
+def test_each_sound_is_matched_with_its_frames_as_alone(match):
+    model = model_of()
+    frames = frames_of(model)
+    raw, audio = (fw.vocode(model, frames, seed=7, match=n, batch=3) for n in (0, match))
+    passes = {} if match is None else {"passes": match}
+    for each, sound, given in zip(audio, raw, frames, strict=True):
+        assert each.tobytes() == fw.match_mel(sound, given, MEL, **passes).tobytes()
+        assert not len(given) or not np.array_equal(each, sound)
+
+
+def test_sound_of_other_frames_than_mel_is_not_matched():
+    model = model_of(features=None)
+    frames = frames_of(model)[3]
+    raw = fw.generate(model, frames=frames, seed=7)
+    assert np.array_equal(fw.vocode(model, frames, seed=7), raw)
+    with pytest.raises(ValueError, match="match is 1, expected 0: the model states no mel"):
+        fw.vocode(model, frames, match=1)
+
+
+@pytest.mark.parametrize("match", [-1, 1001, 1.5, True])
+def test_passes_of_mel_matching_are_a_number(match):
+    with pytest.raises((ValueError, TypeError), match="match must be"):
+        fw.vocode(model_of(), frames_of(model_of())[0], match=match)
 
 
 def test_each_sound_has_its_speaker():
     model = model_of(speakers=("ann", "bob"), speaker_channels=3)
     frames = frames_of(model)
     speakers = ["ann", 1, "bob", 0, "bob", "ann", 1, 0]
-    audio = fw.vocode(model, frames, seed=7, batch=3, speaker=speakers)
+    audio = fw.vocode(model, frames, seed=7, match=0, batch=3, speaker=speakers)
     for each, given, speaker in zip(audio, frames, speakers, strict=True):
         if len(given):
             alone = fw.generate(model, frames=given, seed=7, speaker=speaker)
@@ -124,7 +151,7 @@ def test_options_are_those_of_generate():
     alone = fw.generate(model, frames=frames, **options)
     for threads in (1, 2):
         for isa in fw.available_isas():
-            audio = fw.vocode(model, frames, isa=isa, threads=threads, **options)
+            audio = fw.vocode(model, frames, isa=isa, threads=threads, match=0, **options)
             assert audio.tobytes() == alone.tobytes()
 
 

@@ -22,7 +22,14 @@ from fastwavenet.sound_measures import silent_share
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-ALWAYS = ["recording", "speech-16k", "codec alone", "Griffin-Lim", "recorder-16k"]
+ALWAYS = [
+    "recording",
+    "speech-16k",
+    "codec alone",
+    "Griffin-Lim",
+    "matched noise",
+    "recorder-16k",
+]
 TRAINED = [*ALWAYS[:2], "trained", *ALWAYS[2:]]
 MEL = fw.mel_presets()["hifigan-16k"]
 VOCODER = small_spec(

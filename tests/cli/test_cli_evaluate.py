@@ -21,8 +21,9 @@ END = FrameConditioning(80, 256, features=MEL)
 OTHER = FrameConditioning(3, 80)  # no mel frames
 FIXED = ["the recording itself", "codec alone (256 levels)"]
 FITS = ["Griffin-Lim, 32 iterations", "Griffin-Lim, 200 iterations"]
-USUAL = [*FIXED, *FITS, "float32, temperature 1"]
-FEW = ["--griffin-lim", "1"]
+USUAL = [*FIXED, *FITS, "noise, matched 32 x"]
+USUAL += [f"float32, temperature 1{matched}" for matched in ("", ", matched 32 x")]
+FEW = ["--griffin-lim", "1", "--match", "0"]
 
 
 def saved(path, conditioning=END):
@@ -104,6 +105,18 @@ def test_the_table_has_the_rows_of_the_file(run, voice, speech, tmp_path):
         assert shown == expected
         cells = [cell.strip() for cell in text.strip("|").split("|")]
         assert cells[:-1] == [row.name, *command.cells(row)][:-1]
+
+
+def test_passes_of_mel_matching_have_rows_of_their_own(found, refused, voice, speech):
+    line = ["evaluate", "-m", voice, speech, "--griffin-lim", "none", "--match"]
+    assert names(found(*line[1:], "2,0")) == [
+        *FIXED,
+        "noise, matched 2 x",
+        "float32, temperature 1, matched 2 x",
+        "float32, temperature 1",
+    ]
+    for wrong in ("", "-1", "1.5", "1001", "0,x"):
+        assert "must be numbers from 0 to 1000, as 0,32" in refused(*line, wrong)
 
 
 def test_json_has_all_figures_and_the_same_again(found, voice, speech, tmp_path):
@@ -275,7 +288,7 @@ def test_kept_sounds_are_those_that_were_measured(found, voice, speech, tmp_path
         audio = fw.read_audio(speech / f"{name}.wav")[0]
         read = {place.name: fw.read_audio(place / f"{name}.wav")[0] for place in kept.iterdir()}
         assert np.array_equal(read["the-recording-itself"], audio[: 256 * count])
-        made = fw.vocode(fw.load(voice), audio, seed=3)
+        made = fw.vocode(fw.load(voice), audio, seed=3, match=0)
         assert np.abs(read["float32-temperature-1"] - made).max() <= 2**-15
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp"]
 

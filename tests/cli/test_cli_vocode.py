@@ -72,6 +72,14 @@ def test_a_recording_is_vocoded_by_way_of_its_mel_frames(voice, tmp_path, capsys
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
 
 
+@pytest.mark.parametrize("passes", [0, 3, None])
+def test_passes_of_mel_matching_are_an_option(voice, mels, tmp_path, passes):
+    options = [] if passes is None else ["--match", passes]
+    assert vocode(voice, mels / "a.npy", tmp_path / "x.wav", "--speaker", "bob", *options) == 0
+    audio = fw.vocode(fw.load(voice), np.load(mels / "a.npy"), seed=7, speaker="bob", match=passes)
+    assert np.abs(fw.read_audio(tmp_path / "x.wav")[0] - audio).max() <= 1.01 / 32768
+
+
 def test_a_speaker_is_given_by_name_or_number(voice, mels, tmp_path):
     source = mels / "a.npy"
     for name, options in {"x": ["--speaker", "bob"], "y": ["--speaker", 1], "z": []}.items():

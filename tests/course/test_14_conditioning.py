@@ -53,6 +53,11 @@ def test_griffin_lim_is_nearer_than_the_codec_by_the_number_that_it_makes_small(
     assert names["distances"]["Griffin-Lim"] == pytest.approx(0.125, abs=0.01)
 
 
+def test_mel_matching_brings_the_networks_sound_to_its_frames(names):
+    assert names["distances"]["the network's samples"] == pytest.approx(0.65, abs=0.02)
+    assert names["distances"]["and mel matching"] == pytest.approx(0.04, abs=0.005)
+
+
 def test_speakers_differ_by_their_rows_alone(names):
     assert np.abs(names["ann"] - names["ben"]).max() > 0.1
     assert np.array_equal(*names["twins"])

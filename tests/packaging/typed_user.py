@@ -105,6 +105,7 @@ def voiced_share(audio: Floats) -> float:
 def again(model: fw.Model, spoken: list[Floats]) -> Floats:
     several: list[Floats] = fw.vocode(model, spoken, seed=7, batch=2)
     one: Floats = fw.vocode(model, spoken[0], seed=7, threads=2)
+    one = fw.match_mel(fw.vocode(model, spoken[0], match=0), spoken[0], "hifigan-16k", passes=4)
     voicing = spoken[0][:, -1]
     fw.generate(model, frames=spoken[0], min_p=0.1 * voicing, temperature=list(1 - 0.5 * voicing))
     return several[0] - one
