@@ -68,8 +68,8 @@ class Settings:
     )
     weight_decay: float | None = setting(
         None,
-        "weight decay of both; 1 keeps a network from learning seconds of audio by heart, and "
-        "costs 0.2 nats per sample with half an hour",
+        "weight decay of both; 1 delays that a network learns seconds of audio by heart, and costs "
+        "0.2 nats per sample with half an hour",
         otherwise=f"{WEIGHT_DECAY}, or {LITTLE_WEIGHT_DECAY} with less than a minute of audio",
         check=partial(checks.number, zero=True),
         metavar="X",

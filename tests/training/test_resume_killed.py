@@ -137,13 +137,23 @@ WIDE = small_spec(sample_rate=16000, levels=256, residual=32, dilation_channels=
 SAVING = {"spec": WIDE, "batch": 1, "window": 20}  # with a checkpoint every step
 
 
+def half_written(run):
+    return {name for name in os.listdir(run) if name.endswith(".tmp")}
+
+
 def kill_after(process, run, saves, wait):
-    """Kills a process `wait` seconds after the begin of its `saves`-th save or a later one."""
+    """Kills a process `wait` seconds after the begin of its `saves`-th save or a later one; without
+    a wait while it writes one.
+    """
     seen = set()
     while process.is_alive() and len(seen) < saves:  # a save takes milliseconds
-        seen.update(name for name in os.listdir(run) if name.endswith(".tmp"))
+        seen |= half_written(run)
         time.sleep(0.0002)
     time.sleep(wait)
+    while not wait and process.is_alive() and not half_written(run):
+        os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.0005)
+        os.kill(process.pid, signal.SIGSTOP)  # so that a save that is seen does not end
     process.kill()
     process.join()
 
@@ -162,7 +172,7 @@ def test_a_run_that_is_killed_in_the_middle_of_saves_ends_as_if_it_was_not(
     for n in range(kills):
         process = start_training(source, run, options, save_seconds=0)
         kill_after(process, run, rng.randint(2, 6), rng.uniform(0, 0.2) if n % 2 else 0)
-        halves += any(file.name.endswith(".tmp") for file in run.iterdir())
+        halves += bool(half_written(run))
         before, done = done, RunFolder(run).load().progress.steps
         assert done >= before
     assert halves >= kills // 4  # were really in the middle of one
