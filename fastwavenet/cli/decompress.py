@@ -23,8 +23,10 @@ from ..compressed_file import (
     read_header,
 )
 from ..compression import Coding, Lost
+from ..model import Model
 from ..mulaw import de_emphasised, mu_law_decode
 from ..shown import shown
+from ..types import Precision
 from ..wav_stream import wav_block, wav_header, wav_tail
 from .arguments import add_command, path
 from .compress import add_coding, outputs_of
@@ -52,8 +54,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     files = outputs_of(arguments.source, arguments.output, ".wav")
-    report = Report(arguments)
-    done = [_decompress(source, target, arguments, report) for source, target in files]
+    report, models = Report(arguments), Models(arguments.model)
+    done = [_decompress(source, target, models, arguments, report) for source, target in files]
     samples, lost = sum(d["samples"] for d in done), sum(len(d["lost"]) for d in done)
     report.result(
         {"files": done},
@@ -63,21 +65,39 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+class Models:
+    """A model in the precisions of compressed files, loaded when the first of them is opened."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.loaded: dict[Precision, Model] = {}
+
+    def in_precision(self, precision: Precision) -> Model:
+        if precision not in self.loaded:
+            self.loaded[precision] = load_model(self.path, precision)
+        return self.loaded[precision]
+
+
 def _decompress(
-    source: Path, target: Path, arguments: argparse.Namespace, report: Report
+    source: Path, target: Path, models: Models, arguments: argparse.Namespace, report: Report
 ) -> dict[str, Any]:
     try:
         with open_regular(source) as file:
-            return _write(file, source, target, arguments, report)
+            return _write(file, source, target, models, arguments, report)
     except CompressionError as error:
         raise CompressionError(f"{shown(source)}: {error}") from None
 
 
 def _write(
-    file: BinaryIO, source: Path, target: Path, arguments: argparse.Namespace, report: Report
+    file: BinaryIO,
+    source: Path,
+    target: Path,
+    models: Models,
+    arguments: argparse.Namespace,
+    report: Report,
 ) -> dict[str, Any]:
     began, header, lost = time.perf_counter(), read_header(file), Lost()
-    model = load_model(arguments.model, header.precision)
+    model = models.in_precision(header.precision)
     header.check_model(model)
     coding = Coding(model, header.mode, arguments.isa, arguments.batch, arguments.threads)
     total, cut_off = _count(file, header, arguments.salvage)

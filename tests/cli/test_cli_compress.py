@@ -11,6 +11,7 @@ from recordings import record, tone
 
 import fastwavenet as fw
 from fastwavenet import audio_reading, modelfile
+from fastwavenet.cli import decompress
 from fastwavenet.ends import MuLawCodec
 
 SPEC = small_spec(levels=256)
@@ -111,6 +112,21 @@ def test_a_folder_is_compressed_and_comes_back_file_by_file(run, model, recordin
     assert run("decompress", packed, "-m", model, "-o", tmp_path / "out")[0] == 0
     for name in ("a.wav", "deeper/b.wav"):
         assert (tmp_path / "out" / name).read_bytes() == recording.read_bytes()
+
+
+def test_files_of_one_precision_load_the_model_once(run, model, recording, tmp_path, monkeypatch):
+    folder, copies, loaded = tmp_path / "packed", tmp_path / "copies", []
+    folder.mkdir()
+    for name, precision in (("a", "int8"), ("b", "float32"), ("c", "int8")):
+        given = ("-m", model, "-o", folder / f"{name}.fwz", "--precision", precision)
+        assert not run("compress", recording, *given)[0]
+    load = decompress.load_model
+    monkeypatch.setattr(
+        decompress, "load_model", lambda path, of: loaded.append(of) or load(path, of)
+    )
+    assert not run("decompress", folder, "-m", model, "-o", copies)[0]
+    assert loaded == ["int8", "float32"]
+    assert {copy.read_bytes() for copy in copies.iterdir()} == {recording.read_bytes()}
 
 
 def test_two_files_of_a_folder_that_would_get_one_name_are_refused(run, model, recording, tmp_path):
