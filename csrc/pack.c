@@ -1,11 +1,28 @@
 /* Packing: PyTorch's tensors, transposed, padded and quantised into the matrices that the kernels
  * read (docs/arithmetic.md).  With arena->base == NULL only sizes are counted. */
 #include <math.h>
-#include <stdio.h> /* snprintf */
 #include <string.h>
 #include "model.h"
 
 /* ---- the caller's tensors -------------------------------------------------------------------- */
+
+/* Names of tensors, without stdio: its files would be imports of the WebAssembly module. */
+static void join(char to[64], const char *name, const char *part)
+{
+    strcpy(to, name);
+    strcat(to, part);
+}
+
+/* "layers.7.skip" of "layers.", 7 and ".skip" */
+static void join_number(char to[64], const char *before, uint32_t number, const char *after)
+{
+    char digits[11], *first = digits + sizeof digits - 1;
+    *first = 0;
+    do *--first = (char)('0' + number % 10);
+    while (number /= 10);
+    join(to, before, first);
+    strcat(to, after);
+}
 
 /* A search starts after the last tensor found; `found` counts, so that an unknown tensor is
  * noticed. */
@@ -41,9 +58,9 @@ static conv find_conv(source *src, const char *name, uint32_t outs, uint32_t ins
 {
     char full[64];
     conv c = {NULL, NULL, outs, ins, taps};
-    snprintf(full, sizeof full, "%s.weight", name);
+    join(full, name, ".weight");
     c.weight = find(src, full, 3, outs, ins, taps);
-    snprintf(full, sizeof full, "%s.bias", name);
+    join(full, name, ".bias");
     c.bias = find(src, full, 1, outs, 0, 0);
     if (!c.weight) src->error = FWN_BAD_TENSOR;
     return c;
@@ -218,7 +235,7 @@ static void pack_cond(fwn_model *m, fwn_mat *mat, fwn_arena *arena, source *src,
     const fwn_spec *s = &m->spec;
     const uint32_t d = s->dilation_channels, inputs = s->frame_channels + s->speaker_channels;
     char full[64];
-    snprintf(full, sizeof full, "%s.weight", name);
+    join(full, name, ".weight");
     const conv c = {find(src, full, 3, 2 * d, inputs, 1), NULL, 2 * d, inputs, 1};
     if (!c.weight) src->error = FWN_BAD_TENSOR;
     *mat = alloc_mat(m, arena, m->Up, 2 * m->Dp, FWN_INPUT_ROW, 1);
@@ -267,10 +284,10 @@ static void pack_stage(fwn_model *m, uint32_t number, fwn_arena *arena, source *
     const uint32_t taps = fwn_stage_taps(s), transposed = s->stride > 1;
     const size_t k = (size_t)taps * s->inputs, n = (size_t)s->stride * s->outputs;
     char name[64];
-    snprintf(name, sizeof name, "conditioning.upsampling.%u.weight", (unsigned)number);
+    join_number(name, "conditioning.upsampling.", number, ".weight");
     const float *weight = find(src, name, 3, transposed ? s->inputs : s->outputs,
                                transposed ? s->outputs : s->inputs, s->kernel);
-    snprintf(name, sizeof name, "conditioning.upsampling.%u.bias", (unsigned)number);
+    join_number(name, "conditioning.upsampling.", number, ".bias");
     const float *bias = find(src, name, 1, s->outputs, 0, 0);
     if (!weight) src->error = FWN_BAD_TENSOR;
     const size_t padded = fwn_pad((uint32_t)n);
@@ -291,8 +308,8 @@ static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *ap
     const fwn_spec *s = &m->spec;
     fwn_layer *layer = &m->layers[l];
     const uint32_t d = s->dilation_channels;
-    char name[48];
-    snprintf(name, sizeof name, "layers.%u.dilated", (unsigned)l);
+    char name[64];
+    join_number(name, "layers.", l, ".dilated");
     const conv c = find_conv(src, name, 2 * d, s->residual, layer->taps);
     for (uint32_t j = 0; j < layer->taps; j++) {
         fwn_mat *tap = &layer->tap[j];
@@ -303,9 +320,9 @@ static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *ap
         fill(m, tap, &c, j, 0, d);
         if (j == 0) add_bias(tap, &c, d);
     }
-    snprintf(name, sizeof name, "layers.%u.conditioning", (unsigned)l);
+    join_number(name, "layers.", l, ".conditioning");
     if (m->Up) pack_cond(m, &layer->cond, apart, src, name);
-    snprintf(name, sizeof name, "layers.%u.residual", (unsigned)l);
+    join_number(name, "layers.", l, ".residual");
     if (l + 1 < s->layers)
         layer->residual = pack(m, arena, src, name, s->residual, d, FWN_INPUT_GATE);
 }
@@ -314,9 +331,9 @@ static void pack_skip(fwn_model *m, fwn_arena *arena, source *src)
 {
     const uint32_t layers = m->spec.layers;
     conv parts[FWN_MAX_LAYERS];
-    char name[48];
+    char name[64];
     for (uint32_t l = 0; l < layers; l++) {
-        snprintf(name, sizeof name, "layers.%u.skip", (unsigned)l);
+        join_number(name, "layers.", l, ".skip");
         parts[l] = find_conv(src, name, m->spec.skip, m->spec.dilation_channels, 1);
     }
     m->skip = alloc_mat(m, arena, layers * m->Dp, m->Sp, FWN_INPUT_GATES, 1);
