@@ -17,7 +17,11 @@ void *fwn_arena_take(fwn_arena *arena, size_t count, size_t size)
 
 void *fwn_arena_memory(size_t bytes)
 {
+#ifdef MADV_HUGEPAGE
     const size_t page = bytes < FWN_HUGE_PAGE / 2 ? FWN_ALIGN : FWN_HUGE_PAGE;
+#else
+    const size_t page = FWN_ALIGN;
+#endif
     bytes = (bytes + page - 1) / page * page;
     void *memory = aligned_alloc(page, bytes ? bytes : page);
     if (!memory) return NULL;

@@ -33,6 +33,10 @@ static inline void fwn_restore_mode(fwn_float_mode host)
 {
     __asm__ volatile("msr fpcr, %0" : : "r"(host));
 }
+#elif defined(__wasm__)
+typedef char fwn_float_mode; /* WebAssembly has one mode, ours */
+static inline fwn_float_mode fwn_set_mode(void) { return 0; }
+static inline void fwn_restore_mode(fwn_float_mode host) { (void)host; }
 #else
 #error "define how this CPU sets round-to-nearest without flush-to-zero"
 #endif

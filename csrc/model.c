@@ -44,9 +44,7 @@ static uint64_t packed_bytes(const fwn_spec *s)
     return sizeof(float) * numbers + 16 * FWN_ALIGN;
 }
 
-/* Bytes of a stream of one row, at most, in the precision that needs most: the layout in
- * stream.c. */
-static uint64_t stream_bytes(const fwn_spec *s)
+uint64_t fwn_most_stream_bytes(const fwn_spec *s)
 {
     const uint64_t r = fwn_pad(s->residual), d = fwn_pad(s->dilation_channels),
                    sk = fwn_pad(s->skip), h = fwn_pad(s->head), q = fwn_pad(s->levels),
@@ -114,7 +112,7 @@ static int check_spec(const fwn_spec *s)
             return FWN_BAD_SPEC;
     }
     const int fits =
-        stream_bytes(s) <= FWN_MAX_STREAM_BYTES && packed_bytes(s) <= FWN_MAX_WEIGHT_BYTES;
+        fwn_most_stream_bytes(s) <= FWN_MAX_STREAM_BYTES && packed_bytes(s) <= FWN_MAX_WEIGHT_BYTES;
     return fits ? FWN_OK : FWN_BAD_SPEC;
 }
 

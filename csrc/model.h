@@ -90,6 +90,12 @@ struct fwn_model {
     void *arena, *plan; /* the weights; everything else */
 };
 
+/* ---- model.c --------------------------------------------------------------------------------- */
+
+/* Bytes of a stream of one row, at most, in the precision that needs most: the layout in
+ * stream.c.  A batch needs at most so many for each of its rows. */
+uint64_t fwn_most_stream_bytes(const fwn_spec *spec);
+
 /* ---- upsample.c ------------------------------------------------------------------------------ */
 
 /* Inputs that affect the outputs in the place of one. */

@@ -1,8 +1,28 @@
-/* The helper thread of a stream: see pool.h. */
+/* The helper thread of a stream, and the clock: see pool.h. */
+#ifdef __wasm__
+/* WebAssembly has neither threads nor a clock of its own: there is never a helper. */
+#include <stddef.h>
+#include "pool.h"
+
+fwn_pool *fwn_pool_create(void (*work)(void *), void *argument, fwn_signal *start)
+{
+    (void)work, (void)argument, (void)start;
+    return NULL;
+}
+void fwn_pool_destroy(fwn_pool *p) { (void)p; }
+void fwn_pool_call(fwn_pool *p) { (void)p; }
+int fwn_pool_ready(const fwn_pool *p) { return p != NULL; }
+void fwn_pool_dismiss(fwn_pool *p) { (void)p; }
+int fwn_pool_here(const fwn_pool *p) { return p != NULL; }
+double fwn_seconds(void) { return 0; }
+void fwn_nap(void) {}
+#else
+
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "float_mode.h"
 #include "pool.h"
@@ -108,3 +128,18 @@ int fwn_pool_ready(const fwn_pool *p)
 }
 
 void fwn_pool_dismiss(fwn_pool *p) { atomic_store(&p->called, 0); }
+
+double fwn_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void fwn_nap(void)
+{
+    const struct timespec time = {0, 2000000};
+    nanosleep(&time, NULL);
+}
+
+#endif

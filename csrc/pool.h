@@ -1,6 +1,7 @@
 /* The helper thread of a stream, and the signals by which leader and helper alternate.  The leader
  * is the thread in fwn_run; the helper is created once and sleeps between runs.  Within a run both
- * poll, at the distance of a cache line. */
+ * poll, at the distance of a cache line.  All that the engine needs of an operating system but
+ * memory is in pool.c. */
 #ifndef FWN_POOL_H
 #define FWN_POOL_H
 
@@ -40,6 +41,9 @@ void fwn_pool_call(fwn_pool *pool);
 int fwn_pool_ready(const fwn_pool *pool);
 void fwn_pool_dismiss(fwn_pool *pool);
 int fwn_pool_here(const fwn_pool *pool); /* whether there is a helper in this process; NULL: no */
+
+double fwn_seconds(void); /* of a clock that never goes back */
+void fwn_nap(void);       /* sleeps for two milliseconds */
 
 static inline void fwn_pause(void)
 {

@@ -1,5 +1,4 @@
 /* Running a stream: blocks of steps, with the helper thread if it is called. */
-#include <time.h>
 #include "float_mode.h"
 #include "range_coder.h"
 #include "stream.h"
@@ -7,13 +6,6 @@
 #define FWN_REST 0.25 /* seconds without a helper that was late: another program uses its core */
 
 /* ---- the helper ------------------------------------------------------------------------------ */
-
-double fwn_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Calls the helper; with `wait`, until it is ready or for a fortieth of a second.  Returns whether
  * it is ready: it may still become so during the run. */

@@ -100,9 +100,15 @@ static fwn_stream planned(const fwn_model *model, uint32_t batch, uint32_t threa
                         .cond_most = block + FWN_MORE_FRAMES};
 }
 
+/* Whether the bytes of so many rows can be counted: 32-bit machines have an end. */
+static int is_countable(const fwn_model *model, uint32_t batch)
+{
+    return batch * fwn_most_stream_bytes(&model->spec) <= SIZE_MAX / 2;
+}
+
 size_t fwn_stream_bytes(const fwn_model *model, uint32_t batch)
 {
-    if (!model || batch < 1 || batch > 65536) return 0;
+    if (!model || batch < 1 || batch > 65536 || !is_countable(model, batch)) return 0;
     fwn_stream s = planned(model, batch, 1);
     fwn_arena arena = {NULL, 0};
     lay_out(&s, &arena);
@@ -146,6 +152,7 @@ int fwn_stream_create(const fwn_model *model, int isa, uint32_t batch, uint32_t 
     if (!model || !out || batch < 1 || batch > 65536 || threads < 1 || threads > 2)
         return FWN_BAD_ARGUMENT;
     if (!fwn_kernels_of(isa, model->precision)) return FWN_BAD_ISA;
+    if (!is_countable(model, batch)) return FWN_NO_MEMORY;
     fwn_stream *s = calloc(1, sizeof *s);
     if (!s) return FWN_NO_MEMORY;
     *s = planned(model, batch, threads);

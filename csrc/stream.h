@@ -140,7 +140,6 @@ typedef struct {
  * mode of float_mode.h.  With two threads and `wait` the first step waits until the helper is
  * ready, for a fortieth of a second at most. */
 fwn_run_status fwn_run_steps(fwn_stream *s, const fwn_io *io, uint32_t threads, int wait);
-double fwn_seconds(void);
 
 /* ---- threads.c ------------------------------------------------------------------------------- */
 

@@ -2,7 +2,6 @@
  * leader is the thread that calls fwn_run and has the chain of layers; the helper (pool.h) has past
  * taps and part of the head. kernels/second_thread.h has the exchange between them. */
 #include <math.h>
-#include <time.h>
 #include "float_mode.h"
 #include "stream.h"
 
@@ -78,10 +77,9 @@ static double measure(fwn_stream *s, uint32_t threads, uint32_t steps, uint32_t 
  * system not have started it yet. */
 static double measure_both(fwn_stream *s, uint32_t steps, uint32_t *waited)
 {
-    const struct timespec moment = {0, 2000000};
     double together = INFINITY;
     for (int tries = 0; tries < FWN_TRIES && isinf(together); tries++) {
-        if (tries) nanosleep(&moment, NULL);
+        if (tries) fwn_nap();
         together = measure(s, 2, steps, waited);
     }
     return together;
