@@ -6,7 +6,7 @@ CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
-.PHONY: demo test test-slow fuzz lint bench docs linkcheck notebooks drawings listen clean
+.PHONY: demo test test-slow fuzz lint bench wasm docs linkcheck notebooks drawings listen clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.built
@@ -41,6 +41,13 @@ lint: $(VENV)/.built
 bench: $(VENV)/.built
 	$(BIN)/fastwavenet bench
 
+# The engine for browsers and node, one file of WebAssembly; skipped where clang, wasm-ld or the C
+# library for it are missing.
+WASM := web/build/fastwavenet.wasm
+wasm: $(WASM)
+$(WASM): web/build.sh web/layout.c $(filter %.c %.h,$(SOURCES))
+	sh web/build.sh $@
+
 # The site of course, guides and reference: open build/docs/index.html.
 docs: $(VENV)/.built
 	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
@@ -73,4 +80,4 @@ $(VENV)/.built: $(VENV)/.installed $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build demo *.egg-info fastwavenet/_engine.c fastwavenet/_engine.*.so
+	rm -rf $(VENV) build web/build demo *.egg-info fastwavenet/_engine.c fastwavenet/_engine.*.so

@@ -28,6 +28,8 @@ if MACHINE in ("x86_64", "amd64"):
     ISA_FLAGS["amx"] = [*ISA_FLAGS["vnni"], "-mamx-tile", "-mamx-int8"]
 elif MACHINE in ("aarch64", "arm64"):
     ISA_FLAGS["neon"] = []
+elif MACHINE == "wasm32":
+    ISA_FLAGS["wasm"] = ["-msimd128"]
 
 COMMON = (
     "arena",

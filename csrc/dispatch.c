@@ -8,13 +8,18 @@
         &fwn_kernels_##isa##_0, &fwn_kernels_##isa##_1, &fwn_kernels_##isa##_2};
 /* clang-format on */
 
+/* Compiled with vectors in its common files, a module of WebAssembly runs only where they are. */
+#ifndef __wasm_simd128__
 FWN_EVERY_PRECISION(scalar)
+#endif
 #ifdef __x86_64__
 FWN_EVERY_PRECISION(avx2)
 FWN_EVERY_PRECISION(avx512)
 extern const fwn_kernels fwn_kernels_vnni_2, fwn_kernels_amx_2; /* they multiply bytes */
 #elif defined(__aarch64__)
 FWN_EVERY_PRECISION(neon)
+#elif defined(__wasm__)
+FWN_EVERY_PRECISION(wasm)
 #endif
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -40,7 +45,9 @@ static int tiles_allowed(void) { return 0; }
 static int supported(int isa)
 {
     switch (isa) {
+#ifndef __wasm_simd128__
     case FWN_SCALAR: return 1;
+#endif
 #ifdef __x86_64__
     case FWN_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case FWN_AVX512:
@@ -51,6 +58,8 @@ static int supported(int isa)
     case FWN_AMX: return supported(FWN_VNNI) && tiles_allowed();
 #elif defined(__aarch64__)
     case FWN_NEON: return 1;
+#elif defined(__wasm__)
+    case FWN_WASM: return 1; /* a browser without vectors refuses the module */
 #endif
     default: return 0;
     }
@@ -69,8 +78,13 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
     case FWN_AVX512: return avx512[precision];
 #elif defined(__aarch64__)
     case FWN_NEON: return neon[precision];
+#elif defined(__wasm__)
+    case FWN_WASM: return wasm[precision];
 #endif
-    default: return scalar[precision];
+#ifndef __wasm_simd128__
+    case FWN_SCALAR: return scalar[precision];
+#endif
+    default: return NULL;
     }
 }
 
@@ -84,7 +98,8 @@ int fwn_isa_list(int *out, int max)
 
 const char *fwn_isa_name(int isa)
 {
-    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon", "vnni", "amx"};
+    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon",
+                                                "vnni",   "amx",  "wasm"};
     return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
 }
 

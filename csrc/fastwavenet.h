@@ -43,7 +43,8 @@ typedef enum {
     FWN_NEON = 3,
     FWN_VNNI = 4, /* AVX-512 and its products of bytes */
     FWN_AMX = 5,  /* VNNI and tiles of bytes */
-    FWN_ISAS = 6
+    FWN_WASM = 6, /* WebAssembly's vectors of 128 bits */
+    FWN_ISAS = 7
 } fwn_isa;
 int fwn_isa_list(int *out, int max);
 const char *fwn_isa_name(int isa); /* "scalar", "avx2", ... ; NULL if unknown */

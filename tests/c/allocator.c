@@ -1,7 +1,5 @@
 /* The allocator of test_engine, counted and made to fail: the program is linked with --wrap for
  * each of these functions. */
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include "claims.h"
 
@@ -16,12 +14,6 @@ void *__wrap_aligned_alloc(size_t, size_t);
 void __wrap_free(void *);
 
 static int refused(void) { return ++allocations == fail_at; }
-int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*work)(void *),
-                          void *on)
-{
-    return no_threads ? EAGAIN : __real_pthread_create(thread, how, work, on);
-}
 static void *counted(void *p)
 {
     live += p != NULL;
@@ -43,3 +35,15 @@ void __wrap_free(void *p)
     live -= p != NULL;
     __real_free(p);
 }
+
+#ifndef __wasm__
+#include <errno.h>
+#include <pthread.h>
+
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*work)(void *),
+                          void *on)
+{
+    return no_threads ? EAGAIN : __real_pthread_create(thread, how, work, on);
+}
+#endif

@@ -1,5 +1,4 @@
-/* Arguments, order of calls, overflow, a stream in use, and texts. */
-#include <pthread.h>
+/* Arguments, order of calls, overflow, and texts. */
 #include "claims.h"
 
 static void check_bad_models(const network *net)
@@ -157,40 +156,6 @@ static void check_overflow(int isa, int precision, size_t which)
 
 static void overflowing_outputs_are_an_error(void) { everywhere(check_overflow); }
 
-static void *run_for_long(void *stream)
-{
-    const fwn_io io = {.n = 2000, .temperature = 1.0f};
-    fwn_run(stream, &io);
-    return NULL;
-}
-
-static void a_stream_in_use_says_busy(void)
-{
-    fwn_model *model = random_model(0, FWN_FLOAT32);
-    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
-    const fwn_io nothing = {.n = 0, .temperature = 1.0f};
-    int busy = 0;
-    for (int round = 0; round < 100 && !busy; round++) {
-        pthread_t thread;
-        CHECK(!pthread_create(&thread, NULL, run_for_long, stream));
-        for (int i = 0; i < 100000 && !busy; i++) busy = fwn_run(stream, &nothing) == FWN_BUSY;
-        if (busy) {
-            size_t size = 1 << 20;
-            char *bytes = malloc(size);
-            CHECK(fwn_stream_reset(stream, 0, 1, 1) == FWN_BUSY);
-            CHECK(fwn_stream_begin(stream, 0, 1) == FWN_BUSY);
-            CHECK(fwn_stream_set_threads(stream, 1) == FWN_BUSY);
-            CHECK(fwn_state_save(stream, 0, bytes, &size) == FWN_BUSY);
-            CHECK(fwn_state_load(stream, 0, bytes, size) == FWN_BUSY);
-            free(bytes);
-        }
-        CHECK(!pthread_join(thread, NULL));
-    }
-    CHECK(busy && fwn_run(stream, &nothing) == FWN_OK);
-    fwn_stream_destroy(stream);
-    fwn_model_destroy(model);
-}
-
 static void every_error_isa_and_precision_has_a_text(void)
 {
     int isas[FWN_ISAS], count = fwn_isa_list(isas, FWN_ISAS);
@@ -212,7 +177,6 @@ const claim CALLS[] = {
     TEST(bad_runs_are_refused_and_change_nothing),
     TEST(the_first_sample_is_given_once_and_before_the_first_step),
     TEST(overflowing_outputs_are_an_error),
-    TEST(a_stream_in_use_says_busy),
     TEST(every_error_isa_and_precision_has_a_text),
     {NULL, NULL},
 };

@@ -1,4 +1,5 @@
-/* Two threads for a stream: their bits, and their shares of the products. */
+/* Two threads for a stream: their bits, and their shares of the products; a stream in use. */
+#include <pthread.h>
 #include "claims.h"
 
 static void check_two_threads(int isa, int precision, size_t which)
@@ -92,8 +93,43 @@ static void two_threads_share_all_outputs_of_every_product(void)
     }
 }
 
+static void *run_for_long(void *stream)
+{
+    const fwn_io io = {.n = 2000, .temperature = 1.0f};
+    fwn_run(stream, &io);
+    return NULL;
+}
+
+static void a_stream_in_use_says_busy(void)
+{
+    fwn_model *model = random_model(0, FWN_FLOAT32);
+    fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
+    const fwn_io nothing = {.n = 0, .temperature = 1.0f};
+    int busy = 0;
+    for (int round = 0; round < 100 && !busy; round++) {
+        pthread_t thread;
+        CHECK(!pthread_create(&thread, NULL, run_for_long, stream));
+        for (int i = 0; i < 100000 && !busy; i++) busy = fwn_run(stream, &nothing) == FWN_BUSY;
+        if (busy) {
+            size_t size = 1 << 20;
+            char *bytes = malloc(size);
+            CHECK(fwn_stream_reset(stream, 0, 1, 1) == FWN_BUSY);
+            CHECK(fwn_stream_begin(stream, 0, 1) == FWN_BUSY);
+            CHECK(fwn_stream_set_threads(stream, 1) == FWN_BUSY);
+            CHECK(fwn_state_save(stream, 0, bytes, &size) == FWN_BUSY);
+            CHECK(fwn_state_load(stream, 0, bytes, size) == FWN_BUSY);
+            free(bytes);
+        }
+        CHECK(!pthread_join(thread, NULL));
+    }
+    CHECK(busy && fwn_run(stream, &nothing) == FWN_OK);
+    fwn_stream_destroy(stream);
+    fwn_model_destroy(model);
+}
+
 const claim THREADS[] = {
     TEST(two_threads_compute_the_bits_of_one),
     TEST(two_threads_share_all_outputs_of_every_product),
+    TEST(a_stream_in_use_says_busy),
     {NULL, NULL},
 };

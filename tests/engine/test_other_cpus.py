@@ -1,5 +1,5 @@
-"""The same bits on every CPU: tests/c built for this one, and cross-built for aarch64 with NEON and
-run under qemu, by gcc and by clang."""
+"""The same bits on every CPU: tests/c built for this one, cross-built for aarch64 with NEON and run
+under qemu, by gcc and by clang, and built for WebAssembly and run in node."""
 
 import functools
 import platform
@@ -13,6 +13,8 @@ from typing import NamedTuple
 import pytest
 from c_build import (
     CLAIMS,
+    HELPERS,
+    NOT_ON_WASM,
     PROGRAMS,
     ROOT,
     WARN,
@@ -33,6 +35,7 @@ MACHINES = {
     "AMD64": {"scalar", "avx2", "avx512", "vnni", "amx"},
     "aarch64": {"scalar", "neon"},
     "arm64": {"scalar", "neon"},
+    "wasm32": {"scalar", "wasm"},
 }
 
 VOCABULARY = re.compile(r"^static inline \w+ (v[fi]_\w+)\(", re.MULTILINE)
@@ -100,11 +103,13 @@ class Target(NamedTuple):
 
 
 QEMU = ("qemu-aarch64", "-L", SYSROOT)
+NODE = ("node", "--no-warnings", str(HELPERS / "run_wasi.mjs"))
 TARGETS = {
     "gcc": Target("gcc", platform.machine()),
     "clang": Target("clang", platform.machine()),
     "aarch64_gcc": Target("aarch64-linux-gnu-gcc", "aarch64", QEMU),
     "aarch64_clang": Target("clang --target=aarch64-linux-gnu", "aarch64", QEMU),
+    "wasm": Target("clang --target=wasm32-wasi", "wasm32", NODE),
 }
 
 
@@ -209,13 +214,23 @@ def test_the_portable_fused_multiply_add_is_the_c_librarys(compiler, operands, b
     built.run(program, str(operands))
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
-def test_in_c_on_aarch64(claim, build_for):
-    built = build_for("aarch64_gcc")
+def check_claim(built: Built, claim: str) -> None:
     program = built.folder / "test_engine"
     if not program.exists():
         built.program("test_engine", *WRAP)
     built.run(program, claim)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_in_c_on_aarch64(claim, build_for):
+    check_claim(build_for("aarch64_gcc"), claim)
+
+
+@pytest.mark.parametrize(
+    "claim", [claim for claim, file in CLAIMS.items() if file not in NOT_ON_WASM]
+)
+def test_in_c_on_webassembly(claim, build_for):
+    check_claim(build_for("wasm"), claim)
 
 
 def test_setup_builds_the_instruction_sets_of_the_cpu_it_runs_on():
