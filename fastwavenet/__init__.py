@@ -53,6 +53,7 @@ __all__ = [
     "read_audio",
     "record_precision_cost",
     "record_sampling",
+    "round_for_int8",
     "salvage",
     "score",
     "surprise",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from .generator import Generator, generate
     from .importers.call import import_checkpoint
     from .instruction_sets import available_isas, isa
+    from .int8_rounding import round_for_int8
     from .mel_conventions import Mel, mel_presets
     from .mel_matching import match_mel
     from .model import Model, load
@@ -103,6 +105,7 @@ else:
         "generator": "Generator generate",
         "importers.call": "import_checkpoint",
         "instruction_sets": "available_isas isa",
+        "int8_rounding": "round_for_int8",
         "mel_conventions": "Mel mel_presets",
         "mel_matching": "match_mel",
         "piano_roll": "melody",

@@ -59,10 +59,14 @@ def save(
     weights: name -> float32 array for exactly the names and shapes of `spec.tensors()`.
     Raises ModelFormatError if they differ, OSError if the file cannot be written.
     """
+    replace_atomically(path, as_bytes(spec, weights))
+
+
+def as_bytes(spec: WaveNetSpec, weights: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of a model file.  Raises ModelFormatError if `spec` and `weights` differ."""
     checked = check_weights(spec, weights)
     about = json.dumps({"version": VERSION, "spec": spec.to_dict()})
-    data = safetensors.numpy.save(checked, metadata={METADATA_KEY: about})
-    replace_atomically(path, data)
+    return safetensors.numpy.save(checked, metadata={METADATA_KEY: about})
 
 
 def load(path: str | os.PathLike[str]) -> Contents:
@@ -148,6 +152,16 @@ def record_sampling(path: str | os.PathLike[str], sampling: Sampling) -> None:
         parse(data)
         changed = with_sampling(data, sampling)
     replace_atomically(path, changed)
+
+
+def replace_weights(path: str | os.PathLike[str], weights: Mapping[str, np.ndarray]) -> None:
+    """Writes other weights of the same network into its file, without the costs of the former.
+
+    Raises ModelFormatError if it is no model or the weights do not fit, OSError, of which
+    PermissionError for a file that ships with the package.
+    """
+    path = _to_be_changed(path)
+    save(path, load(path).spec, weights)
 
 
 def _to_be_changed(path: str | os.PathLike[str]) -> str | os.PathLike[str]:

@@ -11,6 +11,7 @@ from .. import modelfile
 from ..atomic import check_target, is_named_pipe, is_special_file, replace_atomically
 from ..bundled_voices import model_path
 from ..importers import giving_back
+from ..int8_rounding import Rounding
 from ..precision import AUTO, describe_precision_cost, resolve_precision
 from ..precision_cost import Comparison
 from ..shown import shown
@@ -51,6 +52,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="audio file, or folder of them: the cost of smaller precisions on it is written into "
         "FILE, and decides which one is used",
     )
+    option(
+        "--round-for-int8",
+        type=path,
+        metavar="SOURCE",
+        help="audio file, or folder of them, half a minute of what the network was trained on: "
+        "weights of the output layer and of conditioning are rounded such that int8 costs less; "
+        "measure on other recordings",
+    )
     option("--convert", action="store_true", help="mix down and resample what needs it in SOURCE")
     add_frames(option, "frames of SOURCE, a file, instead of its own mel frames")
     add_speaker(option)
@@ -58,14 +67,22 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     report, output, source = Report(arguments), arguments.output, _model_file(arguments)
-    if arguments.measure is None and (arguments.frames or arguments.speaker):
+    sources = [s for s in (arguments.round_for_int8, arguments.measure) if s is not None]
+    if not sources and (arguments.frames or arguments.speaker):
         raise ValueError("--frames and --speaker belong to --measure: name a recording")
+    if len(sources) > 1 and arguments.frames:
+        raise ValueError(
+            "--frames are those of one recording: round first, then measure in a call of its own"
+        )
     if arguments.to is not None:
         return _give_back(arguments, source, report)
     check_model_name(output)
     with modelfile.named_after(source):
         data = modelfile.read(source)
         contents = modelfile.parse(data)
+        if arguments.round_for_int8 is not None:
+            data = _rounded(contents, arguments, report)
+            contents = modelfile.parse(data)
         spec, cost = contents.spec, contents.precision_cost
         if arguments.measure is not None:
             cost = _measure(contents, arguments, report)
@@ -100,6 +117,8 @@ def _give_back(arguments: argparse.Namespace, source: Path, report: Report) -> i
     """--to: the network as another project's files."""
     if arguments.measure is not None:
         raise ValueError("--measure writes into a model file: leave out --to, or --measure")
+    if arguments.round_for_int8 is not None:
+        raise ValueError("--round-for-int8 makes a model file: leave out --to, or round first")
     folder = arguments.output
     contents = modelfile.load(source)
     if folder.is_dir() and folder.samefile(source.parent):
@@ -123,6 +142,19 @@ def check_model_name(path: Path) -> None:
     if path.suffix.lower() != SUFFIX and not is_special_file(path):
         raise ValueError(f"{shown(path)}: the name must end in {SUFFIX}")
     check_target(path)
+
+
+def _rounded(contents: modelfile.Contents, arguments: argparse.Namespace, report: Report) -> bytes:
+    """--round-for-int8: the bytes of the model file with rounded weights."""
+    spec, source = contents.spec, arguments.round_for_int8
+    frames = frames_of_recordings(arguments.frames, spec, [source])
+    speaker = speaker_of(spec, arguments.speaker)
+    rounding = Rounding(spec, contents.weights)
+    [search] = search_recordings([source])
+    for recording in read_recordings(search, spec, arguments.convert, report, frames):
+        with report.progress(spec.sample_rate, f"{shown(Path(recording.file.name))} ") as progress:
+            rounding.add(recording.codes, progress, recording.frames, speaker)
+    return modelfile.as_bytes(spec, rounding.weights())
 
 
 def _measure(

@@ -215,3 +215,32 @@ def test_a_full_disk_keeps_the_file_that_was_measured(refused, voice, recordings
         line = refused("export", voice, "-o", voice, "--measure", recordings)
     assert line == f"{voice}: File too large"
     assert voice.read_bytes() == before
+
+
+# ---- export --round-for-int8 -----------------------------------------------------------------
+
+
+def test_export_rounds_on_the_recordings_of_a_folder(run, voice, copy, recordings):
+    assert run("export", voice, "-o", copy, "--round-for-int8", recordings)[0] == 0
+    files = (recordings / "a.wav", recordings / "deeper" / "b.wav")
+    fw.round_for_int8(voice, *(soundfile.read(f, dtype="float32")[0] for f in files))
+    assert copy.read_bytes() == voice.read_bytes()
+    assert fw.load(copy).precision_cost == {}
+
+
+def test_what_is_measured_is_the_rounded_network(run, voice, copy, recordings):
+    line = ("export", voice, "-o", copy, "--measure", recordings, "--round-for-int8", recordings)
+    assert run(*line)[0] == 0
+    assert fw.load(copy).precision_cost == measured(copy, recordings)
+
+
+def test_what_cannot_be_rounded_is_refused(refused, voice, copy, recordings, tmp_path):
+    both = ("--measure", recordings, "--round-for-int8", recordings)
+    assert refused("export", voice, "-o", copy, *both, "--frames", tmp_path / "a.npy") == (
+        "--frames are those of one recording: round first, then measure in a call of its own"
+    )
+    to = ("--to", "wavenet-coding", "--round-for-int8", recordings)
+    assert refused("export", voice, "-o", tmp_path / "folder", *to) == (
+        "--round-for-int8 makes a model file: leave out --to, or round first"
+    )
+    assert not copy.exists()

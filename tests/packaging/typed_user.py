@@ -172,6 +172,7 @@ def measure(path: Path, recording: Floats) -> None:
         cost: dict[str, float] = dict(fw.measure_precision(path, recording))
         dict(fw.measure_precision(path, recording, frames=[recording[:, None]], speaker="ann"))
         fw.record_precision_cost(path, cost)
+        fw.round_for_int8(path, recording, frames=[recording[:, None]], speaker="ann")
         tuning: fw.Tuning = fw.tune(fw.load(path), [recording, recording], seconds=24, threads=2)
         fw.record_sampling(path, tuning.sampling)
         print(tuning.fresh[0], tuning.best.likeness.score, tuning.plain.sampling.temperature)
