@@ -129,6 +129,47 @@ static void fill_segments(const fwn_mulaw *c, int32_t (*segment)[2], const thres
     }
 }
 
+/* ---- positions: codes by a logarithm, where no threshold is near ------------------------------ */
+
+/* log2(m) for m in [1, 2] as a polynomial of m, positive at 1. */
+static const double LOG2[6] = {-2.80031816, 5.091566482,  -3.550616301,
+                               1.631043987, -0.416533689, 0.04487031762};
+/* Its error is 1.27e-5; the rest is for the rounding in codec_mulaw.h, with any mu. */
+#define FWN_LOG2_ERROR 2e-5
+#define FWN_MOST_DOUBT 0x1p-8 /* beyond that the look-up alone is as fast */
+#define FWN_APART 0x1p-6      /* of the thresholds from 0, so that none is near to 0 */
+
+/* Whether all amplitudes have positions of codes, and 0 is a threshold exactly or not nearly. */
+static int has_positions(const fwn_codec *codec, uint32_t levels, double part)
+{
+    const double twice = 2.0 * codec->encode_offset;
+    const int exact = twice == floor(twice) && codec->steps == floor(codec->steps);
+    return codec->encode_offset >= 0.0 && codec->encode_offset + codec->steps <= levels &&
+           (part == 0.0 ? exact : part >= FWN_APART && part <= 1.0 - FWN_APART);
+}
+
+static void fill_positions(fwn_mulaw *c, const fwn_codec *codec)
+{
+    const double zero = codec->encode_offset + codec->steps / 2, below = floor(zero);
+    const double scale = codec->steps / 2 * 0.69314718055994530942 / ln(1.0 + codec->mu);
+    const double doubt = scale * FWN_LOG2_ERROR;
+    c->mu = (float)codec->mu;
+    c->scale = (float)scale;
+    for (int i = 0; i < 6; i++) c->curve[i] = (float)(scale * LOG2[i]);
+    c->part = (float)(zero - below);
+    c->below = (int32_t)below;
+    if (doubt <= FWN_MOST_DOUBT && has_positions(codec, c->levels, zero - below))
+        c->doubt = (float)doubt;
+}
+
+static int is_mirrored(const fwn_mulaw *c)
+{
+    if (c->levels != 256) return 0;
+    for (int k = 0; k < 128; k++)
+        if (c->amplitude[k] >= 0.0f || c->amplitude[255 - k] != -c->amplitude[k]) return 0;
+    return 1;
+}
+
 /* ---- the codec ------------------------------------------------------------------------------- */
 
 static fwn_mulaw *lay_out(fwn_arena *a, const fwn_mulaw *shape)
@@ -158,7 +199,9 @@ FWN_IN_OUR_MODE static fwn_mulaw *create(uint32_t levels, const fwn_codec *codec
     fwn_mulaw *c = lay_out(&arena, &shape);
     fill_segments(c, c->segment, &sides[0], 1);
     fill_segments(c, c->segment + c->segments, &sides[1], -1);
+    fill_positions(c, codec);
     fill_amplitudes(c, codec);
+    c->mirrored = is_mirrored(c);
     return c;
 }
 

@@ -1,5 +1,5 @@
-/* mu-law coding on 16 lanes (docs/arithmetic.md, "mu-law"): one look-up of the nearest threshold
- * and one comparison. */
+/* mu-law coding on 16 lanes (docs/arithmetic.md, "mu-law"): a position between the thresholds by a
+ * polynomial; too near to one of them, a look-up of this threshold and one comparison. */
 #ifndef FWN_CODEC_MULAW_H
 #define FWN_CODEC_MULAW_H
 
@@ -7,7 +7,7 @@
 
 #define FWN_FETCH_AHEAD 4096 /* bytes to prefetch: gathers stall the hardware prefetcher */
 
-static inline vi mulaw_code(const fwn_mulaw *c, vf x)
+static inline vi mulaw_look_up(const fwn_mulaw *c, vf x)
 {
     const vf zero = vf_set(0.0f);
     const vm negative = vf_lt(x, zero);
@@ -18,6 +18,29 @@ static inline vi mulaw_code(const fwn_mulaw *c, vf x)
     vi_gather2((const int32_t (*)[2])c->segment, vi_sub(place, first), &threshold, &code);
     const vi next = vi_add(code, vi_select(negative, vi_set(-1), vi_set(1)));
     return vi_select(vf_lt(size, vf_bitcast(threshold)), code, next);
+}
+
+/* steps / 2 log(1 + mu size) / log(1 + mu), with any rounding, for which c->doubt allows */
+static inline vf mulaw_position(const fwn_mulaw *c, vf size)
+{
+    const vf w = vf_fma(size, vf_set(c->mu), vf_set(1.0f)), m = vf_mantissa(w);
+    vf position = vf_set(c->curve[5]);
+    for (int i = 4; i >= 0; i--) position = vf_fma(position, m, vf_set(c->curve[i]));
+    return vf_fma(vf_exponent(w), vf_set(c->scale), position);
+}
+
+static inline vi mulaw_code(const fwn_mulaw *c, vf x)
+{
+    if (FWN_QUICK_LOADS || c->doubt == 0.0f) return mulaw_look_up(c, x);
+
+    const vf size = vf_min(vf_abs(x), vf_set(1.0f));
+    const vf from_zero = mulaw_position(c, size), sign = vf_add(x, vf_set(0.0f)); /* -0: + */
+    const vf position = vf_add(vf_with_sign(from_zero, sign), vf_set(c->part));
+    const vf distance = vf_abs(vf_sub(position, vf_nearest(position)));
+    /* At a threshold at 0 the sign decides, and none is nearer to 0 than c->doubt. */
+    if (__builtin_expect(vm_any(vf_lt(distance, vf_min(from_zero, vf_set(c->doubt)))), 0))
+        return mulaw_look_up(c, x);
+    return vi_add(vi_floor(position), vi_set(c->below));
 }
 
 static inline void mulaw_store(const fwn_mulaw *c, void *codes, size_t at, vi code)
@@ -71,19 +94,21 @@ static void encode_i16(const fwn_mulaw *c, const int16_t *x, size_t n, void *cod
 /* Codes must be below `levels`.  x is aligned first, so that whole cache lines are stored. */
 static void decode_f32(const fwn_mulaw *c, const void *codes, size_t n, float *x)
 {
+    const float *amplitude = c->amplitude;
     const uint8_t *narrow = codes;
     const uint16_t *wide = codes;
-    const int is_narrow = c->levels <= 256;
+    const int is_narrow = c->levels <= 256, mirrored = c->mirrored;
     size_t i = 0;
-    for (; i < n && (uintptr_t)(x + i) % 64; i++)
-        x[i] = c->amplitude[is_narrow ? narrow[i] : wide[i]];
+    for (; i < n && (uintptr_t)(x + i) % 64; i++) x[i] = amplitude[is_narrow ? narrow[i] : wide[i]];
     for (; i + 16 <= n; i += 16) {
         __builtin_prefetch((const char *)codes + (is_narrow ? i : 2 * i) + FWN_FETCH_AHEAD);
         __builtin_prefetch((const char *)(x + i) + FWN_FETCH_AHEAD, 1);
-        const vi code = is_narrow ? vi_load_u8(narrow + i) : vi_load_u16(wide + i);
-        vf_store(x + i, vf_gather(c->amplitude, code));
+        const vf now = mirrored    ? vf_mirrored(amplitude, narrow + i)
+                       : is_narrow ? vf_gather(amplitude, vi_load_u8(narrow + i))
+                                   : vf_gather(amplitude, vi_load_u16(wide + i));
+        vf_store(x + i, now);
     }
-    for (; i < n; i++) x[i] = c->amplitude[is_narrow ? narrow[i] : wide[i]];
+    for (; i < n; i++) x[i] = amplitude[is_narrow ? narrow[i] : wide[i]];
 }
 
 #endif

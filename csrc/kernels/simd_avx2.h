@@ -12,6 +12,7 @@
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
+#define FWN_QUICK_LOADS 0
 
 /* clang-format off */
 typedef struct { __m256 lo, hi; } vf;
@@ -30,6 +31,16 @@ static inline vf vf_mul(vf a, vf b) { return FWN_VF(_mm256_mul_ps(a.lo, b.lo), _
 static inline vf vf_div(vf a, vf b) { return FWN_VF(_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)); }
 static inline vf vf_max(vf a, vf b) { return FWN_VF(_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)); }
 static inline vf vf_min(vf a, vf b) { return FWN_VF(_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)); }
+static inline vf vf_abs(vf a)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return FWN_VF(_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi));
+}
+static inline vf vf_with_sign(vf a, vf s)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return FWN_VF(_mm256_or_ps(a.lo, _mm256_and_ps(s.lo, sign)), _mm256_or_ps(a.hi, _mm256_and_ps(s.hi, sign)));
+}
 static inline vf vf_fma(vf a, vf b, vf c) { return FWN_VF(_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)); }
 
 static inline vi vi_bitcast(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
@@ -60,12 +71,22 @@ static inline __m256i fwn_dot8(__m256i acc, __m256i u, __m256i w)
 }
 static inline vi vi_dot(vi acc, vi u, vi w) { return FWN_VI(fwn_dot8(acc.lo, u.lo, w.lo), fwn_dot8(acc.hi, u.hi, w.hi)); }
 static inline vi vi_nearest(vf a) { return FWN_VI(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)); }
+static inline vf vf_nearest(vf a)
+{
+    return FWN_VF(_mm256_round_ps(a.lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+                  _mm256_round_ps(a.hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static inline vi vi_floor(vf a) { return vi_nearest(FWN_VF(_mm256_floor_ps(a.lo), _mm256_floor_ps(a.hi))); }
 static inline vf vf_convert(vi a) { return FWN_VF(_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)); }
+
+static inline vf vf_exponent(vf a) { return vf_convert(vi_sub(vi_sra(vi_bitcast(a), 23), vi_set(127))); }
+static inline vf vf_mantissa(vf a) { return vf_bitcast(vi_add(vi_and(vi_bitcast(a), vi_set(0x7FFFFF)), vi_set(127 << 23))); }
 
 static inline vm vf_lt(vf a, vf b)
 {
     return (vm){_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ)};
 }
+static inline int vm_any(vm m) { return _mm256_movemask_ps(_mm256_or_ps(m.lo, m.hi)) != 0; }
 static inline vf vf_select(vm m, vf a, vf b)
 {
     return FWN_VF(_mm256_blendv_ps(b.lo, a.lo, m.lo), _mm256_blendv_ps(b.hi, a.hi, m.hi));
@@ -81,6 +102,13 @@ static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b)
     *a = FWN_VI(_mm256_i32gather_epi32(*p, at.lo, 8), _mm256_i32gather_epi32(*p, at.hi, 8));
     *b = FWN_VI(_mm256_i32gather_epi32(*p + 1, at.lo, 8), _mm256_i32gather_epi32(*p + 1, at.hi, 8));
 }
+
+/* Loads: on many CPUs they take less time than gathers. */
+static inline __m256 fwn_load8(const float *p, const uint8_t *at)
+{
+    return _mm256_setr_ps(p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]], p[at[6]], p[at[7]]);
+}
+static inline vf vf_mirrored(const float *p, const uint8_t *at) { return FWN_VF(fwn_load8(p, at), fwn_load8(p, at + 8)); }
 
 static inline __m256i fwn_pack_u16(vi a) /* 16 values below 65536, in order */
 {

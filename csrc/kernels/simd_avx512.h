@@ -13,6 +13,7 @@
 #define FWN_INT8_ROW_PANELS 4
 #define FWN_INT8_MICRO_PANELS 2
 #define FWN_INT8_MICRO_ROWS 4
+#define FWN_QUICK_LOADS 0
 
 /* clang-format off */
 typedef __m512 vf;
@@ -28,6 +29,12 @@ static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 static inline vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
 static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 static inline vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+static inline vf vf_abs(vf a) { return _mm512_abs_ps(a); }
+static inline vf vf_with_sign(vf a, vf sign) /* bit by bit: mask ? sign : a */
+{
+    const __m512i mask = _mm512_set1_epi32(INT32_MIN);
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(mask, _mm512_castps_si512(sign), _mm512_castps_si512(a), 0xCA));
+}
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 
 static inline vi vi_bitcast(vf a) { return _mm512_castps_si512(a); }
@@ -61,9 +68,15 @@ static inline vi vi_dot(vi acc, vi u, vi w)
 }
 #endif
 static inline vi vi_nearest(vf a) { return _mm512_cvtps_epi32(a); }
+static inline vf vf_nearest(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT); }
+static inline vi vi_floor(vf a) { return _mm512_cvt_roundps_epi32(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 static inline vf vf_convert(vi a) { return _mm512_cvtepi32_ps(a); }
 
+static inline vf vf_exponent(vf a) { return _mm512_getexp_ps(a); }
+static inline vf vf_mantissa(vf a) { return _mm512_getmant_ps(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
+
 static inline vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+static inline int vm_any(vm m) { return m != 0; }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline vi vi_select(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
 static inline vf vf_gather(const float *p, vi at) { return _mm512_i32gather_ps(at, p, 4); }
@@ -82,6 +95,18 @@ static inline void vi_store_u8(uint8_t *p, vi a) { _mm_storeu_si128((__m128i *)p
 static inline vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
 static inline vi vi_load_u16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
 static inline vi vi_load_i16(const int16_t *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
+
+/* The upper half of the table by permutes of 32, its sign by the code. */
+static inline vf vf_mirrored(const float *p, const uint8_t *at)
+{
+    const vi code = vi_sub(vi_load_u8(at), vi_set(128)), negative = vi_sra(code, 31);
+    const vi n = _mm512_xor_si512(code, negative); /* 0 to 127 */
+    vf a = vf_look_up(p + 128, n), c = vf_look_up(p + 192, n);
+    const __mmask16 odd = _mm512_test_epi32_mask(n, vi_set(32)), high = _mm512_test_epi32_mask(n, vi_set(64));
+    a = vf_select(odd, vf_look_up(p + 160, n), a);
+    c = vf_select(odd, vf_look_up(p + 224, n), c);
+    return vf_with_sign(vf_select(high, c, a), vf_bitcast(code));
+}
 
 /* clang-format on */
 #endif

@@ -13,6 +13,7 @@
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
+#define FWN_QUICK_LOADS 0
 
 /* clang-format off */
 typedef struct { float32x4_t a, b, c, d; } vf;
@@ -44,6 +45,12 @@ static inline vf vf_add(vf x, vf y) { return FWN_MAP2(vf, vaddq_f32, x, y); }
 static inline vf vf_sub(vf x, vf y) { return FWN_MAP2(vf, vsubq_f32, x, y); }
 static inline vf vf_mul(vf x, vf y) { return FWN_MAP2(vf, vmulq_f32, x, y); }
 static inline vf vf_div(vf x, vf y) { return FWN_MAP2(vf, vdivq_f32, x, y); }
+static inline vf vf_abs(vf x) { return FWN_MAP1(vf, vabsq_f32, x); }
+static inline float32x4_t fwn_with_sign4(float32x4_t x, float32x4_t sign)
+{
+    return vbslq_f32(vdupq_n_u32(0x80000000u), sign, x);
+}
+static inline vf vf_with_sign(vf x, vf sign) { return FWN_MAP2(vf, fwn_with_sign4, x, sign); }
 static inline vf vf_fma(vf x, vf y, vf z) { return FWN_MAP3(vf, vfmaq_f32, z, x, y); }
 
 static inline vi vi_bitcast(vf x) { return FWN_MAP1(vi, vreinterpretq_s32_f32, x); }
@@ -75,7 +82,16 @@ static inline int32_t vi_largest(vi x) { return vmaxvq_s32(vmaxq_s32(vmaxq_s32(x
 static inline vi vi_nearest(vf x) { return FWN_MAP1(vi, vcvtnq_s32_f32, x); }
 static inline vf vf_convert(vi x) { return FWN_MAP1(vf, vcvtq_f32_s32, x); }
 
+static inline vf vf_nearest(vf x) { return FWN_MAP1(vf, vrndnq_f32, x); }
+static inline vi vi_floor(vf x) { return FWN_MAP1(vi, vcvtmq_s32_f32, x); }
+static inline vf vf_exponent(vf x) { return vf_convert(vi_sub(vi_sra(vi_bitcast(x), 23), vi_set(127))); }
+static inline vf vf_mantissa(vf x) { return vf_bitcast(vi_add(vi_and(vi_bitcast(x), vi_set(0x7FFFFF)), vi_set(127 << 23))); }
+
 static inline vm vf_lt(vf x, vf y) { return FWN_MAP2(vm, vcltq_f32, x, y); }
+static inline int vm_any(vm m)
+{
+    return vmaxvq_u32(vorrq_u32(vorrq_u32(m.a, m.b), vorrq_u32(m.c, m.d))) != 0;
+}
 static inline vf vf_select(vm m, vf x, vf y) { return FWN_MAP3(vf, vbslq_f32, m, x, y); }
 static inline vi vi_select(vm m, vi x, vi y) { return FWN_MAP3(vi, vbslq_s32, m, x, y); }
 /* Not FMAX and FMIN, which return NaN for NaN in either place. */
@@ -103,6 +119,12 @@ static inline int32x4x2_t fwn_pairs(const int32_t (*p)[2], const int32_t *i)
 {
     const int32x4_t low = vcombine_s32(vld1_s32(p[i[0]]), vld1_s32(p[i[1]]));
     return vuzpq_s32(low, vcombine_s32(vld1_s32(p[i[2]]), vld1_s32(p[i[3]])));
+}
+static inline vf vf_mirrored(const float *p, const uint8_t *at)
+{
+    float r[16];
+    for (int l = 0; l < 16; l++) r[l] = p[at[l]];
+    return vf_load(r);
 }
 static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *x, vi *y)
 {

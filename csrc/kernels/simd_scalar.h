@@ -14,6 +14,7 @@
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
+#define FWN_QUICK_LOADS 1 /* 16 loads from a table take less time than a logarithm */
 
 /* clang-format off */
 typedef struct { float f[16]; } vf;    /* 16 floats */
@@ -31,6 +32,8 @@ static inline vf vf_mul(vf a, vf b) { LANES a.f[l] *= b.f[l]; return a; }
 static inline vf vf_div(vf a, vf b) { LANES a.f[l] /= b.f[l]; return a; }
 static inline vf vf_max(vf a, vf b) { LANES a.f[l] = a.f[l] > b.f[l] ? a.f[l] : b.f[l]; return a; }
 static inline vf vf_min(vf a, vf b) { LANES a.f[l] = a.f[l] < b.f[l] ? a.f[l] : b.f[l]; return a; }
+static inline vf vf_abs(vf a) { LANES a.f[l] = fabsf(a.f[l]); return a; }
+static inline vf vf_with_sign(vf a, vf sign) { LANES a.f[l] = copysignf(a.f[l], sign.f[l]); return a; } /* of a without one */
 /* a * b + c with one rounding */
 #if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__aarch64__)
 static inline vf vf_fma(vf a, vf b, vf c) { LANES c.f[l] = fmaf(a.f[l], b.f[l], c.f[l]); return c; }
@@ -92,13 +95,22 @@ static inline vi vi_dot(vi acc, vi u, vi w)
 }
 /* the nearest integer, ties to even, of |a| below 2^22 */
 static inline vi vi_nearest(vf a) { return vi_sub(vi_bitcast(vf_add(a, vf_set(12582912.0f))), vi_set(0x4B400000)); }
+static inline vf vf_nearest(vf a) { LANES a.f[l] = rintf(a.f[l]); return a; } /* ties to even */
+static inline vi vi_floor(vf a) { vi r; LANES r.i[l] = (int32_t)floorf(a.f[l]); return r; } /* |a| below 2^31 */
 static inline vf vf_convert(vi a) { vf r; LANES r.f[l] = (float)a.i[l]; return r; } /* the values */
 
+/* a = mantissa 2^exponent, mantissa in [1, 2), of normal a above 0 */
+static inline vf vf_exponent(vf a) { return vf_convert(vi_sub(vi_sra(vi_bitcast(a), 23), vi_set(127))); }
+static inline vf vf_mantissa(vf a) { return vf_bitcast(vi_add(vi_and(vi_bitcast(a), vi_set(0x7FFFFF)), vi_set(127 << 23))); }
+
 static inline vm vf_lt(vf a, vf b) { vm r; LANES r.b[l] = a.f[l] < b.f[l]; return r; }
+static inline int vm_any(vm m) { int any = 0; LANES any |= m.b[l]; return any; } /* lane is true */
 static inline vf vf_select(vm m, vf a, vf b) { LANES a.f[l] = m.b[l] ? a.f[l] : b.f[l]; return a; }
 static inline vi vi_select(vm m, vi a, vi b) { LANES a.i[l] = m.b[l] ? a.i[l] : b.i[l]; return a; }
 static inline vf vf_gather(const float *p, vi at) { vf r; LANES r.f[l] = p[at.i[l]]; return r; }
 static inline vf vf_look_up(const float *p, vi at) { vf r; LANES r.f[l] = p[at.i[l] & 31]; return r; } /* of 32 */
+/* p[at[l]], of 256 floats with p[255 - k] = -p[k] */
+static inline vf vf_mirrored(const float *p, const uint8_t *at) { vf r; LANES r.f[l] = p[at[l]]; return r; }
 static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* from pairs */
 {
     LANES a->i[l] = p[at.i[l]][0], b->i[l] = p[at.i[l]][1];

@@ -12,7 +12,7 @@ static struct operands {
     uint16_t words[16];
     uint8_t bytes[16];
 } sets[SETS], *now;
-static float table[1024];
+static float table[1024], mirrored[256];
 static int32_t pairs[1024][2];
 
 static const uint32_t SPECIAL[] = {
@@ -53,6 +53,7 @@ static void fill_lane(struct operands *o, uint32_t l, uint32_t pair)
 static void fill(void)
 {
     for (uint32_t i = 0; i < 16 * SETS; i++) fill_lane(&sets[i / 16], i % 16, i);
+    for (int i = 0; i < 128; i++) mirrored[127 - i] = -(mirrored[128 + i] = (float)i + 1.0f);
     for (size_t i = 0; i < COUNT(table); i++)
         table[i] = (float)i, pairs[i][0] = (int32_t)i, pairs[i][1] = -(int32_t)i;
 }
@@ -92,6 +93,12 @@ static uint64_t of_largest(uint64_t h, vi x)
     return digest(h, &largest, sizeof largest);
 }
 
+static uint64_t of_truth(uint64_t h, vm x)
+{
+    const int32_t any = vm_any(x);
+    return digest(h, &any, sizeof any);
+}
+
 static uint64_t of_pairs(uint64_t h, vi where)
 {
     vi first, second;
@@ -116,6 +123,10 @@ static uint64_t of_pairs(uint64_t h, vi where)
     vf_select(vf_lt(A, B), vf_mul(vf_convert(vi_sra(N, 9)), vf_set(0.5f)), \
               vf_mul(vf_load(now->other), vf_set(32768.0f)))
 #define LEAST vi_set(INT32_MIN)
+/* Normal numbers above 0. */
+#define NORMAL                                                                               \
+    vf_bitcast(vi_min(vi_max(vi_and(vi_bitcast(A), vi_set(0x7FFFFFFF)), vi_set(0x00800000)), \
+                      vi_set(0x7F7FFFFF)))
 
 int main(void)
 {
@@ -144,6 +155,14 @@ int main(void)
     PRINT(vi_dot, of_ints, vi_dot(N, M, vi_load(now->quads)));
     PRINT(extreme_dots, of_ints, vi_dot(N, vi_load(now->highs), vi_load(now->lows)));
     PRINT(vi_nearest, of_ints, vi_nearest(NEAR));
+    PRINT(vf_nearest, of_bits, vf_nearest(NEAR));
+    PRINT(vi_floor, of_ints, vi_floor(NEAR));
+    PRINT(vf_abs, of_bits, vf_abs(A));
+    PRINT(vf_with_sign, of_bits, vf_with_sign(vf_abs(A), B));
+    PRINT(vf_exponent, of_bits, vf_exponent(NORMAL));
+    PRINT(vf_mantissa, of_bits, vf_mantissa(NORMAL));
+    PRINT(vm_any, of_truth, vf_lt(A, B));
+    PRINT(vf_mirrored, of_bits, vf_mirrored(mirrored, now->bytes));
     PRINT(vf_convert, of_bits, vf_convert(N));
     PRINT(vf_select, of_bits, vf_select(vf_lt(A, B), vf_load(now->other), A));
     PRINT(vi_select, of_ints, vi_select(vf_lt(B, A), N, M));

@@ -7,6 +7,7 @@ from mulaw_codes import every_code
 
 import fastwavenet as fw
 from fastwavenet import mu_law_decode, mu_law_encode, reference
+from fastwavenet.ends import MuLawCodec
 
 GOLDEN = np.load(ROOT / "tests" / "golden" / "mulaw.npz")
 EVERY_INT16 = np.arange(-(2**15), 2**15, dtype=np.int16)
@@ -130,6 +131,49 @@ def assert_every_isa_agrees(audio: np.ndarray, levels: int) -> None:
     expected = mu_law_encode(audio, levels, isa="scalar")
     for isa in fw.available_isas():
         assert np.array_equal(mu_law_encode(audio, levels, isa=isa), expected)
+
+
+CODECS = [
+    MuLawCodec.symmetric(256),
+    MuLawCodec(mu=255, steps=256, decode_divisor=256),  # the loudest would have code 256
+    MuLawCodec(mu=255, steps=256, encode_offset=0, decode_divisor=256),
+    MuLawCodec(mu=255, steps=255, encode_offset=0, decode_divisor=255),  # 0 is between thresholds
+    MuLawCodec(mu=255, steps=254.3, encode_offset=0.7, decode_divisor=255),
+    MuLawCodec(mu=255, steps=255, encode_offset=0.5 + 1e-9, decode_divisor=255),  # not quite on one
+    MuLawCodec(mu=255, steps=255, encode_offset=-3, decode_divisor=255),  # codes below the first
+    MuLawCodec(mu=1, steps=255, encode_offset=0.5, decode_divisor=255),
+    MuLawCodec(mu=65536, steps=255, encode_offset=0.5, decode_divisor=255),
+]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_near_thresholds_of_any_codec_a_code_is_that_of_the_table(codec, isa):
+    """Where the engine computes a position, around where it begins to look codes up.
+
+    The portable code looks up always.
+    """
+    at = (np.arange(1, 256) - codec.encode_offset) * 2 / codec.steps - 1
+    edges = np.sign(at) * np.expm1(np.abs(at) * np.log1p(codec.mu)) / codec.mu
+    shares = np.concatenate([[0], 10 ** np.linspace(-8, -2, 61)])
+    near = edges[:, None] * (1 + np.concatenate([shares, -shares]))
+    tiny = np.concatenate([[0], 10 ** np.linspace(-44, -3, 200)])
+    audio = np.concatenate([near.ravel(), tiny, -tiny]).astype(np.float32)
+    audio = np.concatenate([np.nextafter(audio, np.float32(-2)), audio, -audio])
+    expected = mu_law_encode(audio, codec=codec, isa="scalar")
+    assert np.array_equal(mu_law_encode(audio, codec=codec, isa=isa), expected)
+    for one in (0, len(audio) // 2):  # alone, at the end of a short array
+        found = mu_law_encode(audio[one : one + 1], codec=codec, isa=isa)
+        assert np.array_equal(found, expected[one : one + 1])
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_number_of_codes_has_the_amplitudes_of_the_table(codec, isa):
+    codes = np.random.default_rng(5).integers(0, 256, 100).astype(np.uint8)
+    expected = mu_law_decode(every_code(256), codec=codec, isa="scalar")[codes]
+    for n in (0, 1, 15, 16, 17, 31, 32, 33, 100):
+        out = np.zeros(n + 1, np.float32)[1:]  # not aligned
+        mu_law_decode(codes[:n], codec=codec, isa=isa, out=out)
+        assert np.array_equal(out.view(np.uint32), expected[:n].view(np.uint32))
 
 
 @pytest.mark.parametrize("levels", [2, 3, 256, 300, 65535, 65536])
