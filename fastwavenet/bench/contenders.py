@@ -25,7 +25,7 @@ class Kind:
     module: str
     cls: str
     largest_batch: int | None = None
-    optional: bool = False  # whether its libraries may be missing
+    extra: str | None = None  # that installs its libraries, if these may be missing
 
     def make(
         self, spec: WaveNetSpec, weights: Weights, batch: int, conditions: Conditions | None = None
@@ -40,11 +40,19 @@ PEERS = {
     "PyTorch, tuned queue": Kind("torch_peers", "TunedTorch"),
     "torch.compile, one step": Kind("torch_compiled", "CompiledQueue"),
     "numpy, tuned queue": Kind("numpy_peer", "TunedNumpy"),
-    "ONNX Runtime, one step": Kind("onnx_peer", "OnnxQueue", optional=True),
-    "OpenVINO, one step": Kind("openvino_peer", "OpenVinoQueue", optional=True),
-    "OpenVINO, bfloat16": Kind("openvino_peer", "OpenVinoBfloat16", optional=True),
-    "OpenVINO, int8 weights": Kind("openvino_peer", "OpenVinoInt8", optional=True),
+    "wavenet-coding, numpy": Kind(
+        "wavenet_coding_peer", "WavenetCoding", largest_batch=1, extra="wavenet-coding"
+    ),
+    "ONNX Runtime, one step": Kind("onnx_peer", "OnnxQueue", extra="bench"),
+    "OpenVINO, one step": Kind("openvino_peer", "OpenVinoQueue", extra="bench"),
+    "OpenVINO, bfloat16": Kind("openvino_peer", "OpenVinoBfloat16", extra="bench"),
+    "OpenVINO, int8 weights": Kind("openvino_peer", "OpenVinoInt8", extra="bench"),
 }
+
+
+def peers_of(batch: int) -> list[str]:
+    """The names of those that have so many voices."""
+    return [name for name, kind in PEERS.items() if batch <= (kind.largest_batch or batch)]
 
 
 @dataclass
@@ -74,9 +82,8 @@ def line_up(
     Raises ImportError if torch is missing: without the clean queue there is no yardstick.
     """
     found = Field()
-    for name, kind in PEERS.items():
-        if batch <= (kind.largest_batch or batch):
-            _add_peer(found, name, kind, (spec, weights, batch, conditions))
+    for name in peers_of(batch):
+        _add_peer(found, name, PEERS[name], (spec, weights, batch, conditions))
     for precision in PRECISIONS:
         model = Model(spec, weights, precision=precision)
         found.engines[f"fastwavenet, {precision}"] = Engine(model, isa(), batch, conditions)
@@ -89,6 +96,8 @@ def _add_peer(found: Field, name: str, kind: Kind, arguments: tuple) -> None:
     except NotAvailable as reason:
         found.missing[name] = str(reason)
     except ImportError as error:
-        if not kind.optional:
+        if kind.extra is None:
             raise
-        found.missing[name] = f"{error.name} is missing: pip install 'fastwavenet[bench]'"
+        install = f"pip install 'fastwavenet[{kind.extra}]'"
+        library = (error.name or "a library").partition(".")[0]
+        found.missing[name] = f"{library} is missing: {install}"

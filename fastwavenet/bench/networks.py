@@ -18,6 +18,7 @@ from .. import modelfile
 from ..audio_reading import read_audio
 from ..bundled_voices import FOLDER, SUFFIX, voice_names
 from ..ends import CodeInput, FrameConditioning
+from ..importers.folding import scalar_table
 from ..model import Model
 from ..piano_roll import has_piano_roll, melody
 from ..spec import WaveNetSpec
@@ -92,13 +93,17 @@ def random_weights(spec: WaveNetSpec, seed: int = 0) -> dict[str, np.ndarray]:
     """name -> float32 array for `spec.tensors()`, scaled so that activations stay near 1.
 
     Weights have variance 1 / inputs, as trained ones roughly do; those whose outputs are summed
-    over the layers, 1 / layers of it.
+    over the layers, 1 / layers of it.  The table of codes is that of an input that is an amplitude,
+    which networks of every project can have.
     """
     rng = np.random.default_rng(seed)
     weights = {}
     for name, shape in spec.tensors().items():
         scale = 0.1 if name.endswith(".bias") else _weight_scale(spec, name, shape)
         weights[name] = (scale * rng.standard_normal(shape)).astype(np.float32)
+    if spec.input.activation == "none":
+        kernel = weights["first.weight"][:, 0].T[:, None]  # (R, 1, taps)
+        weights["first.weight"] = scalar_table(2 * kernel, spec.levels, spec.codec)
     return weights
 
 

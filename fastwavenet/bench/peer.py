@@ -37,6 +37,7 @@ class Peer:
     batch: int
     precision: Precision = "float32"  # of its products
     checked_steps: int | None = None  # over how many its logits are checked; None: all
+    normalised = False  # whether its logits are logarithms of probabilities
     reads_weights_once = True  # per step; only then does the memory's bandwidth bound it
 
     def reset(self) -> None:
