@@ -43,6 +43,7 @@ COMMON = (
     "pool",
     "mulaw",
     "range_coder",
+    "probe",
     "dispatch",
 )
 

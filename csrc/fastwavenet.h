@@ -227,6 +227,14 @@ int fwn_state_save(fwn_stream *stream, uint32_t row, void *bytes, size_t *size);
 int fwn_state_check(const fwn_stream *stream, const void *bytes, size_t size, fwn_row_info *out);
 int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size);
 
+/* ---- bounds of this core ---------------------------------------------------------------------- */
+
+/* Reads `size` bytes, a multiple of 64, `times` times, as a step reads its weights. */
+int fwn_probe_reading(int isa, const void *memory, size_t size, size_t times);
+/* Multiplies as the products of a precision do, within the L1 cache.  *products: their number, in
+ * proportion to `times`. */
+int fwn_probe_products(int isa, int precision, size_t times, uint64_t *products);
+
 /* ---- mu-law ---------------------------------------------------------------------------------- */
 
 /* fwn_codec for arrays, without its pre-emphasis.  Codes are uint8_t up to 256 levels, uint16_t

@@ -137,6 +137,9 @@ cdef extern from "fastwavenet.h" nogil:
                         fwn_row_info *out)
     int fwn_state_load(fwn_stream *stream, uint32_t row, const void *bytes, size_t size)
 
+    int fwn_probe_reading(int isa, const void *memory, size_t size, size_t times)
+    int fwn_probe_products(int isa, int precision, size_t times, uint64_t *products)
+
     ctypedef struct fwn_mulaw
     int fwn_mulaw_create(uint32_t levels, const fwn_codec *codec, fwn_mulaw **out)
     void fwn_mulaw_destroy(fwn_mulaw *codec)

@@ -97,6 +97,27 @@ cdef int precision_number(str name) except -1:
     return precision_names().index(name)
 
 
+def probe_reading(str isa not None, const uint8_t[::1] memory not None, size_t times):
+    """Reads whole vectors of 64 bytes again and again; see fwn_probe_reading."""
+    cdef int number = isa_number(isa), code
+    cdef size_t size = memory.shape[0]
+    if not size:
+        check(FWN_BAD_ARGUMENT)
+    with nogil:
+        code = fwn_probe_reading(number, &memory[0], size, times)
+    check(code)
+
+
+def probe_products(str isa not None, str precision not None, size_t times):
+    """Multiplies in a precision, and returns the number of products; see fwn_probe_products."""
+    cdef int number = isa_number(isa), format = precision_number(precision), code
+    cdef uint64_t products
+    with nogil:
+        code = fwn_probe_products(number, format, times, &products)
+    check(code)
+    return products
+
+
 cdef class Network:
     """A packed, immutable model."""
 

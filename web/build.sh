@@ -20,7 +20,7 @@ if ! compile "$objects/empty.c" -o "$objects/empty" 2>"$objects/why"; then
     exit 0
 fi
 
-for file in arena model pack upsample stream run state threads pool mulaw range_coder dispatch; do
+for file in arena model pack upsample stream run state threads pool mulaw range_coder probe dispatch; do
     compile -c "csrc/$file.c" -o "$objects/$file.o"
 done
 for precision in 0 1 2; do

@@ -31,6 +31,7 @@
 #include "second_thread.h"
 #include "output_softmax.h"
 #include "codec_mulaw.h"
+#include "probe.h"
 #if FWN_PRECISION == 0
 #include "upsample.h"
 #define FWN_UPSAMPLE upsample
@@ -148,6 +149,7 @@ static int run_block(fwn_stream *s, const fwn_io *io, uint32_t done, uint32_t n)
     const fwn_kernels FWN_NAME(isa, precision) = { \
         .block = run_block, .helper_block = helper_block, .begin = FWN_BEGIN, .end = FWN_END, \
         .store = act_store, .load = act_load, .upsample = FWN_UPSAMPLE, \
-        .encode_f32 = encode_f32, .encode_i16 = encode_i16, .decode_f32 = decode_f32};
+        .encode_f32 = encode_f32, .encode_i16 = encode_i16, .decode_f32 = decode_f32, \
+        .read = probe_read, .multiply = probe_multiply};
 /* clang-format on */
 #define FWN_KERNELS(isa) FWN_TABLE(isa, FWN_PRECISION)

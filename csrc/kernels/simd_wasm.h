@@ -14,6 +14,7 @@
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
+#define FWN_QUICK_LOADS 1
 
 /* clang-format off */
 typedef struct { v128_t a, b, c, d; } vf;
@@ -173,6 +174,32 @@ static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *x, vi *y)
     fwn_pairs(p, at.b, &x->b, &y->b);
     fwn_pairs(p, at.c, &x->c, &y->c);
     fwn_pairs(p, at.d, &x->d, &y->d);
+}
+
+static inline vf vf_mirrored(const float *p, const uint8_t *at)
+{
+    float f[16];
+    for (int l = 0; l < 16; l++) f[l] = p[at[l]];
+    return vf_load(f);
+}
+
+static inline vf vf_abs(vf x) { return FWN_MAP1(vf, wasm_f32x4_abs, x); }
+static inline v128_t fwn_with_sign4(v128_t x, v128_t sign)
+{
+    return wasm_v128_bitselect(sign, x, wasm_i32x4_const_splat(INT32_MIN));
+}
+static inline vf vf_with_sign(vf x, vf sign) { return FWN_MAP2(vf, fwn_with_sign4, x, sign); }
+static inline vf vf_nearest(vf x) { return FWN_MAP1(vf, wasm_f32x4_nearest, x); }
+static inline vi vi_floor(vf x)
+{
+    const vf whole = FWN_MAP1(vf, wasm_f32x4_floor, x);
+    return FWN_MAP1(vi, wasm_i32x4_trunc_sat_f32x4, whole);
+}
+static inline vf vf_exponent(vf x) { return vf_convert(vi_sub(vi_sra(vi_bitcast(x), 23), vi_set(127))); }
+static inline vf vf_mantissa(vf x) { return vf_bitcast(vi_add(vi_and(vi_bitcast(x), vi_set(0x7FFFFF)), vi_set(127 << 23))); }
+static inline int vm_any(vm m)
+{
+    return wasm_v128_any_true(wasm_v128_or(wasm_v128_or(m.a, m.b), wasm_v128_or(m.c, m.d)));
 }
 
 static inline void vi_store_u16(uint16_t *p, vi x)

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..atomic import check_target, is_named_pipe
+from ..atomic import check_target, is_named_pipe, is_special_file
 from ..bundled_voices import voice_names
 from ..shown import shown
 from . import results as files
 from .chart import save_chart
-from .generation import cells
+from .generation import cells, check_plan
+from .measure import Refused
 from .networks import network_names, spec_of
-from .table import TABLES, parts_of_readme, text_of, text_of_cell, write_readme
+from .readme import parts_of_readme, write_readme
+from .table import TABLES, text_of, text_of_cell
 
 USUAL = ["C1", "C1b", "C2", "C3", "C4", "C5"]
 LARGEST = "C4x30"  # by default with the fewest voices only: it takes its time
@@ -46,7 +48,18 @@ def add_arguments(add: Callable[..., argparse.Action]) -> None:
         metavar="FILE",
         help="show these results, measure nothing",
     )
-    add("-o", "--output", type=Path, metavar="FILE", help="keep the results, as JSON")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="keep the results, as JSON, from the first one on",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="measure only what the -o file lacks, and retry what was refused",
+    )
     add("--chart", type=Path, metavar="PNG", help="draw them")
     add(
         "--readme",
@@ -54,33 +67,56 @@ def add_arguments(add: Callable[..., argparse.Action]) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="replace the speed tables in this file; may be given again",
+        help="replace this machine's speed tables in this file; may be given again",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The exit code, 0.
 
-    Raises Refused, a ValueError, if a figure would be wrong or unfair; ValueError or OSError
-    for files; ImportError if torch, or matplotlib for a chart, is missing.
+    Raises Refused, a ValueError, if a figure would be wrong or unfair, after everything else was
+    measured and kept; ValueError or OSError for files; ImportError if torch, or matplotlib for a
+    chart, is missing.
     """
     _check_suite(arguments)
     _check_outputs(arguments)
     if arguments.source is None:
         results = measured(arguments, cpus=take_one_core())
+        _check_refused(arguments, results)
     else:
         results = files.load(arguments.source)
         show(results)
+        if files.unfinished(results):
+            print(f"\nunfinished, without {files.unfinished(results)}", flush=True)
     for path in (arguments.output, arguments.chart):
         if path is not None and is_named_pipe(path):
             print(f"{shown(path)}: waiting for a program that reads from this pipe", flush=True)
-    if arguments.output is not None:
+    if arguments.output is not None and not _kept(arguments):
         files.save(arguments.output, results)
     if arguments.chart is not None:
         save_chart(arguments.chart, results)
     for readme in arguments.readme:
         write_readme(readme, results)
     return 0
+
+
+def _kept(arguments: argparse.Namespace) -> bool:
+    """Whether results are written as they come: not those of a file, nor into a pipe."""
+    path = arguments.output
+    return arguments.source is None and path is not None and not is_special_file(path)
+
+
+def _check_refused(arguments: argparse.Namespace, results: dict) -> None:
+    """Raises Refused for what has no figures, with the way to those that were measured."""
+    refused = results["refused"]
+    if not refused:
+        return
+    others = (
+        f"the other results are in {shown(arguments.output)}, and --resume measures the rest again"
+        if _kept(arguments)
+        else "with -o and --resume it would be measured again alone"
+    )
+    raise Refused(f"{'; '.join(refused)}; {others}")
 
 
 def _check_suite(arguments: argparse.Namespace) -> None:
@@ -104,6 +140,10 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
             check_target(path)
     for readme in arguments.readme:
         parts_of_readme(readme)
+    if arguments.resume and (arguments.output is None or arguments.source is not None):
+        raise ValueError("--resume goes on with the file of -o, and --from measures nothing")
+    if _kept(arguments) and not arguments.resume:
+        files.check_new(arguments.output)
     if arguments.chart is not None:
         import matplotlib  # noqa: F401  a missing one is an error now
 
@@ -112,23 +152,56 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 
 def measured(arguments: argparse.Namespace, cpus: Sequence[int]) -> dict:
-    """Runs the suites of the arguments, and prints each table when it is ready."""
-    seconds = arguments.seconds_per_cell or (0.5 if arguments.quick else 1.5)
+    """Runs what is missing of the suites, and prints and keeps each table when it is ready.
+
+    What is refused is noted with its reason, and the run goes on.
+    """
     plan = _plan(arguments)
-    results: dict = {"machine": files.machine(), "seconds_per_cell": seconds, "cells": []}
-    print(files.machine_line(results), flush=True)
-    if arguments.suite in DRAWN:
-        for cell in cells(plan, seconds):
-            print("\n" + text_of_cell(cell), flush=True)
-            results["cells"].append(cell)
+    check_plan(plan)
+    seconds = arguments.seconds_per_cell or (0.5 if arguments.quick else 1.5)
+    results = files.begun(arguments.suite, plan, seconds)
+    if arguments.resume:
+        results = files.resumed(arguments.output, results)
+    show(results)
+    for cell in cells(files.missing_cells(results), seconds):
+        _add_cell(results, cell)
+        _keep(arguments, results)
     for key, rows in _others(plan, seconds, cpus).items():
-        wanted = arguments.suite in ("all", _suite(key))
-        results[key] = rows() if wanted else []
-        if results[key]:
-            print("\n" + text_of(key, results[key]), flush=True)
-        elif wanted:
-            print(f"\n{_suite(key)}: not measured, this process may use one core only", flush=True)
+        if key not in results:
+            _add_rows(results, key, rows)
+            _keep(arguments, results)
     return results
+
+
+def _keep(arguments: argparse.Namespace, results: dict) -> None:
+    if _kept(arguments):
+        files.save(arguments.output, results)
+
+
+def _add_cell(results: dict, cell: dict) -> None:
+    if "refused" in cell:
+        _refuse(results, cell["refused"])
+    else:
+        print("\n" + text_of_cell(cell), flush=True)
+        results["cells"].append(cell)
+
+
+def _add_rows(results: dict, key: str, rows: Callable[[], list[dict]]) -> None:
+    suite = files.suite_of(key)
+    try:
+        results[key] = rows()
+    except Refused as reason:
+        _refuse(results, f"{suite}: {reason}")
+        return
+    if results[key]:
+        print("\n" + text_of(key, results[key]), flush=True)
+    else:
+        print(f"\n{suite}: not measured, this process may use one core only", flush=True)
+
+
+def _refuse(results: dict, reason: str) -> None:
+    print(f"\nrefused: {reason}", flush=True)
+    results["refused"].append(reason)
 
 
 def _plan(arguments: argparse.Namespace) -> dict[str, list[int]]:
@@ -161,17 +234,13 @@ def _others(
     }
 
 
-def _suite(key: str) -> str:
-    return key.replace("_", "-")
-
-
 def show(results: dict) -> None:
-    print(files.machine_line(results))
+    print(files.machine_line(results), flush=True)
     for cell in results["cells"]:
-        print("\n" + text_of_cell(cell))
+        print("\n" + text_of_cell(cell), flush=True)
     for key in TABLES:
-        if results[key]:
-            print("\n" + text_of(key, results[key]))
+        if results.get(key):
+            print("\n" + text_of(key, results[key]), flush=True)
 
 
 def take_one_core() -> list[int]:

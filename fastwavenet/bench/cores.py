@@ -16,7 +16,7 @@ from ..model import Model
 from ..spec import WaveNetSpec
 from ..types import Precision
 from .contenders import PRECISIONS
-from .measure import measure
+from .measure import measure_once
 from .networks import spec_of, weights_of
 from .peer import Weights
 
@@ -74,7 +74,7 @@ def _rates(
             "a voice in each of 2 threads": (2, in_threads),
             "a voice in each of 2 processes": (2, in_processes),
         }
-        steps = measure({way: work for way, (_, work) in ways.items()}, seconds)
+        steps = measure_once({way: work for way, (_, work) in ways.items()}, seconds).rates
     return {way: voices * steps[way] for way, (voices, _) in ways.items()}
 
 

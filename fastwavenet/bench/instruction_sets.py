@@ -19,6 +19,8 @@ CHECKED = 32  # samples
 def rows(network: str, batches: Sequence[int], seconds: float) -> list[dict]:
     """For each number of voices, instruction set and precision: samples_per_second in all.
 
+    lost: the share of the time in which the core was taken by others.
+
     Raises Refused if two instruction sets do not draw the same samples.
     """
     spec = spec_of(network)
@@ -29,9 +31,9 @@ def rows(network: str, batches: Sequence[int], seconds: float) -> list[dict]:
         engines = [Engine(model, isa, batch) for isa in available_isas() for model in models]
         check_same_samples(network, engines)
         work = {f"{engine.isa}, {engine.precision}": engine.generate for engine in engines}
-        rates = measure(work, seconds)
-        for engine, rate in zip(engines, rates.values(), strict=True):
-            row = {"network": network, "batch": batch, "isa": engine.isa}
+        measured = measure(work, seconds)
+        for engine, rate in zip(engines, measured.rates.values(), strict=True):
+            row = {"network": network, "batch": batch, "isa": engine.isa, "lost": measured.lost}
             row |= {"precision": engine.precision, "samples_per_second": batch * rate}
             found.append(row)
     return found

@@ -51,11 +51,13 @@ def _rows(network: str, seconds: float) -> list[dict]:
         model = Model(spec, weights, precision=precision)
         check_score(f"{network}, {precision}", model, codes, nats)
         work |= {f"{precision}, {what}": do for what, do in _work(model, codes).items()}
-    rates = measure(work, seconds)
+    measured = measure(work, seconds)
+    rates = measured.rates
     return [
         {
             "network": network,
             "precision": precision,
+            "lost": measured.lost,
             "receptive_field": spec.receptive_field,
             "first_sample_seconds": 1 / rates[f"{precision}, first sample"],
             "call_seconds": 1 / rates[f"{precision}, call"],
@@ -79,11 +81,13 @@ def _vocoder_rows(network: str, seconds: float) -> list[dict]:
     for p, model in models.items():
         work[f"{p}, sample"] = _times(partial(_first_sample, model, frames))
         work[f"{p}, block"] = _times(partial(_first_block, model, frames))
-    rates = measure(work, seconds)
+    measured = measure(work, seconds)
+    rates = measured.rates
     return [
         {
             "network": network,
             "precision": precision,
+            "lost": measured.lost,
             "receptive_field": spec.receptive_field,
             "first_sample_seconds": 1 / rates[f"{precision}, sample"],
             "first_block_seconds": 1 / rates[f"{precision}, block"],

@@ -6,6 +6,7 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from .conditions import conditions_for
 from .peer import Peer, Weights
 
 ROUNDS = 7
+MOST_LOST = 0.05  # of the time, to other processes on this core
 SHORT = 32  # steps by which the voices between the first and the last are checked
 # How far logits may be off the reference: in float32 at any place, in shares of the largest, as the
 # engine promises; in the others in the root of their mean square, twice what trained networks on
@@ -59,6 +61,8 @@ class Answers:
         for voice in range(peer.batch):
             n = steps if voice in (0, peer.batch - 1) else min(SHORT, steps)
             expected = self.row(voice, n)
+            if peer.normalised:
+                expected = expected - np.logaddexp.reduce(expected, axis=1, keepdims=True)
             size = _largest if peer.precision == "float32" else _mean
             allowed = ALLOWED[peer.precision] * max(1, size(expected))
             error = size(found[voice, :n] - expected)
@@ -77,18 +81,41 @@ def _mean(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def measure(work: Mapping[str, Callable[[int], object]], seconds: float) -> dict[str, float]:
-    """Name -> median units per second over rounds in which all take their turn.
+@dataclass(frozen=True)
+class Measured:
+    """rates: name -> units per second.  lost: the share of the time in which this process waited
+    for its core."""
 
-    work: name -> function that does n units.  seconds: spent on each, besides burning in.
+    rates: dict[str, float]
+    lost: float
+
+
+def measure(work: Mapping[str, Callable[[int], object]], seconds: float) -> Measured:
+    """The median rates over rounds in which all take their turn.
+
+    work: name -> function that does n units in the calling thread.  seconds: spent on each, besides
+    burning in.
+
+    If more than MOST_LOST was lost, all is measured again, and the quieter measurement counts.
     """
+    first = measure_once(work, seconds)
+    if first.lost <= MOST_LOST:
+        return first
+    return min(first, measure_once(work, seconds), key=lambda measured: measured.lost)
+
+
+def measure_once(work: Mapping[str, Callable[[int], object]], seconds: float) -> Measured:
+    """As `measure`, on a busy core too; `lost` has no meaning for work in other threads."""
     slice_ = seconds / ROUNDS
     counts = {name: burn_in(function, slice_) for name, function in work.items()}
     rates: dict[str, list[float]] = {name: [] for name in work}
+    wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(ROUNDS):
         for name, function in work.items():
             rates[name].append(counts[name] / timed(function, counts[name]))
-    return {name: statistics.median(values) for name, values in rates.items()}
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    return Measured(medians, max(0.0, 1 - cpu / wall))
 
 
 def burn_in(function: Callable[[int], object], seconds: float) -> int:

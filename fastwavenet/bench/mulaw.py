@@ -22,7 +22,7 @@ Coder = Callable[[np.ndarray], np.ndarray]
 
 
 def rows(seconds: float) -> list[dict]:
-    """For each direction and contender: direction, name, kind, samples_per_second, ratio.
+    """For each direction and contender: direction, name, kind, lost, samples_per_second, ratio.
 
     Raises Refused if a contender's codes or amplitudes are wrong.
     """
@@ -132,12 +132,13 @@ def _timed(
         for name, coder in coders.items()
         if callable(coder)
     }
-    rates = {name: len(argument) * rate for name, rate in measure(work, seconds).items()}
+    measured = measure(work, seconds)
+    rates = {name: len(argument) * rate for name, rate in measured.rates.items()}
     fastest = max(rate for name, rate in rates.items() if not name.startswith("fastwavenet"))
     found: list[dict] = []
     for name, coder in coders.items():
         kind = "engine" if name.startswith("fastwavenet") else "peer"
-        row = {"direction": direction, "name": name, "kind": kind}
+        row = {"direction": direction, "name": name, "kind": kind, "lost": measured.lost}
         if callable(coder):
             rate = rates[name]
             found.append(row | {"samples_per_second": rate, "times_fastest_peer": rate / fastest})

@@ -1,25 +1,26 @@
-"""Results as text, and as the tables of a README."""
+"""Results as text, and as tables of Markdown."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
-from ..atomic import read_regular, replace_atomically
-from ..shown import shown
 from .contenders import PRECISIONS
 from .known import voices
+from .measure import MOST_LOST
 from .results import machine_line
 
-BEGIN = "<!-- speed: written by `fastwavenet bench --readme` -->"
-BEGIN_SHORT = "<!-- speed in short: written by `fastwavenet bench --readme` -->"
-END = "<!-- end of speed -->"
+BEGIN_MACHINE = "Measured on: "  # begins the tables of a machine
 LEGEND = (
-    "In brackets: times the fastest peer that computes at least as precisely. "
-    "Bandwidth: the bytes that a step reads, as a share of those that this core can read meanwhile."
+    "In brackets: times the fastest peer that computes at least as precisely. Bound: the time that "
+    "this core takes to read a step's weights or to multiply them, whichever is longer, as a share "
+    "of the step's."
 )
 LEGEND_SHORT = "The best peer is the fastest in any number format."
+BUSY = "†"  # beside figures of a core that others used meanwhile
+BUSY_LEGEND = (
+    f"{BUSY}: for more than {MOST_LOST:.0%} of the time other processes used this core, also when "
+    f"it was measured again."
+)
 
 Table = tuple[list[str], list[list[str]]]  # heads and lines
 
@@ -28,9 +29,9 @@ def text_of_cell(cell: dict) -> str:
     """A table for a terminal."""
     lines = [
         f"{cell['network']}, {voices(cell['batch'])}: {_sizes(cell)}; "
-        f"{cell['macs_per_sample']:,} weights a step",
-        f"{'':26}{'samples/s':>12}{'x real time':>13}{'x best peer':>13}"
-        f"{'MB a step':>12}{'memory GB/s':>13}{'share':>8}",
+        f"{cell['macs_per_sample']:,} weights a step{_lost(cell)}",
+        f"{'':26}{'samples/s':>12}{'x real time':>13}{'x best peer':>13}{'MB a step':>12}"
+        f"{'memory GB/s':>13}{'M products':>12}{'per ns':>9}{'bound':>8}",
     ]
     for row in cell["rows"]:
         if "not_available" in row:
@@ -39,7 +40,9 @@ def text_of_cell(cell: dict) -> str:
             lines.append(
                 f"{row['name']:26}{_rate(row):>12}{row['times_real_time']:13.3g}"
                 f"{row['times_fastest_peer']:13.3g}{_scaled(row['step_bytes'], 1e6):>12}"
-                f"{_scaled(row['bytes_per_second'], 1e9):>13}{_share(row):>8}"
+                f"{_scaled(row['bytes_per_second'], 1e9):>13}"
+                f"{_scaled(row.get('step_products'), 1e6):>12}"
+                f"{_scaled(row.get('products_per_second'), 1e9):>9}{_share(row):>8}"
             )
     return "\n".join(lines)
 
@@ -50,50 +53,24 @@ def text_of(key: str, rows: Sequence[dict]) -> str:
         return _text_of_mu_law(rows)
     heads, lines = TABLES[key](rows)
     widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-    return "\n".join(
+    shown = [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
         for row in (heads, *lines)
-    )
+    ]
+    return "\n".join([*shown, *([BUSY_LEGEND] if any(map(_is_busy, rows)) else [])])
 
 
 def _text_of_mu_law(rows: Iterable[dict]) -> str:
     """All contenders; the other table has the fastest ones."""
     lines = [f"{'mu-law, float32, 256 levels':36}{'million samples/s':>18}{'x best peer':>13}"]
     for row in rows:
-        name = f"{row['direction']}: {row['name']}"
+        name = f"{row['direction']}: {row['name']}{_busy(row)}"
         if "not_available" in row:
             lines.append(f"{name:36}  not available: {row['not_available']}")
         else:
             speed = row["samples_per_second"] / 1e6
             lines.append(f"{name:36}{speed:18,.0f}{row['times_fastest_peer']:13.3g}")
     return "\n".join(lines)
-
-
-def write_readme(path: str | Path, results: dict) -> None:
-    """Replaces the text between BEGIN, or BEGIN_SHORT, and END by the tables.
-
-    Raises ValueError if the file has not one of the first and after it one of the last, each on a
-    line of its own; OSError if it cannot be read or written.
-    """
-    before, begin, after = parts_of_readme(path)
-    tables = markdown(results, short=begin == BEGIN_SHORT)
-    replace_atomically(path, f"{before}{begin}\n\n{tables}\n\n{after}".encode())
-
-
-def parts_of_readme(path: str | Path) -> tuple[str, str, str]:
-    """The text before the tables, BEGIN or BEGIN_SHORT, and the text from END on.
-
-    Raises ValueError as `write_readme` does.
-    """
-    text = read_regular(path).decode().replace("\r\n", "\n")
-    lines = "|".join(map(re.escape, (BEGIN, BEGIN_SHORT, END)))
-    marks = [(m.start(), m.group()) for m in re.finditer(f"(?m)^(?:{lines})$", text)]
-    if [mark == END for _, mark in marks] != [False, True]:
-        raise ValueError(
-            f"{shown(Path(path))}: expected one line {BEGIN!r} and after it one line {END!r}"
-        )
-    (start, begin), (end, _) = marks
-    return text[:start], begin, text[end:]
 
 
 def markdown(results: dict, short: bool = False) -> str:
@@ -109,10 +86,11 @@ def markdown(results: dict, short: bool = False) -> str:
     else:
         tables = [_engine(of) for of in per_batch]
         tables += [_peers(of) for of in per_batch if of[0]["batch"] == 1]
-        tables += [table(results[key]) for key, table in TABLES.items() if results[key]]
+        tables += [table(results[key]) for key, table in TABLES.items() if results.get(key)]
     legend = LEGEND_SHORT if short else LEGEND
-    about = f"Measured on: {machine_line(results)}. {legend}"
-    return "\n\n".join([about, *map(_markdown, tables)])
+    parts = [f"{BEGIN_MACHINE}{machine_line(results)}. {legend}", *map(_markdown, tables)]
+    busy = any(BUSY in part for part in parts[1:])
+    return "\n\n".join([*parts, *([BUSY_LEGEND] if busy else [])])
 
 
 def _summary(cells: Sequence[dict]) -> Table:
@@ -124,7 +102,8 @@ def _summary(cells: Sequence[dict]) -> Table:
         speeds = [_rate(ours["float32"]), f"**{_rate(ours['int8'])}**"]
         ratios = [f"{ours['int8'][of]:.3g} x" for of in ("times_fastest_peer", "times_real_time")]
         best = f"{_rate(peer)} ({peer['name']})"
-        lines.append([f"{cell['network']}: {_sizes(cell)}", best, *speeds, *ratios])
+        name = f"{cell['network']}{_busy(cell)}: {_sizes(cell)}"
+        lines.append([name, best, *speeds, *ratios])
     title = f"{voices(cells[0]['batch'])}, samples/s"
     heads = ["the best peer", "float32", "int8", "int8 / best peer", "int8 / real time"]
     return [title, *heads], lines
@@ -137,12 +116,11 @@ def _engine(cells: Sequence[dict]) -> Table:
         rows = [row for row in cell["rows"] if row["kind"] == "engine"]
         best = fastest(rows, "engine")
         ours = [_rate_and_ratio(row, bold=row is best) for row in rows]
-        shares = [" / ".join(map(_share, rows))] if batch == 1 else []
-        network = f"{cell['network']}: {_sizes(cell)}" if batch == 1 else cell["network"]
-        lines.append([network, _best_peers(cell["rows"]), *ours, *shares])
+        network = f"{cell['network']}{_busy(cell)}" + (f": {_sizes(cell)}" if batch == 1 else "")
+        shares = " / ".join(map(_share, rows))
+        lines.append([network, _best_peers(cell["rows"]), *ours, shares])
     title = f"{voices(batch)}, samples/s{'' if batch == 1 else ' in all'}"
-    heads = [title, "the best peer", *(row["precision"] for row in rows)]
-    return [*heads, *(["of bandwidth"] if batch == 1 else [])], lines
+    return [title, "the best peer", *(row["precision"] for row in rows), "of the bound"], lines
 
 
 def _best_peers(rows: Sequence[dict]) -> str:
@@ -158,7 +136,10 @@ def _best_peers(rows: Sequence[dict]) -> str:
 def _peers(cells: Sequence[dict]) -> Table:
     rows = [[row for row in cell["rows"] if row["kind"] == "peer"] for cell in cells]
     names = [row["name"] for row in rows[0]]
-    lines = [[c["network"], *map(_rate, of)] for c, of in zip(cells, rows, strict=True)]
+    lines = [
+        [f"{cell['network']}{_busy(cell)}", *map(_rate, of)]
+        for cell, of in zip(cells, rows, strict=True)
+    ]
     return ["the peers, 1 voice, samples/s", *names], lines
 
 
@@ -168,7 +149,7 @@ def instruction_sets(rows: Sequence[dict]) -> Table:
     lines = []
     for isa in dict.fromkeys(row["isa"] for row in rows):
         of = {(row["precision"], row["batch"]): row for row in rows if row["isa"] == isa}
-        lines.append([isa, *(_rate(of[column]) for column in columns)])
+        lines.append([isa, *(f"{_rate(of[column])}{_busy(of[column])}" for column in columns)])
     heads = [f"{precision}, {voices(batch)}" for precision, batch in columns]
     return [f"{rows[0]['network']}, samples/s in all", *heads], lines
 
@@ -187,7 +168,8 @@ def latency(rows: Sequence[dict]) -> Table:
     """A line per network and precision."""
     lines = []
     for row in rows:
-        name, first = f"{row['network']}, {row['precision']}", 1e3 * row["first_sample_seconds"]
+        name = f"{row['network']}{_busy(row)}, {row['precision']}"
+        first = 1e3 * row["first_sample_seconds"]
         if "first_block_seconds" in row:
             block = f"{1e3 * row['first_block_seconds']:.2f}"
             lines.append([name, f"{first:.2f}", "-", "-", "-", "-", block])
@@ -210,7 +192,8 @@ def mu_law(rows: Sequence[dict]) -> Table:
         speeds = [f"{row['samples_per_second'] / 1e6:,.0f}" for row in (peer, ours)]
         ratio = f"{ours['times_fastest_peer']:.2f}"
         best = f"{speeds[0]} ({peer['name']})"
-        lines.append([direction, best, f"**{speeds[1]}** ({ours['name']})", ratio])
+        name = f"{direction}{_busy(ours)}"
+        lines.append([name, best, f"**{speeds[1]}** ({ours['name']})", ratio])
     heads = ["mu-law, million samples/s", "the best peer", "fastwavenet", "times the best peer"]
     return heads, lines
 
@@ -250,8 +233,25 @@ def _scaled(number: float | None, unit: float) -> str:
 
 
 def _share(row: dict) -> str:
-    share = row["share_of_bandwidth"]
-    return "-" if share is None else f"{100 * share:.0f} %"
+    """Of the slower bound."""
+    shares = [row.get(f"share_of_{bound}") for bound in ("bandwidth", "products")]
+    known = [share for share in shares if share is not None]
+    return f"{100 * max(known):.0f} %" if known else "-"
+
+
+def _is_busy(figures: dict) -> bool:
+    """figures: a cell or a row."""
+    return (figures.get("lost") or 0.0) > MOST_LOST
+
+
+def _busy(figures: dict) -> str:
+    return BUSY if _is_busy(figures) else ""
+
+
+def _lost(cell: dict) -> str:
+    if not _is_busy(cell):
+        return ""
+    return f"; {BUSY} other processes used this core for {cell['lost']:.0%} of the time"
 
 
 TABLES: dict[str, Callable[[Sequence[dict]], Table]] = {

@@ -6,15 +6,16 @@ import re
 
 import numpy as np
 import pytest
-from bench_runs import SECONDS, arguments, tiny_network
+from bench_runs import SECONDS, arguments, quiet, tiny_network
 from c_build import ROOT
 from networks import random_weights
 
 import fastwavenet as fw
 from fastwavenet import Model, available_isas
-from fastwavenet.bench import command, results, table
+from fastwavenet.bench import command, readme, results, table
+from fastwavenet.bench.bounds import products_of
 from fastwavenet.bench.chart import colours_of, save_chart
-from fastwavenet.bench.contenders import CLEAN, PEERS, PRECISIONS
+from fastwavenet.bench.contenders import CLEAN, PEERS, PRECISIONS, peers_of
 from fastwavenet.bench.cores import two_cores
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_cpp_compiler", "tiny")
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "no_cpp_compiler", "tiny")
 COMPILED = "torch.compile, one step"
 NARROW = "OpenVINO, bfloat16"  # which not every CPU has
 INT8 = "OpenVINO, int8 weights"
+THEIRS = "wavenet-coding, numpy"  # which needs TensorFlow, and has no network of kernel 3
 ENGINES = [f"fastwavenet, {precision}" for precision in PRECISIONS]
 
 
@@ -37,12 +39,15 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def ran(tiny, no_cpp_compiler, one_thread):
-    """The results of a whole run with one and two voices, as a JSON file would give them back."""
+    """The results of a whole run with one and two voices, as a JSON file would give them back.
+
+    The core counts as quiet, though other tests may run on it.
+    """
     argv = ["--networks", "tiny", "--batches", "1,2", "--seconds-per-cell", SECONDS]
     allowed = cpus()
     found = command.measured(arguments(*argv), cpus=two_cores())
     assert cpus() == allowed, "a peer has pinned the process"
-    return json.loads(json.dumps(found))
+    return quiet(json.loads(json.dumps(found)))
 
 
 def missing(cell: dict) -> set[str]:
@@ -56,9 +61,9 @@ def missing(cell: dict) -> set[str]:
 def test_a_cell_says_all_that_follows_from_the_rates(ran, tiny):
     for cell, batch in zip(ran["cells"], (1, 2), strict=True):
         assert (cell["network"], cell["batch"], cell["layers"]) == ("tiny", batch, 3)
-        assert [row["name"] for row in cell["rows"]] == list(PEERS)[batch - 1 :] + ENGINES
+        assert [row["name"] for row in cell["rows"]] == peers_of(batch) + ENGINES
         timed = [row for row in cell["rows"] if "not_available" not in row]
-        assert {COMPILED} <= missing(cell) <= {COMPILED, NARROW}
+        assert {COMPILED} <= missing(cell) <= {COMPILED, NARROW, THEIRS}
         for row in timed:
             assert row["times_real_time"] == row["samples_per_second"] / tiny.sample_rate
             at_least = {"float32": ["float32"], "bfloat16": ["float32", "bfloat16"]}
@@ -82,9 +87,39 @@ def test_one_voice_is_compared_with_what_the_memory_gives(ran, tiny):
         row = one[name]
         assert row["step_bytes"] == two[name]["step_bytes"] == size
         share = size * row["samples_per_second"] / row["bytes_per_second"]
-        assert row["share_of_bandwidth"] == share
-        assert two[name]["share_of_bandwidth"] is None
+        assert row["share_of_bandwidth"] == pytest.approx(share)
+        assert (two[name]["share_of_bandwidth"] is None) == (row["kind"] == "peer")
     assert one["PyTorch, naive"]["step_bytes"] is None
+
+
+def test_the_engine_is_compared_with_what_the_core_multiplies(ran, tiny):
+    for cell in ran["cells"]:
+        batch = cell["batch"]
+        for row in cell["rows"]:
+            if row["kind"] == "peer":
+                assert "not_available" in row or row["share_of_products"] is None
+                continue
+            products = products_of(tiny, row["precision"], available_isas()[-1], batch)
+            assert row["step_products"] == products
+            time = products / row["products_per_second"]
+            assert row["share_of_products"] == pytest.approx(
+                time * row["samples_per_second"] / batch
+            )
+
+
+def test_the_table_has_the_share_of_the_slower_bound(ran):
+    cell = ran["cells"][0]
+    for reading, multiplying, expected in (
+        (0.5, 0.75, "75 %"),
+        (0.5, 0.25, "50 %"),
+        (None, 0.25, "25 %"),
+        (None, None, "-"),
+    ):
+        shares = {"share_of_bandwidth": reading, "share_of_products": multiplying}
+        rows = [row | shares for row in cell["rows"]]
+        text = table.markdown(ran | {"cells": [cell | {"rows": rows}]})
+        (line,) = [line for line in text.splitlines() if line.startswith("| tiny: 3 layers")]
+        assert line.endswith(f"| {' / '.join([expected] * 3)} |")
 
 
 def test_mu_law_is_timed_both_ways(ran):
@@ -147,26 +182,83 @@ def test_without_generation_there_is_no_chart(ran, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-README = f"# Title\n\nbefore\n\n{table.BEGIN}\nold\n{table.END}\n\nafter\n"
+README = f"# Title\n\nbefore\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n"
 
 
 def test_the_readme_gets_the_tables_and_keeps_the_rest(ran, tmp_path):
     path = tmp_path / "README.md"
     path.write_text(README)
-    table.write_readme(path, ran)
+    readme.write_readme(path, ran)
     once = path.read_text()
-    before, _, rest = once.partition(f"{table.BEGIN}\n")
-    tables, _, after = rest.partition(f"{table.END}\n")
+    before, _, rest = once.partition(f"{readme.BEGIN}\n")
+    tables, _, after = rest.partition(f"{readme.END}\n")
     assert (before, after) == ("# Title\n\nbefore\n\n", "\nafter\n")
     assert "old" not in tables and table.markdown(ran) == tables.strip()
-    table.write_readme(path, ran)
+    readme.write_readme(path, ran)
     assert path.read_text() == once
+
+
+def of_machine(ran: dict, cpu: str) -> dict:
+    return ran | {"machine": ran["machine"] | {"cpu": cpu}}
+
+
+@pytest.mark.parametrize("begin", [readme.BEGIN, readme.BEGIN_SHORT])
+def test_the_tables_of_other_machines_stay(ran, tmp_path, begin):
+    path = tmp_path / "README.md"
+    path.write_text(README.replace(readme.BEGIN, begin))
+    one, two = (of_machine(ran, cpu) for cpu in ("CPU one", "CPU one and more"))
+    short = begin == readme.BEGIN_SHORT
+    expected = []
+    for results_, place in ((one, 0), (two, 1), (one, 0), (two, 1)):
+        expected[place : place + 1] = [table.markdown(results_, short)]
+        readme.write_readme(path, results_)
+        _, _, tables, after = readme.parts_of_readme(path)
+        assert tables.strip() == "\n\n".join(expected)
+        assert after == f"{readme.END}\n\nafter\n"
+    later = two | {"cells": two["cells"][:1], "mu_law": []}
+    later["machine"] = later["machine"] | {"isas": ["scalar", "new"], "versions": {"numpy": "9"}}
+    readme.write_readme(path, later)  # of the same CPU, with another engine
+    assert readme.parts_of_readme(path)[2].strip() == "\n\n".join(
+        [expected[0], table.markdown(later, short)]
+    )
+
+
+def test_figures_of_a_busy_core_are_marked(ran):
+    quiet = table.markdown(ran | {"cells": [cell | {"lost": 0.05} for cell in ran["cells"]]})
+    cell = ran["cells"][0] | {"lost": 0.123}
+    busy = ran | {"cells": [cell], "mu_law": [row | {"lost": 0.2} for row in ran["mu_law"]]}
+    for key in ("instruction_sets", "latency"):
+        busy[key] = [row | {"lost": 0.06} for row in ran[key]]
+        assert "†" in table.text_of(key, busy[key])
+    for short in (False, True):
+        text = table.markdown(busy, short)
+        assert "| tiny†: 3 layers" in text and text.endswith("when it was measured again.")
+        assert "†" not in table.text_of_cell(ran["cells"][0] | {"lost": 0.0})
+    assert "| encode† |" in table.markdown(busy) and "tiny†, int8" in table.markdown(busy)
+    assert "tiny†" not in quiet
+    shown = table.text_of_cell(cell).splitlines()[0]
+    assert shown.endswith("† other processes used this core for 12% of the time")
+
+
+def test_results_of_before_a_run_could_be_continued_have_tables(ran):
+    """Without settings, shares of products and times lost."""
+    new = ("lost", "step_products", "products_per_second", "share_of_products")
+    old = {key: value for key, value in ran.items() if key not in ("settings", "refused")}
+    old["cells"] = [
+        {key: value for key, value in cell.items() if key != "lost"}
+        | {"rows": [{k: v for k, v in row.items() if k not in new} for row in cell["rows"]]}
+        for cell in ran["cells"]
+    ]
+    assert results.unfinished(old) == ""
+    assert "| tiny: 3 layers" in table.markdown(old)
+    assert "fastwavenet, int8" in table.text_of_cell(old["cells"][0])
 
 
 def test_other_tables_stand_in_columns_on_the_terminal(ran):
     for key in filter(ran.get, ("instruction_sets", "cores", "latency")):
-        heads, lines = table.TABLES[key](ran[key])
-        shown = table.text_of(key, ran[key]).splitlines()
+        rows = [row | {"lost": 0.0} for row in ran[key]]
+        shown = table.text_of(key, rows).splitlines()
+        heads, lines = table.TABLES[key](rows)
         assert len(shown) == 1 + len(lines) and len(set(map(len, shown))) == 1
         for line, cells in zip(shown, [heads, *lines], strict=True):
             assert re.split("  +", line) == cells
@@ -204,11 +296,11 @@ def test_peers_in_narrower_formats_are_named_if_they_are_faster_still(ran, bfloa
 
 def test_a_readme_may_have_one_table_of_the_engine_beside_the_best_peer(ran, tmp_path):
     path = tmp_path / "README.md"
-    path.write_text(README.replace(table.BEGIN, table.BEGIN_SHORT))
-    table.write_readme(path, ran)
-    tables = path.read_text().partition(f"{table.BEGIN_SHORT}\n\n")[2]
+    path.write_text(README.replace(readme.BEGIN, readme.BEGIN_SHORT))
+    readme.write_readme(path, ran)
+    tables = path.read_text().partition(f"{readme.BEGIN_SHORT}\n\n")[2]
     about, one, end, after = tables.split("\n\n")
-    assert about.startswith("Measured on: ") and (end, after) == (table.END, "after\n")
+    assert about.startswith("Measured on: ") and (end, after) == (readme.END, "after\n")
     heads, _, line = one.splitlines()  # a line per network, of the fewest voices
     assert heads.startswith("| 1 voice, samples/s | the best peer | float32 | int8 |")
     rows = {row["name"]: row for row in ran["cells"][0]["rows"]}
@@ -223,22 +315,28 @@ def test_a_readme_may_have_one_table_of_the_engine_beside_the_best_peer(ran, tmp
 
 
 def test_the_table_of_the_readme_has_no_more_than_the_voices_and_seven_rows():
-    readme = (ROOT / "README.md").read_text()
-    tables = readme.partition(table.BEGIN_SHORT)[2].partition(table.END)[0]
-    lines = [line for line in tables.splitlines() if line.startswith("|")]
-    assert 2 + 1 <= len(lines) <= 2 + len(fw.voices()) + 7
-    assert table.parts_of_readme(ROOT / "bench/README.md")[1] == table.BEGIN
+    _, begin, tables, _ = readme.parts_of_readme(ROOT / "README.md")
+    for machine in tables.split(table.BEGIN_MACHINE)[1:]:
+        lines = [line for line in machine.splitlines() if line.startswith("|")]
+        assert 2 + 1 <= len(lines) <= 2 + len(fw.voices()) + 7
+    assert begin == readme.BEGIN_SHORT
+    assert readme.parts_of_readme(ROOT / "bench/README.md")[1] == readme.BEGIN
 
 
 def test_the_table_of_the_readme_is_a_selection_of_those_of_the_benchmark():
     def rows(path: str) -> list[list[str]]:
-        tables = re.split("<!-- (?:speed|end)", (ROOT / path).read_text())[1]
-        lines = [line for line in tables.splitlines() if re.match(r"\| C\w+: ", line)]
-        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        """The cells of a network's line with the name of the machine, which comes first."""
+        found, machine = [], ""
+        for line in readme.parts_of_readme(ROOT / path)[2].splitlines():
+            if line.startswith(table.BEGIN_MACHINE):
+                machine = line.partition(",")[0]
+            elif re.match(r"\| [\w-]+†?: ", line):
+                found.append([machine, *(cell.strip() for cell in line.strip("|").split("|"))])
+        return found
 
-    everything = {row[0]: row for row in rows("bench/README.md")}
-    for network, best, float32, int8, ratio in rows("README.md"):
-        _, peers, *cells, _ = everything[network]
+    everything = {tuple(row[:2]): row[2:] for row in rows("bench/README.md")}
+    for machine, network, best, float32, int8, ratio, *_ in rows("README.md"):
+        peers, *cells, _ = everything[machine, network]
         speeds = {peer: int(peer.split()[0].replace(",", "")) for peer in peers.split("; ")}
         assert best == max(speeds, key=speeds.get)
         assert cells[0].startswith(f"{float32} (") and cells[2] == f"{int8} ({ratio})"
@@ -251,19 +349,19 @@ def test_results_without_generation_have_no_table_in_short(ran):
 @pytest.mark.parametrize(
     "text",
     [
-        README.replace(table.BEGIN, ""),
-        README.replace(table.END, ""),
+        README.replace(readme.BEGIN, ""),
+        README.replace(readme.END, ""),
         README + README,
-        README + README.replace(table.BEGIN, table.BEGIN_SHORT),
-        f"{table.END}\n{table.BEGIN}\n",
-        README.replace(table.BEGIN, f"in a sentence {table.BEGIN}"),
+        README + README.replace(readme.BEGIN, readme.BEGIN_SHORT),
+        f"{readme.END}\n{readme.BEGIN}\n",
+        README.replace(readme.BEGIN, f"in a sentence {readme.BEGIN}"),
     ],
 )
 def test_a_readme_without_its_two_lines_is_left_alone(ran, tmp_path, text):
     path = tmp_path / "README.md"
     path.write_text(text)
     with pytest.raises(ValueError, match="README.md: expected one line"):
-        table.write_readme(path, ran)
+        readme.write_readme(path, ran)
     assert path.read_text() == text
 
 
@@ -271,7 +369,7 @@ def test_a_readme_with_lines_of_windows_gets_its_tables(ran, tmp_path):
     path = tmp_path / "README.md"
     for text in (README, README.replace("\n", "\r\n")):
         path.write_bytes(text.encode())
-        table.write_readme(path, ran)
+        readme.write_readme(path, ran)
         assert b"| tiny |" in path.read_bytes()
 
 
