@@ -31,7 +31,7 @@ FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, s
         EACH(i, 4)
             EACH(j, panels) {
                 const char *at_k = w + j * panel + k * 16 + 64 * i;
-                const vi wk = gated ? vi_load(at_k) : vi_load_once(at_k);
+                const vi wk = vi_load_once(at_k);
                 EACH(r, rows) {
                     const char *from = xs[r] + k + 4 * i;
                     const int at = r * panels + j;
@@ -72,22 +72,30 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
         EACH(j, panels) vf_store(y + (size_t)r * m->stride + n + 16 * j, out[r * panels + j]);
 }
 
-/* All rows, FWN_INT8_MICRO_ROWS at a time. */
+/* All outputs of `rows` rows, `panels` panels at a time. */
+FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, const int panels,
+                           const int rows, const int gated)
+{
+    size_t n = 0;
+    for (; n + 16 * panels <= m->n; n += 16 * panels)
+        mul_micro(y, m, x, start, n, panels, rows, gated);
+    if (panels > 1)
+        for (; n < m->n; n += 16) mul_micro(y, m, x, start, n, 1, rows, gated);
+}
+
+/* All rows, FWN_INT8_MICRO_ROWS at a time, then those left. */
 FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
                          const int gated)
 {
     while (rows) {
-        const size_t done = rows >= FWN_INT8_MICRO_ROWS ? FWN_INT8_MICRO_ROWS : 1;
-        size_t n = 0;
-        if (done > 1)
-            for (; n + 16 * FWN_INT8_MICRO_PANELS <= m->n; n += 16 * FWN_INT8_MICRO_PANELS)
-                mul_micro(y, m, x, start, n, FWN_INT8_MICRO_PANELS, FWN_INT8_MICRO_ROWS, gated);
-        else
-            for (; n + 16 * FWN_INT8_ROW_PANELS <= m->n; n += 16 * FWN_INT8_ROW_PANELS)
-                mul_micro(y, m, x, start, n, FWN_INT8_ROW_PANELS, 1, gated);
-        for (; n < m->n; n += 16)
-            if (done > 1) mul_micro(y, m, x, start, n, 1, FWN_INT8_MICRO_ROWS, gated);
-            else mul_micro(y, m, x, start, n, 1, 1, gated);
+        size_t done;
+        if (FWN_INT8_MICRO_ROWS >= 4 && rows >= 4)
+            mul_panels(y, m, x, start, FWN_INT8_MICRO_PANELS, done = 4, gated);
+        else if (FWN_INT8_MICRO_ROWS >= 3 && rows >= 3 && rows != 4) /* four are two and two */
+            mul_panels(y, m, x, start, FWN_INT8_MICRO_PANELS, done = 3, gated);
+        else if (FWN_INT8_MICRO_ROWS >= 2 && rows >= 2)
+            mul_panels(y, m, x, start, FWN_INT8_PAIR_PANELS, done = 2, gated);
+        else mul_panels(y, m, x, start, FWN_INT8_ROW_PANELS, done = 1, gated);
         y += done * m->stride;
         x = act_from(x, done);
         start = rows_from(start, done);

@@ -7,11 +7,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Panels of 16 outputs computed at once for a single row; panels and rows of a microkernel. */
+/* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel. */
 #define FWN_ROW_PANELS 1
 #define FWN_MICRO_PANELS 1
 #define FWN_MICRO_ROWS 4
 #define FWN_INT8_ROW_PANELS 1
+#define FWN_INT8_PAIR_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
 #define FWN_QUICK_LOADS 1 /* 16 loads from a table take less time than a logarithm */

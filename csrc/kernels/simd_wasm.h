@@ -6,12 +6,13 @@
 #include <stdint.h>
 #include <wasm_simd128.h>
 
-/* Panels of 16 outputs computed at once for a single row; panels and rows of a microkernel.  A
+/* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel.  A
  * browser on x86-64 has 16 registers for them. */
 #define FWN_ROW_PANELS 1
 #define FWN_MICRO_PANELS 1
 #define FWN_MICRO_ROWS 2
 #define FWN_INT8_ROW_PANELS 1
+#define FWN_INT8_PAIR_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
 #define FWN_INT8_MICRO_ROWS 2
 #define FWN_QUICK_LOADS 1
