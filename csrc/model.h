@@ -36,15 +36,16 @@ typedef struct {
 } fwn_mat;
 
 /* int8: the number of products of 8-bit weights and 16-bit inputs, or 8-bit gate outputs, whose sum
- * stays below 2^31.  Inputs are stored plus an offset, as unsigned bytes. */
+ * stays below 2^31.  For instructions that take unsigned bytes inputs are stored plus an offset. */
 #define FWN_EXACT 512
 #define FWN_EXACT_GATED (512 * 256)
 #define FWN_OFFSET 32768
 #define FWN_OFFSET_GATED 128
 
-/* Rows of inputs in the form in which they are multiplied and stored: floats, or for int8
- *   [low bytes][high bytes + 128], each padded to 64 bytes, with a scale per row; gates' outputs:
- *   [bytes + 128], padded to 64, with 16 checks per row: 1, or NaN where a gate was not finite. */
+/* Rows of inputs in the form in which they are multiplied and stored: floats, or for int8 integers
+ * as the instruction set multiplies them (kernels/inputs_i8_*.h): two bytes for an input, with a
+ * scale per row; one byte for a gate's output, with 16 checks per row: 1, or NaN where a gate was
+ * not finite. */
 typedef struct {
     char *at;
     size_t stride;  /* bytes from row to row */

@@ -8,39 +8,34 @@
 
 #include "quant_i8.h"
 
-/* One group of four input bytes in every lane. */
-FWN_INLINE vi mat_group(const char *x)
-{
-    int32_t bytes;
-    memcpy(&bytes, x, sizeof bytes);
-    return vi_set(bytes);
-}
-
-/* sum[rows][panels] += exact products of `count` inputs.  Low and high bytes have sums of their
- * own, and so have the even and odd groups of gates' outputs: enough sums in flight to hide the
- * latency. */
+/* sum[rows][panels] += exact products of `count` inputs.  Before 16-bit inputs `sum` is that of
+ * sum_begin. */
 FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, size_t stride,
                           uint32_t count, const int panels, const int rows, const int gated)
 {
-    vi low[16], high[16];
+    vi parts[16][2];
     const char *xs[8];
     EACH(r, rows) xs[r] = x + r * stride;
-    EACH(j, panels * rows) low[j] = sum[j];
-    EACH(j, panels * rows) high[j] = vi_set(0);
+    EACH(j, panels * rows) parts[j][0] = sum[j];
+    EACH(j, panels * rows) parts[j][1] = vi_set(0);
     for (uint32_t k = 0; k < count; k += 16)
         EACH(i, 4)
             EACH(j, panels) {
                 const char *at_k = w + j * panel + k * 16 + 64 * i;
-                const vi wk = vi_load_once(at_k);
-                EACH(r, rows) {
-                    const char *from = xs[r] + k + 4 * i;
-                    const int at = r * panels + j;
-                    if (gated && i % 2) high[at] = vi_dot(high[at], mat_group(from), wk);
-                    else low[at] = vi_dot(low[at], mat_group(from), wk);
-                    if (!gated) high[at] = vi_dot(high[at], mat_group(from + stride / 2), wk);
+                if (gated) {
+                    const vi wk = vi_load_once(at_k);
+                    EACH(r, rows) {
+                        vi *to = &parts[r * panels + j][i % FWN_GATED_SUMS];
+                        *to = vi_dot(*to, mat_group(xs[r] + k + 4 * i), wk);
+                    }
+                } else {
+                    const input_weights wk = input_weights_at(at_k);
+                    EACH(r, rows)
+                        input_dot(parts[r * panels + j], xs[r] + (k + 4 * i) * FWN_INPUT_BYTES,
+                                  stride, wk);
                 }
             }
-    EACH(j, panels * rows) sum[j] = vi_add(low[j], gated ? high[j] : vi_shl(high[j], 8));
+    EACH(j, panels * rows) sum[j] = gated ? vi_add(parts[j][0], parts[j][1]) : input_sum(parts[j]);
 }
 
 /* A microkernel: a fixed number of rows and panels, whose sums stay in registers. */
@@ -48,6 +43,7 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
                           const int panels, const int rows, const int gated)
 {
     const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
+    const size_t bytes = gated ? FWN_GATED_BYTES : FWN_INPUT_BYTES;
     const int32_t *zero_point = m->zero_point + n;
     const char *w = (const char *)m->w + n * m->k;
     vf out[16];
@@ -57,9 +53,9 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
         const uint32_t count = m->k - k < block ? m->k - k : block;
         vi sum[16];
         EACH(r, rows)
-            EACH(j, panels) sum[r * panels + j] = vi_load(zero_point + 16 * j);
-        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k, x.stride, count, panels,
-                  rows, gated);
+            EACH(j, panels) sum[r * panels + j] = sum_begin(zero_point + 16 * j);
+        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k * bytes, x.stride, count,
+                  panels, rows, gated);
         EACH(r, rows)
             EACH(j, panels) {
                 const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
@@ -83,7 +79,7 @@ FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, fwn_rows start
         for (; n < m->n; n += 16) mul_micro(y, m, x, start, n, 1, rows, gated);
 }
 
-/* All rows, FWN_INT8_MICRO_ROWS at a time, then those left. */
+/* All rows, FWN_INT8_MICRO_ROWS (1 to 4) at a time, then those left. */
 FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
                          const int gated)
 {
@@ -134,7 +130,8 @@ static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start
  * initialises `sums` [n], sums_add adds inputs [k, until), sums_end stores the y of mat_mul. */
 static void sums_begin(float *sums, const fwn_mat *m)
 {
-    memcpy(sums, m->zero_point, m->n * sizeof *m->zero_point);
+    for (size_t n = 0; n < m->n; n += 16)
+        vf_store(sums + n, vf_bitcast(sum_begin(m->zero_point + n)));
 }
 
 FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const char *x, uint32_t k, uint32_t until,

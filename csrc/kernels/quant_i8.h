@@ -4,7 +4,11 @@
 #ifndef FWN_QUANT_I8_H
 #define FWN_QUANT_I8_H
 
-#include "rows.h"
+#ifdef FWN_HAS_VNNI
+#include "inputs_i8_bytes.h"
+#else
+#include "inputs_i8_words.h"
+#endif
 #include "tanh_table.h"
 
 #define FWN_GATED_BYTES 1
@@ -36,20 +40,15 @@ FWN_INLINE void act_store(fwn_act row, const float *x, uint32_t k)
     for (uint32_t i = 0; i < k; i += 16) {
         vi q = vi_nearest(vf_mul(vf_load(x + i), units));
         q = vi_max(vi_min(q, limit), vi_sub(vi_set(0), limit));
-        vi_store_u8((uint8_t *)row.at + i, q);
-        vi_store_u8((uint8_t *)row.at + row.stride / 2 + i, vi_add(vi_sra(q, 8), vi_set(128)));
+        input_store(row, i, q);
     }
 }
 
 FWN_INLINE void act_load(float *x, fwn_act row, uint32_t k)
 {
     const vf scale = vf_set(*row.scale);
-    for (uint32_t i = 0; i < k; i += 16) {
-        const vi low = vi_load_u8((const uint8_t *)row.at + i);
-        const vi high = vi_load_u8((const uint8_t *)row.at + row.stride / 2 + i);
-        const vi q = vi_sub(vi_add(low, vi_shl(high, 8)), vi_set(FWN_OFFSET));
-        vf_store(x + i, vf_mul(vf_convert(q), scale));
-    }
+    for (uint32_t i = 0; i < k; i += 16)
+        vf_store(x + i, vf_mul(vf_convert(input_load(row, i)), scale));
 }
 
 /* tanh(v) with an error of at most 2.1e-5, |v| clamped to 3.9: enough for 8 bits. */
@@ -77,7 +76,7 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
         const vf ai = vf_load(a + i), bi = vf_load(b + i);
         const vf factor = vf_fma(act_tanh(vf_mul(bi, vf_set(0.5f))), half, half);
         const vi q = vi_nearest(vf_mul(act_tanh(ai), factor));
-        vi_store_u8((uint8_t *)row.at + i, vi_add(q, vi_set(FWN_OFFSET_GATED)));
+        vi_store_u8((uint8_t *)row.at + i, vi_add(q, vi_set(FWN_BYTE_OFFSET)));
         check = vf_fma(ai, zero, vf_fma(bi, zero, check)); /* infinity * 0 is NaN */
     }
     vf_store(row.check, check);

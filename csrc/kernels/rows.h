@@ -34,6 +34,14 @@ FWN_INLINE fwn_act act_from(fwn_act a, size_t row)
     return a;
 }
 
+/* The four bytes at x in every lane. */
+FWN_INLINE vi mat_group(const char *x)
+{
+    int32_t bytes;
+    memcpy(&bytes, x, sizeof bytes);
+    return vi_set(bytes);
+}
+
 /* The initial sums of 16 outputs from n on. */
 FWN_INLINE vf mat_start(const fwn_mat *m, fwn_rows start, size_t row, size_t n)
 {

@@ -57,17 +57,29 @@ static inline vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 static inline vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
 static inline vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
 static inline int32_t vi_largest(vi a) { return _mm512_reduce_max_epi32(a); }
+
+static inline vi vi_load2(const void *p) { return _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)p)); }
 #ifdef FWN_HAS_VNNI
-static inline vi vi_dot(vi acc, vi u, vi w) { return _mm512_dpbusd_epi32(acc, u, w); }
+#define FWN_BYTE_OFFSET 128
+static inline vi vi_dot(vi acc, vi x, vi w) { return _mm512_dpbusd_epi32(acc, x, w); }
 #else
-/* Bytes are widened to 16 bits, the even ones and the odd ones of each lane apart. */
-static inline vi vi_dot(vi acc, vi u, vi w)
+#define FWN_BYTE_OFFSET 0
+/* Magnitudes of x times weights with the signs of both: a sum of two products fits 16 bits. */
+static inline vi vi_dot(vi acc, vi x, vi w)
 {
-    const vi even = _mm512_srai_epi16(_mm512_slli_epi16(w, 8), 8);
-    acc = vi_add(acc, _mm512_madd_epi16(vi_and(u, vi_set(0x00FF00FF)), even));
-    return vi_add(acc, _mm512_madd_epi16(_mm512_srli_epi16(u, 8), _mm512_srai_epi16(w, 8)));
+    w = _mm512_mask_sub_epi8(w, _mm512_movepi8_mask(x), vi_set(0), w);
+    return vi_add(acc, _mm512_madd_epi16(_mm512_maddubs_epi16(_mm512_abs_epi8(x), w), _mm512_set1_epi16(1)));
 }
 #endif
+static inline vi vi_load_words(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
+static inline vi vi_dot2(vi acc, vi x, vi w) { return vi_add(acc, _mm512_madd_epi16(x, w)); }
+static inline vi vi_add_pairs(vi a, vi b)
+{
+    const vi firsts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return vi_add(_mm512_permutex2var_epi32(a, firsts, b),
+                  _mm512_permutex2var_epi32(a, vi_add(firsts, vi_set(1)), b));
+}
+
 static inline vi vi_nearest(vf a) { return _mm512_cvtps_epi32(a); }
 static inline vf vf_nearest(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT); }
 static inline vi vi_floor(vf a) { return _mm512_cvt_roundps_epi32(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
@@ -92,6 +104,7 @@ static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* 8 p
 }
 
 static inline void vi_store_u16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(a)); }
+static inline void vi_store_i16(int16_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(a)); }
 static inline void vi_store_u8(uint8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
 static inline vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
 static inline vi vi_load_u16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)); }

@@ -80,6 +80,39 @@ static inline vi vi_and(vi x, vi y) { return FWN_MAP2(vi, vandq_s32, x, y); }
 static inline vi vi_max(vi x, vi y) { return FWN_MAP2(vi, vmaxq_s32, x, y); }
 static inline vi vi_min(vi x, vi y) { return FWN_MAP2(vi, vminq_s32, x, y); }
 static inline int32_t vi_largest(vi x) { return vmaxvq_s32(vmaxq_s32(vmaxq_s32(x.a, x.b), vmaxq_s32(x.c, x.d))); }
+
+#define FWN_BYTE_OFFSET 0
+static inline vi vi_load2(const void *p)
+{
+    const int32x2_t x = vreinterpret_s32_s8(vld1_s8(p));
+    const int32x4_t q = vcombine_s32(x, x);
+    return (vi){q, q, q, q};
+}
+static inline int32x4_t fwn_dot4(int32x4_t acc, int32x4_t x, int32x4_t w)
+{
+    const int8x16_t a = vreinterpretq_s8_s32(x), b = vreinterpretq_s8_s32(w);
+    const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
+    return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+}
+static inline vi vi_dot(vi acc, vi x, vi w) { return FWN_MAP3(vi, fwn_dot4, acc, x, w); }
+static inline vi vi_load_words(const void *p)
+{
+    const int8x16_t a = vld1q_s8(p), b = vld1q_s8((const int8_t *)p + 16);
+    return (vi){vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(a))), vreinterpretq_s32_s16(vmovl_high_s8(a)),
+                vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(b))), vreinterpretq_s32_s16(vmovl_high_s8(b))};
+}
+static inline int32x4_t fwn_dot2(int32x4_t acc, int32x4_t x, int32x4_t w)
+{
+    const int16x8_t a = vreinterpretq_s16_s32(x), b = vreinterpretq_s16_s32(w);
+    const int32x4_t low = vmull_s16(vget_low_s16(a), vget_low_s16(b)), high = vmull_high_s16(a, b);
+    return vaddq_s32(acc, vpaddq_s32(low, high));
+}
+static inline vi vi_dot2(vi acc, vi x, vi w) { return FWN_MAP3(vi, fwn_dot2, acc, x, w); }
+static inline vi vi_add_pairs(vi x, vi y)
+{
+    return (vi){vpaddq_s32(x.a, x.b), vpaddq_s32(x.c, x.d), vpaddq_s32(y.a, y.b), vpaddq_s32(y.c, y.d)};
+}
+
 static inline vi vi_nearest(vf x) { return FWN_MAP1(vi, vcvtnq_s32_f32, x); }
 static inline vf vf_convert(vi x) { return FWN_MAP1(vf, vcvtq_f32_s32, x); }
 
@@ -146,6 +179,7 @@ static inline void vi_store_u16(uint16_t *p, vi x)
     vst1q_u16(p, fwn_low_halves(x.a, x.b));
     vst1q_u16(p + 8, fwn_low_halves(x.c, x.d));
 }
+static inline void vi_store_i16(int16_t *p, vi x) { vi_store_u16((uint16_t *)p, x); }
 static inline void vi_store_u8(uint8_t *p, vi x)
 {
     vst1_u8(p, vmovn_u16(fwn_low_halves(x.a, x.b)));
@@ -158,18 +192,6 @@ static inline vi fwn_widen_u16(uint16x8_t low, uint16x8_t high)
     return (vi){vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b), vreinterpretq_s32_u32(c),
                 vreinterpretq_s32_u32(d)};
 }
-static inline int32x4_t fwn_dot4(int32x4_t acc, int32x4_t u, int32x4_t w)
-{
-    const uint8x16_t a = vreinterpretq_u8_s32(u);
-    const int8x16_t b = vreinterpretq_s8_s32(w);
-    const int16x8_t al = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a))), bl = vmovl_s8(vget_low_s8(b));
-    const int16x8_t ah = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(a))), bh = vmovl_s8(vget_high_s8(b));
-    const int32x4_t p = vmull_s16(vget_low_s16(al), vget_low_s16(bl)), q = vmull_high_s16(al, bl);
-    const int32x4_t r = vmull_s16(vget_low_s16(ah), vget_low_s16(bh)), s = vmull_high_s16(ah, bh);
-    return vaddq_s32(acc, vpaddq_s32(vpaddq_s32(p, q), vpaddq_s32(r, s)));
-}
-static inline vi vi_dot(vi acc, vi u, vi w) { return FWN_MAP3(vi, fwn_dot4, acc, u, w); }
-
 static inline vi vi_load_u16(const uint16_t *p) { return fwn_widen_u16(vld1q_u16(p), vld1q_u16(p + 8)); }
 static inline vi vi_load_u8(const uint8_t *p)
 {

@@ -14,7 +14,7 @@
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_PAIR_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
-#define FWN_INT8_MICRO_ROWS 2
+#define FWN_INT8_MICRO_ROWS 1
 #define FWN_QUICK_LOADS 1 /* 16 loads from a table take less time than a logarithm */
 
 /* clang-format off */
@@ -83,17 +83,53 @@ static inline int32_t vi_largest(vi a) /* of the lanes */
         for (int l = 0; l < n; l++) a.i[l] = a.i[l] > a.i[l + n] ? a.i[l] : a.i[l + n];
     return a.i[0];
 }
-/* acc + the sum of four products: unsigned bytes of u times signed bytes of w */
-static inline vi vi_dot(vi acc, vi u, vi w)
+
+/* Products of int8.  Bytes of inputs and weights are above -128; inputs are stored plus
+ * FWN_BYTE_OFFSET, 128 where the instruction takes unsigned ones. */
+#define FWN_BYTE_OFFSET 0
+/* the two lanes at p, eight times */
+static inline vi vi_load2(const void *p) { vi r; for (int l = 0; l < 16; l += 2) memcpy(r.i + l, p, 8); return r; }
+/* acc + the sum of four products: bytes of inputs, of weights */
+static inline vi vi_dot(vi acc, vi x, vi w)
 {
-    uint8_t a[64];
-    int8_t b[64];
-    memcpy(a, u.i, sizeof a);
+    int8_t a[64], b[64];
+    memcpy(a, x.i, sizeof a);
     memcpy(b, w.i, sizeof b);
     LANES for (int i = 0; i < 4; i++)
         acc.i[l] = (int32_t)((uint32_t)acc.i[l] + (uint32_t)(a[4 * l + i] * b[4 * l + i]));
     return acc;
 }
+/* 32 signed bytes as words of 16 bits, two in a lane */
+static inline vi vi_load_words(const void *p)
+{
+    const int8_t *b = p;
+    int16_t words[32];
+    vi r;
+    for (int i = 0; i < 32; i++) words[i] = b[i];
+    memcpy(r.i, words, sizeof r.i);
+    return r;
+}
+/* acc + the sum of two products of words */
+static inline vi vi_dot2(vi acc, vi x, vi w)
+{
+    int16_t a[32], b[32];
+    memcpy(a, x.i, sizeof a);
+    memcpy(b, w.i, sizeof b);
+    LANES for (int i = 0; i < 2; i++)
+        acc.i[l] = (int32_t)((uint32_t)acc.i[l] + (uint32_t)(a[2 * l + i] * b[2 * l + i]));
+    return acc;
+}
+/* lanes 0 + 1, 2 + 3, ... of a, then of b */
+static inline vi vi_add_pairs(vi a, vi b)
+{
+    vi r;
+    for (int l = 0; l < 8; l++) {
+        r.i[l] = (int32_t)((uint32_t)a.i[2 * l] + (uint32_t)a.i[2 * l + 1]);
+        r.i[l + 8] = (int32_t)((uint32_t)b.i[2 * l] + (uint32_t)b.i[2 * l + 1]);
+    }
+    return r;
+}
+
 /* the nearest integer, ties to even, of |a| below 2^22 */
 static inline vi vi_nearest(vf a) { return vi_sub(vi_bitcast(vf_add(a, vf_set(12582912.0f))), vi_set(0x4B400000)); }
 static inline vf vf_nearest(vf a) { LANES a.f[l] = rintf(a.f[l]); return a; } /* ties to even */
@@ -120,6 +156,7 @@ static inline void vi_gather2(const int32_t (*p)[2], vi at, vi *a, vi *b) /* fro
 /* Codes, bytes and 16-bit samples, in and out: the low bits of each lane. */
 static inline void vi_store_u8(uint8_t *p, vi a) { LANES p[l] = (uint8_t)a.i[l]; }
 static inline void vi_store_u16(uint16_t *p, vi a) { LANES p[l] = (uint16_t)a.i[l]; }
+static inline void vi_store_i16(int16_t *p, vi a) { LANES p[l] = (int16_t)a.i[l]; } /* of 16-bit values */
 static inline vi vi_load_u8(const uint8_t *p) { vi r; LANES r.i[l] = p[l]; return r; }
 static inline vi vi_load_u16(const uint16_t *p) { vi r; LANES r.i[l] = p[l]; return r; }
 static inline vi vi_load_i16(const int16_t *p) { vi r; LANES r.i[l] = p[l]; return r; }

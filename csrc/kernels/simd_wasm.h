@@ -131,14 +131,38 @@ static inline int32_t vi_largest(vi x)
     most = wasm_i32x4_max(most, fwn_upper(most));
     return wasm_i32x4_extract_lane(wasm_i32x4_max(most, wasm_i32x4_shuffle(most, most, 1, 1, 1, 1)), 0);
 }
-/* Bytes are widened to 16 bits, the even ones and the odd ones of each lane apart. */
-static inline v128_t fwn_dot4(v128_t acc, v128_t u, v128_t w)
+
+#define FWN_BYTE_OFFSET 0
+static inline vi vi_load2(const void *p)
 {
-    const v128_t bytes = wasm_i16x8_const_splat(0x00FF), even = wasm_i16x8_shr(wasm_i16x8_shl(w, 8), 8);
-    acc = wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(wasm_v128_and(u, bytes), even));
-    return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(wasm_u16x8_shr(u, 8), wasm_i16x8_shr(w, 8)));
+    const v128_t x = wasm_v128_load64_splat(p);
+    return (vi){x, x, x, x};
 }
-static inline vi vi_dot(vi acc, vi u, vi w) { return FWN_MAP3(vi, fwn_dot4, acc, u, w); }
+/* Bytes are widened to 16 bits, the even ones and the odd ones of each lane apart. */
+static inline v128_t fwn_even(v128_t x) { return wasm_i16x8_shr(wasm_i16x8_shl(x, 8), 8); }
+static inline v128_t fwn_dot4(v128_t acc, v128_t x, v128_t w)
+{
+    acc = wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(fwn_even(x), fwn_even(w)));
+    return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(wasm_i16x8_shr(x, 8), wasm_i16x8_shr(w, 8)));
+}
+static inline vi vi_dot(vi acc, vi x, vi w) { return FWN_MAP3(vi, fwn_dot4, acc, x, w); }
+static inline vi vi_load_words(const void *p)
+{
+    const char *q = p;
+    return (vi){wasm_i16x8_load8x8(q), wasm_i16x8_load8x8(q + 8), wasm_i16x8_load8x8(q + 16),
+                wasm_i16x8_load8x8(q + 24)};
+}
+static inline vi vi_dot2(vi acc, vi x, vi w) { return vi_add(acc, FWN_MAP2(vi, wasm_i32x4_dot_i16x8, x, w)); }
+static inline v128_t fwn_add_pairs4(v128_t x, v128_t y)
+{
+    return wasm_i32x4_add(wasm_i32x4_shuffle(x, y, 0, 2, 4, 6), wasm_i32x4_shuffle(x, y, 1, 3, 5, 7));
+}
+static inline vi vi_add_pairs(vi x, vi y)
+{
+    return (vi){fwn_add_pairs4(x.a, x.b), fwn_add_pairs4(x.c, x.d), fwn_add_pairs4(y.a, y.b),
+                fwn_add_pairs4(y.c, y.d)};
+}
+
 /* The instruction that converts is slow on x86-64, where it has to saturate. */
 static inline vi vi_nearest(vf x) { return vi_sub(vi_bitcast(vf_add(x, vf_set(12582912.0f))), vi_set(0x4B400000)); }
 static inline vf vf_convert(vi x) { return FWN_MAP1(vf, wasm_f32x4_convert_i32x4, x); }
@@ -208,6 +232,11 @@ static inline void vi_store_u16(uint16_t *p, vi x)
     x = vi_and(x, vi_set(0xFFFF));
     wasm_v128_store(p, wasm_u16x8_narrow_i32x4(x.a, x.b));
     wasm_v128_store(p + 8, wasm_u16x8_narrow_i32x4(x.c, x.d));
+}
+static inline void vi_store_i16(int16_t *p, vi x)
+{
+    wasm_v128_store(p, wasm_i16x8_narrow_i32x4(x.a, x.b));
+    wasm_v128_store(p + 8, wasm_i16x8_narrow_i32x4(x.c, x.d));
 }
 static inline void vi_store_u8(uint8_t *p, vi x)
 {

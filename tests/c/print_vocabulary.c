@@ -42,8 +42,8 @@ static void fill_lane(struct operands *o, uint32_t l, uint32_t pair)
     o->n[l] = (int32_t)random_word();
     o->m[l] = (int32_t)random_word();
     o->quads[l] = (int32_t)random_word();
-    o->highs[l] = below(4) ? -1 : (int32_t)random_word(); /* bytes of 255 */
-    o->lows[l] = (int32_t)(below(2) ? 0x80808080 : 0x7F7F7F7F);
+    o->highs[l] = (int32_t)(below(2) ? 0x81818181 : 0x7F7F7F7F);
+    o->lows[l] = below(4) ? (int32_t)0x81818181 : (int32_t)random_word();
     o->at[l] = (int32_t)below(COUNT(table));
     o->samples[l] = (int16_t)random_word();
     o->words[l] = (uint16_t)random_word();
@@ -87,6 +87,13 @@ static uint64_t of_words(uint64_t h, vi x)
     return digest(h, codes, sizeof codes);
 }
 
+static uint64_t of_samples(uint64_t h, vi x)
+{
+    int16_t samples[16];
+    vi_store_i16(samples, x);
+    return digest(h, samples, sizeof samples);
+}
+
 static uint64_t of_largest(uint64_t h, vi x)
 {
     const int32_t largest = vi_largest(x);
@@ -97,6 +104,23 @@ static uint64_t of_truth(uint64_t h, vm x)
 {
     const int32_t any = vm_any(x);
     return digest(h, &any, sizeof any);
+}
+
+/* acc + products of the bytes at x, stored as the instruction set multiplies them, and w: without
+ * those of the offset.  -128 is not among the bytes. */
+static vi dot_of(vi acc, const int32_t x[16], const int32_t w[16])
+{
+    uint8_t inputs[64], weights[64], offset[64];
+    memcpy(inputs, x, sizeof inputs);
+    memcpy(weights, w, sizeof weights);
+    for (int i = 0; i < 64; i++) {
+        if (inputs[i] == 0x80) inputs[i] = 0x81;
+        if (weights[i] == 0x80) weights[i] = 0x81;
+        inputs[i] = (uint8_t)(inputs[i] + FWN_BYTE_OFFSET);
+        offset[i] = FWN_BYTE_OFFSET;
+    }
+    const vi zero_point = vi_dot(vi_set(0), vi_load(offset), vi_load(weights));
+    return vi_sub(vi_dot(acc, vi_load(inputs), vi_load(weights)), zero_point);
 }
 
 static uint64_t of_pairs(uint64_t h, vi where)
@@ -152,8 +176,12 @@ int main(void)
     PRINT(vi_max, of_ints, vi_max(N, vi_select(vf_lt(A, B), M, LEAST)));
     PRINT(vi_min, of_ints, vi_min(N, vi_select(vf_lt(A, B), M, LEAST)));
     PRINT(vi_largest, of_largest, vi_select(vf_lt(A, vf_set(0.0f)), N, LEAST));
-    PRINT(vi_dot, of_ints, vi_dot(N, M, vi_load(now->quads)));
-    PRINT(extreme_dots, of_ints, vi_dot(N, vi_load(now->highs), vi_load(now->lows)));
+    PRINT(vi_dot, of_ints, dot_of(N, now->m, now->quads));
+    PRINT(extreme_dots, of_ints, dot_of(N, now->highs, now->lows));
+    PRINT(vi_load2, of_ints, vi_load2(now->m + 4));
+    PRINT(vi_load_words, of_ints, vi_load_words(now->quads));
+    PRINT(vi_dot2, of_ints, vi_dot2(N, M, vi_load(now->quads)));
+    PRINT(vi_add_pairs, of_ints, vi_add_pairs(N, M));
     PRINT(vi_nearest, of_ints, vi_nearest(NEAR));
     PRINT(vf_nearest, of_bits, vf_nearest(NEAR));
     PRINT(vi_floor, of_ints, vi_floor(NEAR));
@@ -170,6 +198,7 @@ int main(void)
     PRINT(vf_look_up, of_bits, vf_look_up(table, N));
     PRINT(vi_store_u8, of_bytes, vi_sub(vi_set(255), vi_sub(N, vi_shl(vi_sra(N, 8), 8))));
     PRINT(vi_store_u16, of_words, vi_sub(vi_set(65535), vi_sub(N, vi_shl(vi_sra(N, 16), 16))));
+    PRINT(vi_store_i16, of_samples, vi_sra(N, 16));
     PRINT(vi_gather2, of_pairs, vi_load(now->at));
     PRINT(vi_load_u8, of_ints, vi_load_u8(now->bytes));
     PRINT(vi_load_u16, of_ints, vi_load_u16(now->words));
