@@ -23,6 +23,7 @@ ISA_FLAGS = {"scalar": []}
 MACHINE = platform.machine().lower()
 if MACHINE in ("x86_64", "amd64"):
     ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
+    ISA_FLAGS["avxvnni"] = [*ISA_FLAGS["avx2"], "-mavxvnni"]
     ISA_FLAGS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
     ISA_FLAGS["vnni"] = [*ISA_FLAGS["avx512"], "-mavx512vnni"]
     ISA_FLAGS["amx"] = [*ISA_FLAGS["vnni"], "-mamx-tile", "-mamx-int8"]
@@ -48,7 +49,7 @@ COMMON = (
 )
 
 # Each file is compiled for every precision (float32, bfloat16, int8), unless it adds to some only.
-PRECISIONS = {"vnni": [2], "amx": [2]}
+PRECISIONS = {"avxvnni": [2], "vnni": [2], "amx": [2]}
 
 
 def isa_objects() -> dict[str, tuple[str, list[str]]]:

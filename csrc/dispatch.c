@@ -15,15 +15,27 @@ FWN_EVERY_PRECISION(scalar)
 #ifdef __x86_64__
 FWN_EVERY_PRECISION(avx2)
 FWN_EVERY_PRECISION(avx512)
-extern const fwn_kernels fwn_kernels_vnni_2, fwn_kernels_amx_2; /* they multiply bytes */
+/* They multiply bytes. */
+extern const fwn_kernels fwn_kernels_avxvnni_2, fwn_kernels_vnni_2, fwn_kernels_amx_2;
 #elif defined(__aarch64__)
 FWN_EVERY_PRECISION(neon)
 #elif defined(__wasm__)
 FWN_EVERY_PRECISION(wasm)
 #endif
 
-#if defined(__x86_64__) && defined(__linux__)
+#ifdef __x86_64__
 #include <cpuid.h>
+
+/* clang has no name of it for __builtin_cpu_supports. */
+static int has_avxvnni(void)
+{
+    const unsigned avxvnni = 1u << 4;
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avxvnni);
+}
+#endif
+
+#if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,6 +66,7 @@ static int supported(int isa)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("fma");
+    case FWN_AVXVNNI: return supported(FWN_AVX2) && has_avxvnni();
     case FWN_VNNI: return supported(FWN_AVX512) && __builtin_cpu_supports("avx512vnni");
     case FWN_AMX: return supported(FWN_VNNI) && tiles_allowed();
 #elif defined(__aarch64__)
@@ -70,6 +83,8 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
     if (!supported(isa) || precision < 0 || precision >= FWN_PRECISIONS) return NULL;
     switch (isa) {
 #ifdef __x86_64__
+    case FWN_AVXVNNI:
+        if (precision == FWN_INT8) return &fwn_kernels_avxvnni_2; /* fall through */
     case FWN_AVX2: return avx2[precision];
     case FWN_AMX:
         if (precision == FWN_INT8) return &fwn_kernels_amx_2; /* fall through */
@@ -90,16 +105,18 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
 
 int fwn_isa_list(int *out, int max)
 {
+    static const int slowest_first[FWN_ISAS] = {FWN_SCALAR, FWN_AVX2, FWN_AVXVNNI, FWN_AVX512,
+                                                FWN_VNNI,   FWN_AMX,  FWN_NEON,    FWN_WASM};
     int count = 0;
-    for (int isa = 0; isa < FWN_ISAS; isa++)
-        if (supported(isa) && count++ < max) out[count - 1] = isa;
+    for (int i = 0; i < FWN_ISAS; i++)
+        if (supported(slowest_first[i]) && count++ < max) out[count - 1] = slowest_first[i];
     return count;
 }
 
 const char *fwn_isa_name(int isa)
 {
     static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon",
-                                                "vnni",   "amx",  "wasm"};
+                                                "vnni",   "amx",  "wasm",   "avxvnni"};
     return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
 }
 

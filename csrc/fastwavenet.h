@@ -34,17 +34,18 @@ typedef enum {
 } fwn_error;
 const char *fwn_strerror(int error);
 
-/* Instruction sets, slowest first for each kind of CPU.  fwn_isa_list writes at most `max` of those
- * that both CPU and operating system support, in this order, and returns their number. */
+/* Instruction sets.  fwn_isa_list writes at most `max` of those that both CPU and operating system
+ * support, slowest first, and returns their number. */
 typedef enum {
     FWN_SCALAR = 0,
     FWN_AVX2 = 1,
     FWN_AVX512 = 2,
     FWN_NEON = 3,
-    FWN_VNNI = 4, /* AVX-512 and its products of bytes */
-    FWN_AMX = 5,  /* VNNI and tiles of bytes */
-    FWN_WASM = 6, /* WebAssembly's vectors of 128 bits */
-    FWN_ISAS = 7
+    FWN_VNNI = 4,    /* AVX-512 and its products of bytes */
+    FWN_AMX = 5,     /* VNNI and tiles of bytes */
+    FWN_WASM = 6,    /* WebAssembly's vectors of 128 bits */
+    FWN_AVXVNNI = 7, /* AVX2 and products of bytes */
+    FWN_ISAS = 8
 } fwn_isa;
 int fwn_isa_list(int *out, int max);
 const char *fwn_isa_name(int isa); /* "scalar", "avx2", ... ; NULL if unknown */

@@ -28,6 +28,7 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_VNNI
         FWN_AMX
         FWN_WASM
+        FWN_AVXVNNI
         FWN_ISAS
     int fwn_isa_list(int *out, int max)
     const char *fwn_isa_name(int isa)

@@ -73,7 +73,7 @@ def build_info():
 
 
 def isa_names():
-    """All instruction sets of this version, worst to best."""
+    """All instruction sets of this version, by number."""
     return [fwn_isa_name(isa).decode() for isa in range(FWN_ISAS)]
 
 

@@ -164,7 +164,9 @@ static void every_error_isa_and_precision_has_a_text(void)
             CHECK(strcmp(fwn_strerror(error), fwn_strerror(other)));
     CHECK(!strcmp(fwn_strerror(1), fwn_strerror(-1000)));
     CHECK(count >= 1 && isas[0] == FWN_SCALAR && fwn_isa_list(NULL, 0) == count);
-    for (int i = 0; i < count; i++) CHECK(fwn_isa_name(isas[i]) && (!i || isas[i] > isas[i - 1]));
+    for (int i = 0; i < count; i++) CHECK(fwn_isa_name(isas[i]));
+    for (int i = 0; i < count; i++)
+        for (int other = 0; other < i; other++) CHECK(isas[i] != isas[other]);
     CHECK(!fwn_isa_name(-1) && !fwn_isa_name(FWN_ISAS));
     CHECK(!strcmp(fwn_precision_name(FWN_FLOAT32), "float32"));
     CHECK(!strcmp(fwn_precision_name(FWN_BFLOAT16), "bfloat16"));

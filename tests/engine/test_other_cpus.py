@@ -31,8 +31,8 @@ from fastwavenet import available_isas
 SYSROOT = "/usr/aarch64-linux-gnu"  # where Debian's cross compiler has its C library
 
 MACHINES = {
-    "x86_64": {"scalar", "avx2", "avx512", "vnni", "amx"},
-    "AMD64": {"scalar", "avx2", "avx512", "vnni", "amx"},
+    "x86_64": {"scalar", "avx2", "avxvnni", "avx512", "vnni", "amx"},
+    "AMD64": {"scalar", "avx2", "avxvnni", "avx512", "vnni", "amx"},
     "aarch64": {"scalar", "neon"},
     "arm64": {"scalar", "neon"},
     "wasm32": {"scalar", "wasm"},
