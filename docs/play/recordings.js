@@ -1,0 +1,127 @@
+/** A recording of the visitor, from a file or the microphone. */
+
+import { readRecording } from "./fastwavenet/index.js";
+
+const MAX_SECONDS = 20;
+const element = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** Dispatches "change" when there is another recording or use of it, "problem" with a sentence. */
+export class Recordings extends EventTarget {
+  constructor() {
+    super();
+    /** At the model's rate, or null. @type {Float32Array|null} */
+    this.audio = null;
+    this.rate = 16000;
+    /** @type {MediaRecorder|null} */
+    this.recorder = null;
+    element("choose").addEventListener("click", () => element("audio-file").click());
+    element("audio-file").addEventListener("change", () => this.#chosen());
+    element("record").addEventListener("click", () => this.#toggle());
+    element("original").addEventListener("click", () => this.hear());
+    element("forget").addEventListener("click", () => this.set(null));
+    element("use").addEventListener("change", () => this.dispatchEvent(new Event("change")));
+  }
+
+  /** "melody" or "prime". */
+  get use() {
+    return element("use").value;
+  }
+
+  /**
+   * @param {number} rate of the model @param {string} text about the use of a recording
+   * @param {boolean} asMelody whether its melody may be played
+   */
+  setModel(rate, text, asMelody) {
+    this.rate = rate;
+    this.asMelody = asMelody;
+    element("recording").hidden = text === "";
+    element("recording").querySelector("p").textContent = text;
+    this.#show();
+  }
+
+  /** @param {Float32Array|null} audio */
+  set(audio) {
+    this.audio = audio;
+    this.#show();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Reads a recording.  @param {Blob} file */
+  async read(file) {
+    try {
+      this.set(await readRecording(file, this.rate, { maxSeconds: MAX_SECONDS }));
+    } catch (error) {
+      this.#problem(error);
+    }
+  }
+
+  /** Plays the recording itself. */
+  async hear() {
+    if (!this.audio) return;
+    this.quiet();
+    const context = new AudioContext({ sampleRate: this.rate });
+    const buffer = context.createBuffer(1, this.audio.length, this.rate);
+    buffer.copyToChannel(new Float32Array(this.audio), 0);
+    const source = new AudioBufferSourceNode(context, { buffer });
+    source.connect(context.destination);
+    source.onended = () => context.close();
+    source.start();
+    this.playing = source;
+    this.dispatchEvent(new Event("hear"));
+  }
+
+  /** Stops the recording. */
+  quiet() {
+    this.playing?.stop();
+    this.playing = null;
+  }
+
+  #show() {
+    element("original").hidden = this.audio === null;
+    element("forget").hidden = this.audio === null;
+    element("use-choice").hidden = this.audio === null || !this.asMelody;
+  }
+
+  #chosen() {
+    const [file] = element("audio-file").files;
+    element("audio-file").value = "";
+    if (file) this.read(file);
+  }
+
+  async #toggle() {
+    if (this.recorder) return this.recorder.stop();
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+      this.#record(stream);
+    } catch {
+      this.#problem(new Error("there is no microphone, or its use was not allowed: choose a file"));
+    }
+  }
+
+  /** @param {MediaStream} stream */
+  #record(stream) {
+    const recorder = new MediaRecorder(stream);
+    const limit = setTimeout(() => recorder.stop(), 1000 * MAX_SECONDS);
+    recorder.ondataavailable = ({ data }) => this.read(data);
+    recorder.onstop = () => {
+      clearTimeout(limit);
+      for (const track of stream.getTracks()) track.stop();
+      this.#recording(null);
+    };
+    recorder.start();
+    this.#recording(recorder);
+  }
+
+  /** @param {MediaRecorder|null} recorder */
+  #recording(recorder) {
+    this.recorder = recorder;
+    element("record").setAttribute("aria-pressed", String(recorder !== null));
+    element("record").textContent = recorder ? "Stop recording" : "Record yourself";
+  }
+
+  /** @param {unknown} error */
+  #problem(error) {
+    const message = error instanceof Error ? error.message : String(error);
+    this.dispatchEvent(new CustomEvent("problem", { detail: message }));
+  }
+}

@@ -1,0 +1,223 @@
+/** A model of a page: the file, checked, and a worker with the engine that runs it. */
+
+import { ModelFormatError } from "./checks.js";
+import { MAX_FILE_BYTES } from "./model_file.js";
+
+const ENGINE = new URL("./fastwavenet.wasm", import.meta.url).href;
+const GZIP = [0x1f, 0x8b];
+
+/**
+ * Reads a model and starts its worker.
+ * @param {string|URL|Blob|ArrayBuffer} source a URL, a file, or its bytes; gzip is decompressed
+ * @param {object} [options]
+ * @param {"auto"|"float32"|"bfloat16"|"int8"} [options.precision] of the products; auto: the smallest
+ * that the file affords, as in Python
+ * @param {number} [options.maxBytes] of the file; a larger one is refused before it is read
+ * @param {string} [options.engine] URL of fastwavenet.wasm; else it lies beside this file
+ * @param {(done: number, total: number|null) => void} [options.progress] bytes read
+ * @returns {Promise<Model>}
+ * @throws {ModelFormatError} for a file that is no model; Error for one that cannot be read or run
+ */
+export async function loadModel(
+  source,
+  { precision = "auto", maxBytes = MAX_FILE_BYTES, engine = ENGINE, progress = () => {} } = {},
+) {
+  const data = await unpacked(await bytesOf(source, maxBytes, progress), maxBytes);
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const model = new Model(worker);
+  try {
+    const known = await model.call("load", { data, engine, precision }, [data]);
+    return Object.assign(model, known);
+  } catch (error) {
+    model.close();
+    throw error;
+  }
+}
+
+/** @param {string|URL|Blob|ArrayBuffer} source @param {number} maxBytes
+ * @param {(done: number, total: number|null) => void} progress
+ */
+async function bytesOf(source, maxBytes, progress) {
+  if (source instanceof ArrayBuffer) return checkedSize(source, maxBytes);
+  if (source instanceof Blob) {
+    checkSize(source.size, maxBytes);
+    return source.arrayBuffer();
+  }
+  const response = await fetch(source).catch(() => null);
+  if (!response?.ok) {
+    const found = response ? `HTTP ${response.status}` : "no answer";
+    throw new Error(`cannot read ${source}: ${found}`);
+  }
+  return readAll(response, maxBytes, progress);
+}
+
+/** @param {number} size @param {number} maxBytes */
+function checkSize(size, maxBytes) {
+  if (size <= maxBytes) return;
+  /** @type {(bytes: number) => string} */
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  throw new ModelFormatError(
+    `the file has ${megabytes(size)}, expected at most ${megabytes(maxBytes)}: ` +
+      `larger models run in Python and C`,
+  );
+}
+
+/** @param {ArrayBuffer} data @param {number} maxBytes */
+function checkedSize(data, maxBytes) {
+  checkSize(data.byteLength, maxBytes);
+  return data;
+}
+
+/** @param {Response} response @param {number} maxBytes
+ * @param {(done: number, total: number|null) => void} progress
+ */
+async function readAll(response, maxBytes, progress) {
+  const total = Number(response.headers.get("content-length")) || null;
+  checkSize(total ?? 0, maxBytes);
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+  const parts = [];
+  let size = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    checkSize((size += value.length), maxBytes);
+    progress(size, total);
+  }
+  return new Blob(/** @type {BlobPart[]} */ (parts)).arrayBuffer();
+}
+
+/** A file's bytes without gzip.  @param {ArrayBuffer} data @param {number} maxBytes */
+async function unpacked(data, maxBytes) {
+  const head = new Uint8Array(data, 0, Math.min(2, data.byteLength));
+  if (head.length < 2 || !GZIP.every((byte, i) => head[i] === byte)) return data;
+  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
+  try {
+    return await readAll(new Response(stream), maxBytes, () => {});
+  } catch (error) {
+    if (error instanceof ModelFormatError) throw error;
+    throw new ModelFormatError("not a model file: its compressed bytes are damaged");
+  }
+}
+
+/** @typedef {import("./voice.js").Sampling} Sampling */
+
+/**
+ * @typedef {object} GenerateOptions
+ * @property {number} [samples] left out: as many as the frames last
+ * @property {number|bigint} [seed] 0 to 2^64 - 1; 0
+ * @property {Sampling} [sampling] how codes are drawn
+ * @property {Float32Array} [frames] n x channels, for models that take frames
+ * @property {Float32Array} [prime] audio at the model's rate, after which the sound continues; frame
+ * 0 begins at its first sample
+ * @property {number|string} [speaker] for a model with speakers
+ */
+
+export class Model {
+  /** @type {import("./spec.js").Spec} */
+  // @ts-ignore: set by loadModel before anybody has the model
+  spec;
+  /** @type {"float32"|"bfloat16"|"int8"} */
+  precision = "float32";
+  /** @type {Record<string, number>} */
+  precisionCost = {};
+  /** The engine's instruction set. */
+  isa = "";
+
+  /** @param {Worker} worker */
+  constructor(worker) {
+    this.worker = worker;
+    this.answers = new Map();
+    this.calls = 0;
+    /** Takes the messages of a sound that is played. @type {(message: any) => void} */
+    this.listener = () => {};
+    worker.onmessage = ({ data }) => (data.type === "result" ? this.#answer(data) : this.listener(data));
+    worker.onerror = (event) => this.#fail(event);
+  }
+
+  /** Hz of the audio that it generates. */
+  get sampleRate() {
+    return this.spec.sample_rate;
+  }
+
+  /**
+   * Samples, as `fastwavenet.generate` makes them in Python for the same arguments.
+   * @param {GenerateOptions} [options]
+   * @returns {Promise<Float32Array>} in [-1, 1]
+   */
+  async generate(options = {}) {
+    if (options.samples === undefined && !options.frames) {
+      throw new RangeError("samples must be given for a model without frames");
+    }
+    return this.call("generate", withDefaults(options));
+  }
+
+  /**
+   * The frames of a recording, for a vocoder.
+   * @param {Float32Array} audio at the model's rate
+   * @returns {Promise<Float32Array>} frames x channels, a frame for each whole hop
+   */
+  recordingFrames(audio) {
+    return this.call("frames", { audio });
+  }
+
+  /**
+   * A vocoder's sound of a recording.
+   * @param {Float32Array} audio at the model's rate @param {GenerateOptions} [options]
+   */
+  async vocode(audio, options = {}) {
+    return this.generate({ ...options, frames: await this.recordingFrames(audio) });
+  }
+
+  /** Ends the worker and frees its memory. */
+  close() {
+    this.worker.terminate();
+    this.#fail(new ErrorEvent("error", { message: "the model is closed" }));
+  }
+
+  /** A call of the worker, and its result.
+   * @param {string} type @param {object} message @param {Transferable[]} [transferred]
+   * @returns {Promise<any>}
+   */
+  call(type, message, transferred = []) {
+    const id = (this.calls += 1);
+    return new Promise((resolve, reject) => {
+      this.answers.set(id, { resolve, reject });
+      this.worker.postMessage({ ...message, type, id }, transferred);
+    });
+  }
+
+  /** A message without an answer.
+   * @param {string} type @param {object} [message] @param {Transferable[]} [transferred]
+   */
+  post(type, message = {}, transferred = []) {
+    this.worker.postMessage({ ...message, type }, transferred);
+  }
+
+  /** @param {{id: number, result: any, error?: {name: string, message: string}}} data */
+  #answer({ id, result, error }) {
+    const { resolve, reject } = this.answers.get(id);
+    this.answers.delete(id);
+    if (error) reject(asError(error));
+    else resolve(result);
+  }
+
+  /** @param {ErrorEvent} event */
+  #fail(event) {
+    event.preventDefault?.();
+    const error = new Error(event.message || "the worker could not be started");
+    for (const { reject } of this.answers.values()) reject(error);
+    this.answers.clear();
+  }
+}
+
+/** @param {GenerateOptions} options */
+export function withDefaults(options) {
+  return { ...options, seed: options.seed ?? 0, speaker: options.speaker ?? null };
+}
+
+/** @param {{name: string, message: string}} error of the worker */
+export function asError({ name, message }) {
+  if (name === "ModelFormatError") return new ModelFormatError(message);
+  return Object.assign(name === "RangeError" ? new RangeError(message) : new Error(message), { name });
+}
