@@ -58,12 +58,23 @@ export class Engine {
   }
 
   /**
-   * A network in the engine's memory.
+   * A network in the engine's memory.  Throws an Error for one that is computed elsewhere only.
    * @param {import("./model_file.js").Contents} contents
    * @param {import("./model_file.js").Precision} precision
    */
   model(contents, precision) {
+    refuseUnsupported(contents.spec);
     return new EngineModel(this, contents, precision);
+  }
+}
+
+/** @param {import("./spec.js").Spec} spec */
+function refuseUnsupported(spec) {
+  if (spec.conditioning?.upsampling.length) {
+    throw new Error("the model has learned upsampling, which is computed in Python and C only");
+  }
+  if (spec.start.times > 1) {
+    throw new Error("the model feeds its start code several times, which Python and C do only");
   }
 }
 
@@ -123,7 +134,7 @@ function describeSpec(spec, put) {
     ...[Number(spec.input.padding === "start"), put(describeCodec(spec.codec))],
     ...(end ? [featureChannels(end), end.hop, Number(end.interpolation === "linear")] : [0, 0, 0]),
     ...(end ? [end.speakers.length, end.speaker_channels] : [0, 0]),
-    ...[0, 0], // no upsampling, which voice.js refuses
+    ...[0, 0], // no upsampling, which is refused
   ]);
 }
 

@@ -36,7 +36,7 @@ export function noteName(key) {
 /**
  * The frames of a melody, frames x channels.
  * @param {Spec} spec of an instrument
- * @param {{notes?: string, seconds?: number, seed?: number|bigint}} what
+ * @param {{notes?: string, seconds?: number, seed?: number|bigint}} of
  * notes as "D5:0.5 F#5 - A5", names with durations in seconds; else an improvisation by `seed`
  */
 export function melody(spec, { notes, seconds = 4, seed = 0 }) {
@@ -219,17 +219,22 @@ function smoothed(pitches) {
   return keys;
 }
 
-/** @param {(number|null)[]} keys @param {number} low @param {number} high */
+/** Moved by the fewest octaves that bring most keys into the range, and the others by more.
+ * @param {(number|null)[]} keys @param {number} low @param {number} high
+ */
 function placedWithin(keys, low, high) {
-  const sung = keys.filter((key) => key !== null).sort((a, b) => a - b);
-  const median = sung[sung.length >> 1] ?? low;
-  const octaves = Math.round(((low + high) / 2 - median) / 12);
+  /** @type {(octaves: number) => number} */
+  const outside = (octaves) =>
+    keys.filter((key) => key !== null && (key + 12 * octaves < low || key + 12 * octaves > high))
+      .length;
+  const best = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5].reduce((a, b) =>
+    outside(b) < outside(a) ? b : a,
+  );
   return keys.map((key) => {
     if (key === null) return null;
-    let placed = key + 12 * octaves;
-    while (placed < low) placed += 12;
-    while (placed > high) placed -= 12;
-    return placed;
+    const up = Math.max(0, Math.ceil((low - key - 12 * best) / 12));
+    const down = Math.max(0, Math.ceil((key + 12 * best - high) / 12));
+    return key + 12 * (best + up - down);
   });
 }
 

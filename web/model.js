@@ -1,10 +1,10 @@
 /** A model of a page: the file, checked, and a worker with the engine that runs it. */
 
+import { checkSize, readAll, unpacked } from "./bytes.js";
 import { ModelFormatError } from "./checks.js";
 import { MAX_FILE_BYTES } from "./model_file.js";
 
 const ENGINE = new URL("./fastwavenet.wasm", import.meta.url).href;
-const GZIP = [0x1f, 0x8b];
 
 /**
  * Reads a model and starts its worker.
@@ -51,53 +51,10 @@ async function bytesOf(source, maxBytes, progress) {
   return readAll(response, maxBytes, progress);
 }
 
-/** @param {number} size @param {number} maxBytes */
-function checkSize(size, maxBytes) {
-  if (size <= maxBytes) return;
-  /** @type {(bytes: number) => string} */
-  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-  throw new ModelFormatError(
-    `the file has ${megabytes(size)}, expected at most ${megabytes(maxBytes)}: ` +
-      `larger models run in Python and C`,
-  );
-}
-
 /** @param {ArrayBuffer} data @param {number} maxBytes */
 function checkedSize(data, maxBytes) {
   checkSize(data.byteLength, maxBytes);
   return data;
-}
-
-/** @param {Response} response @param {number} maxBytes
- * @param {(done: number, total: number|null) => void} progress
- */
-async function readAll(response, maxBytes, progress) {
-  const total = Number(response.headers.get("content-length")) || null;
-  checkSize(total ?? 0, maxBytes);
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
-  const parts = [];
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    checkSize((size += value.length), maxBytes);
-    progress(size, total);
-  }
-  return new Blob(/** @type {BlobPart[]} */ (parts)).arrayBuffer();
-}
-
-/** A file's bytes without gzip.  @param {ArrayBuffer} data @param {number} maxBytes */
-async function unpacked(data, maxBytes) {
-  const head = new Uint8Array(data, 0, Math.min(2, data.byteLength));
-  if (head.length < 2 || !GZIP.every((byte, i) => head[i] === byte)) return data;
-  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
-  try {
-    return await readAll(new Response(stream), maxBytes, () => {});
-  } catch (error) {
-    if (error instanceof ModelFormatError) throw error;
-    throw new ModelFormatError("not a model file: its compressed bytes are damaged");
-  }
 }
 
 /** @typedef {import("./voice.js").Sampling} Sampling */

@@ -14,6 +14,8 @@ const FADE_SECONDS = 0.02;
  * models that take frames.  The sound ends with them
  * @property {Float32Array} [prime] audio at the model's rate, after which the sound continues
  * @property {number|string} [speaker]
+ * @property {number} [lead] seconds of sound that are made before the first is played: for a sound
+ * of known length on a computer that is slower than the sound
  */
 
 /**
@@ -37,6 +39,7 @@ export class Player extends EventTarget {
     /** @type {AudioContext|null} */
     this.context = null;
     this.sound = 0; // number of the newest sound: messages of older ones are passed over
+    this.made = 0; // samples of this sound
     this.news = { played: 0, time: 0, gaps: 0 };
     model.listener = (message) => this.#heard(message);
   }
@@ -49,17 +52,20 @@ export class Player extends EventTarget {
   async play(options = {}) {
     await this.stop();
     await this.#open();
-    const { frames, ...others } = withDefaults(options);
+    const { frames, lead = 0, ...others } = withDefaults(options);
     this.frames = frames?.[Symbol.iterator]() ?? null;
     const first = this.frames ? this.frames.next() : null;
     const sound = (this.sound += 1);
     const channel = new MessageChannel();
-    const least = Math.round(Math.min(this.ahead / 2, LEAST_SECONDS * this.model.sampleRate));
+    const { sampleRate } = this.model;
+    const led = Math.round(lead * sampleRate);
+    const least = Math.max(led, Math.round(Math.min(this.ahead / 2, LEAST_SECONDS * sampleRate)));
+    this.made = 0;
     this.news = { played: 0, time: 0, gaps: 0 };
     this.node?.port.postMessage({ sound, source: channel.port1, least }, [channel.port1]);
     this.#fade(1);
     this.playing = true;
-    const start = { sound, frames: first?.value, port: channel.port2, ahead: this.ahead };
+    const start = { sound, frames: first?.value, port: channel.port2, ahead: led + this.ahead };
     await this.model.call("play", { ...others, ...start }, [channel.port2]);
     if (first?.done) this.model.post("moreFrames", { end: true });
   }
@@ -76,7 +82,7 @@ export class Player extends EventTarget {
     const { played, time } = this.news;
     if (!this.context || !this.playing || !time) return played;
     const since = Math.max(0, this.context.currentTime - time);
-    return played + Math.min(since * this.model.sampleRate, this.ahead);
+    return Math.min(played + since * this.model.sampleRate, this.made);
   }
 
   /** Gaps in this sound, where samples came too late. */
@@ -164,7 +170,10 @@ export class Player extends EventTarget {
   /** A message of the worker.  @param {any} message */
   #heard({ type, sound, block, error }) {
     if (!this.playing || sound !== this.sound) return;
-    if (type === "block") this.dispatchEvent(new CustomEvent("block", { detail: block }));
+    if (type === "block") {
+      this.made = block.at + block.audio.length;
+      this.dispatchEvent(new CustomEvent("block", { detail: block }));
+    }
     if (type === "frames") this.#giveFrames();
     if (type === "error") this.dispatchEvent(new CustomEvent("error", { detail: asError(error) }));
   }

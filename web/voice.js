@@ -28,7 +28,6 @@ export class Voice {
    */
   constructor(model, { speaker = null } = {}) {
     const { spec } = model;
-    refuseUnsupported(spec);
     this.spec = spec;
     this.channels = spec.conditioning?.channels ?? 0;
     this.hop = spec.conditioning?.hop ?? 1;
@@ -157,17 +156,6 @@ export class Voice {
 
   free() {
     this.stream.free();
-  }
-}
-
-/** @param {import("./spec.js").Spec} spec */
-function refuseUnsupported(spec) {
-  const end = spec.conditioning;
-  if (end?.upsampling.length) {
-    throw new Error("the model has learned upsampling, which is computed in Python and C only");
-  }
-  if (spec.start.times > 1) {
-    throw new Error("the model feeds its start code several times, which Python and C do only");
   }
 }
 

@@ -4,6 +4,7 @@
  * Blocks of a sound go straight to the AudioWorklet, by a port of its own, so that a busy page does
  * not delay them; copies go to the page, for drawing. */
 
+import { unpacked } from "./bytes.js";
 import { Engine, hasSimd } from "./engine.js";
 import { melFrames } from "./mel.js";
 import { parseModel, resolvePrecision } from "./model_file.js";
@@ -13,6 +14,7 @@ import { isMel } from "./mel_convention.js";
 
 const BLOCK = 256; // samples of a block
 const SLICE = 2048; // samples of a call of `generate`, between which messages are handled
+const MAX_ENGINE_BYTES = 2 ** 26;
 const MAX_SAMPLES = 2 ** 26; // of a call of `generate`
 
 /** @type {import("./engine.js").EngineModel|null} */
@@ -59,7 +61,7 @@ async function fetched(url) {
   if (!response.ok) {
     throw new Error(`the engine ${url} is missing (HTTP ${response.status}): \`make wasm\` builds it`);
   }
-  return response.arrayBuffer();
+  return unpacked(await response.arrayBuffer(), MAX_ENGINE_BYTES);
 }
 
 /** @returns {import("./engine.js").EngineModel} */

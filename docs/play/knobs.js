@@ -72,7 +72,6 @@ export class Knobs extends EventTarget {
     const output = /** @type {HTMLElement} */ (input.parentElement.querySelector("output"));
     const value = this.values[name];
     const shown = value ?? this.own[name];
-    output.classList.toggle("own", value === null);
     output.textContent = this.#text(name, shown, value === null);
     input.value = name === "top_k" ? Math.log(shown ?? this.levels) / Math.log(this.levels) : shown;
     input.setAttribute("aria-valuetext", output.textContent);
@@ -80,10 +79,11 @@ export class Knobs extends EventTarget {
 
   /** @param {typeof NAMES[number]} name @param {number|null} value @param {boolean} own */
   #text(name, value, own) {
-    if (name === "top_k") return value === null || value >= this.levels ? "all" : `${value}`;
-    const voiced = own ? this.own.voiced?.[name] : null;
-    const text = String(Number((value ?? 0).toFixed(3)));
-    return voiced == null ? text : `${text}, voiced ${voiced}`;
+    const all = name === "top_k" && (value === null || value >= this.levels);
+    const text = all ? "all" : String(Number((value ?? 0).toFixed(3)));
+    if (!own) return text;
+    const voiced = this.own.voiced?.[name] ?? null;
+    return voiced === null ? `${text} (own)` : `${text}, voiced ${voiced}`;
   }
 }
 

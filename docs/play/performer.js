@@ -73,8 +73,9 @@ export class Performer {
 
   /** The key of a sample, -1: none.  @param {number} heard samples */
   keyAt(heard) {
-    const frame = Math.floor(heard / this.hop) + this.primed;
-    return frame < this.given ? this.keys[frame % this.keys.length] : -1;
+    if (!this.given) return -1;
+    const frame = Math.min(Math.floor(heard / this.hop) + this.primed, this.given - 1);
+    return this.keys[frame % this.keys.length];
   }
 }
 

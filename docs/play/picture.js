@@ -3,7 +3,8 @@
 import { probabilities } from "./distribution.js";
 import { Spectrogram } from "./spectrogram.js";
 
-const WAVE_SECONDS = 0.03;
+const WAVE_SECONDS = 0.03; // of a wide picture
+const NARROW = 420; // pixels, below which it has fewer
 const TRAILS = 5; // earlier distributions, drawn fainter
 const KEPT_SECONDS = 2; // of audio
 
@@ -12,6 +13,7 @@ export class Picture {
   constructor({ wave, next, spectrum }) {
     this.wave = wave;
     this.next = next;
+    this.made = 0; // samples
     this.spectrogram = new Spectrogram(spectrum);
     this.setModel({ sample_rate: 16000, levels: 256, codec: { mu: 255, decode_divisor: 255 } });
     const media = matchMedia("(prefers-color-scheme: dark)");
@@ -32,6 +34,7 @@ export class Picture {
     this.blocks = [];
     this.shown = []; // the newest distributions, the last one first
     this.drawn = 0;
+    this.made = 0;
     this.spectrogram.clear();
     this.draw(0);
   }
@@ -39,7 +42,8 @@ export class Picture {
   /** @param {{audio: Float32Array, logits: Float32Array, at: number, drawn: any}} block */
   add({ audio, logits, at, drawn }) {
     audio.forEach((sample, i) => (this.audio[(at + i) % this.audio.length] = sample));
-    this.blocks.push({ end: at + audio.length, logits, drawn });
+    this.made = at + audio.length;
+    this.blocks.push({ end: this.made, logits, drawn });
     this.spectrogram.add(audio);
   }
 
@@ -47,8 +51,7 @@ export class Picture {
   draw(heard) {
     this.drawn = heard;
     while (this.blocks.length && this.blocks[0].end <= heard) this.#show(this.blocks.shift());
-    const end = this.shown[0]?.end ?? 0;
-    this.#drawWave(end);
+    this.#drawWave(this.shown[0]?.end ?? 0);
     this.#drawNext();
     this.spectrogram.draw(heard);
   }
@@ -81,7 +84,8 @@ export class Picture {
   /** @param {number} end */
   #drawWave(end) {
     const { context, width, height } = fitted(this.wave);
-    const count = Math.round(WAVE_SECONDS * this.spec.sample_rate);
+    const seconds = width < NARROW ? WAVE_SECONDS / 2 : WAVE_SECONDS;
+    const count = Math.round(seconds * this.spec.sample_rate);
     context.strokeStyle = colour("--faint");
     context.beginPath();
     context.moveTo(0, height / 2);
@@ -110,7 +114,7 @@ export class Picture {
   #drawNext() {
     const { context, width, height } = fitted(this.next);
     this.shown.forEach((one, age) => {
-      if (age) this.#drawDistribution(one.kept, one.before, "--next", 0.16 * (1 - age / TRAILS));
+      if (age) this.#drawDistribution(one.kept, one.before, "--next", 0.3 * (1 - age / (TRAILS + 1)));
     });
     const [newest] = this.shown;
     if (!newest) return;
@@ -136,7 +140,7 @@ export class Picture {
     p.forEach((probability, code) => {
       if (probability < 1e-6) return;
       const [top, bottom] = [edge(code + 0.5), edge(code - 0.5)];
-      context.rect(0, top, Math.sqrt(probability) * width, Math.max(bottom - top, 0.5));
+      context.rect(0, top, Math.sqrt(probability) * width, Math.max(bottom - top, 1.2));
     });
     context.fill();
     context.globalAlpha = 1;
@@ -156,7 +160,15 @@ export function fitted(canvas) {
   return { context, width, height };
 }
 
+/** Colours that were looked up.  @type {Map<string, string>} */
+const colours = new Map();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colours.clear());
+
 /** A colour of the style sheet.  @param {string} name */
 export function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!colours.has(name)) {
+    const style = getComputedStyle(document.documentElement);
+    colours.set(name, style.getPropertyValue(name).trim());
+  }
+  return /** @type {string} */ (colours.get(name));
 }

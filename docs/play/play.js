@@ -7,6 +7,7 @@ import { Picture } from "./picture.js";
 import { Recordings } from "./recordings.js";
 import { MAX_BYTES, VOICES, aheadOf, kindOf, recordingText, soundOf } from "./voices.js";
 
+const ENGINE = new URL("fastwavenet/fastwavenet.wasm.gz", location.href).href;
 const CLIP = "voices/arctic_a0009.flac";
 const SMALLEST = "int8"; // of the voices that ship: fast enough everywhere
 const CALM_SECONDS = 0.5; // between pictures where motion is to be reduced
@@ -30,6 +31,7 @@ const state = {
   /** @type {Record<string, Float32Array|null>} */ recordings: {},
   loading: 0, // number of the newest loading: older ones are passed over
   turns: 0, // number of the newest start
+  lead: 0, // seconds of sound that are made before the first is heard
   speed: 0, // times real time, smoothed
   surprise: 0, // nats, smoothed
 };
@@ -80,6 +82,7 @@ async function load(file = null) {
   try {
     const model = await loadModel(file ?? `voices/${state.voice}.safetensors.gz`, {
       precision: precisionWanted(file),
+      engine: ENGINE,
       maxBytes: MAX_BYTES,
       progress: (done) => say(`${name} is being loaded: ${(done / 1e6).toFixed(1)} MB.`),
     });
@@ -163,15 +166,17 @@ async function start() {
     const recording = recordings.audio;
     const held = () => piano.held;
     const options = { model, kind, seed, recording, use: recordings.use, held };
+    /** @type {any} */
     const { performer = null, ...sound } = await soundOf(options);
     if (turn !== state.turns) return;
     picture.clear();
     state.performer = performer;
+    state.lead = sound.lead ?? 0;
     state.speed = state.surprise = 0;
     const speaker = element("speaker").value || undefined;
     await player.play({ ...sound, seed, speaker, sampling: knobs.sampling });
     showPlaying(true);
-    say("Playing.");
+    say(sound.lead ? "Made ahead, since this computer is slower than the sound." : "Playing.");
     requestAnimationFrame(draw);
   } catch (error) {
     sayError(error);
@@ -237,7 +242,8 @@ function draw(now) {
   requestAnimationFrame(draw);
   if (calm.matches && now - drawnAt < 1000 * CALM_SECONDS) return;
   drawnAt = now;
-  picture.draw(player.heard);
+  picture.draw(player.heard || (state.lead ? picture.made : 0));
+  if (player.gaps > 2) say("This computer is slower than the sound, so the sound has gaps.");
   if (performer) piano.show(performer.keyAt(player.heard));
   element("speed").textContent = `${state.speed.toFixed(1)} times real time`;
   element("surprise").textContent = `a sample costs ${state.surprise.toFixed(2)} nats`;

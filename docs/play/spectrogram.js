@@ -87,7 +87,7 @@ export class Spectrogram {
     const { context, width, height } = fitted(this.canvas);
     const half = this.original ? height / 2 : height;
     this.original?.draw(context, 0, 0, width, half - 1, this.columns, this.columns);
-    const columns = Math.floor(heard / STEP);
+    const columns = this.original ? this.columns : Math.floor(heard / STEP);
     const top = this.original ? half + 1 : 0;
     this.strip.draw(context, 0, top, width, half - (this.original ? 1 : 0), columns, this.columns);
     if (!this.original) return;

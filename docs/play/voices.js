@@ -49,12 +49,30 @@ export async function soundOf({ model, kind, seed, recording, use, held }) {
   return performed(model, seed, recording, use, held);
 }
 
+/** Times real time, by a short sound of silence.  @param {any} model */
+export async function measuredSpeed(model) {
+  const { channels, hop } = model.spec.conditioning;
+  const count = Math.ceil(2048 / hop) + 1;
+  const frames = new Float32Array(channels * count);
+  const began = performance.now();
+  const { length } = await model.generate({ samples: 2048, frames });
+  return length / model.sampleRate / ((performance.now() - began) / 1000);
+}
+
+/** Seconds of sound to make before it is played, so that it has no gap.
+ * @param {number} seconds of the whole sound @param {number} speed times real time
+ */
+export function leadOf(seconds, speed) {
+  return Math.max(0, seconds * (1 - 0.85 * speed));
+}
+
 /** @param {any} model @param {Float32Array|null} recording */
 async function vocoded(model, recording) {
   if (!recording) throw new Error("this voice needs a recording: choose one");
   const frames = await model.recordingFrames(recording);
   if (!frames.length) throw new Error("the recording is too short: expected 16 ms or more");
-  return { frames: [frames] };
+  const seconds = recording.length / model.sampleRate;
+  return { frames: [frames], lead: leadOf(seconds, await measuredSpeed(model)) };
 }
 
 /** @param {any} model @param {number} seed @param {Float32Array|null} recording
