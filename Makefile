@@ -6,7 +6,7 @@ CORES ?= 2
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch]) setup.py fastwavenet/_engine.pyx fastwavenet/_engine.pxd
 
-.PHONY: demo test test-slow fuzz lint bench wasm docs linkcheck notebooks drawings listen clean
+.PHONY: demo test test-slow fuzz lint bench wasm play docs linkcheck notebooks drawings listen clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.built
@@ -51,6 +51,10 @@ $(WASM): web/build.sh web/layout.c $(filter %.c %.h,$(SOURCES))
 # The site of course, guides and reference: open build/docs/index.html.
 docs: $(VENV)/.built
 	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
+
+# The play page in build/play: a WaveNet in a browser.
+play: $(WASM)
+	$(PYTHON) docs/assemble_play.py build/play
 
 # Whether the pages that the site links to on the web are there; links within it make `docs` fail.
 linkcheck: $(VENV)/.built

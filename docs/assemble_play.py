@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import re
 import shutil
 from pathlib import Path
 
@@ -17,11 +18,13 @@ ROOT = Path(__file__).parents[1]
 ENGINE = ROOT / "web/build/fastwavenet.wasm"
 VOICES = ("recorder-16k", "speech-16k")
 CLIP = "arctic_a0009"
+OF_SITE = re.compile(r" *<span data-site>.*?</span>\n", re.DOTALL)
 
 
-def assemble(folder: Path, engine: Path = ENGINE) -> int:
+def assemble(folder: Path, engine: Path = ENGINE, *, site: bool = False) -> int:
     """Writes the page's files, in the place of older ones; returns their bytes together.
 
+    site: whether the pages of the course lie beside the folder; else the page has no link to them.
     Raises OSError.
     """
     package, voices = folder / "fastwavenet", folder / "voices"
@@ -38,6 +41,9 @@ def assemble(folder: Path, engine: Path = ENGINE) -> int:
         data = gzip.compress(path.read_bytes(), 9, mtime=0)  # without the time: equal bytes
         (place / f"{path.name}.gz").write_bytes(data)
     (voices / "NOTICES.txt").write_text(notices(), "utf-8")
+    if not site:
+        page = folder / "index.html"
+        page.write_text(OF_SITE.sub("", page.read_text("utf-8")), "utf-8")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

@@ -8,6 +8,7 @@ into reStructuredText.
 """
 
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -23,8 +24,8 @@ release = version = fastwavenet.__version__
 copyright = "the fastwavenet authors"
 
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**", "bench/*.md", "fastwavenet/*/*.md"]
-exclude_patterns = [".*", "build", "demo", "docs/listen.html", "tests"]
+include_patterns = ["*.md", "docs/**", "bench/*.md", "fastwavenet/*/*.md", "web/*.md"]
+exclude_patterns = [".*", "build", "demo", "docs/listen.html", "docs/play", "tests"]
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx-mathjax-offline", "myst_nb"]
 
 # ---- pages ----
@@ -82,7 +83,24 @@ def without_folders(app, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"\[([^\]\n]*)\]\(([^)#:\s]+)\)", text, source[0])
 
 
+PLAY_PAGE = re.compile(r"\[([^\]\n]*)\]\(([^)\s]*play/index\.html[^)\s]*)\)")
+
+
+def with_play_page(app, name: str, source: list[str]) -> None:
+    """Links to the play page, which is no source of a page, become those of HTML."""
+    source[0] = PLAY_PAGE.sub(r'<a href="\2">\1</a>', source[0])
+
+
+def add_play_page(app, error: Exception | None) -> None:
+    """Assembles the play page in the site."""
+    if error is None and app.builder.name == "html":
+        made = runpy.run_path(str(app.srcdir / "docs/assemble_play.py"))
+        made["assemble"](app.outdir / "docs/play", site=True)
+
+
 def setup(app) -> None:
+    app.connect("source-read", with_play_page)
+    app.connect("build-finished", add_play_page)
     app.connect("source-read", without_folders)
     app.connect("source-read", as_notebook)
     app.connect("autodoc-process-docstring", plain_docstrings.process)

@@ -50,7 +50,7 @@ class Page(HTMLParser):
         self.anchors.add(named.get("id"))
         if tag == "a":
             self.links.add(named.get("href") or "")
-        elif tag in ("script", "img", "audio"):
+        elif tag in ("script", "img", "audio", "iframe"):
             self.resources.add(named.get("src") or "")
         elif tag == "link":
             self.resources.add(named.get("href") or "")
@@ -95,6 +95,12 @@ def test_chapters_show_their_pictures_and_sounds(pages, site):
         page = pages[site / f"docs/course/{chapter.stem}.html"]
         assert any(re.match("data:image/", resource) for resource in page.resources), chapter
     assert chapters
+
+
+def test_chapters_about_drawing_hold_the_play_page(pages, site):
+    assert (site / "docs/play/fastwavenet/index.js").exists()
+    for name in ("11-softmax-and-loss", "13-generating"):
+        assert "../play/index.html" in pages[site / f"docs/course/{name}.html"].resources
 
 
 def test_the_search_finds_the_chapters(site):

@@ -10,7 +10,7 @@ from c_build import ROOT
 DOCUMENTS = sorted(
     [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
     + [*(ROOT / "docs").glob("*.md"), *(ROOT / "bench").glob("*.md")]
-    + [*(ROOT / "docs/course").glob("*.md")]
+    + [*(ROOT / "docs/course").glob("*.md"), ROOT / "web/README.md"]
 )
 
 
