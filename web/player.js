@@ -41,7 +41,7 @@ export class Player extends EventTarget {
     this.sound = 0; // number of the newest sound: messages of older ones are passed over
     this.made = 0; // samples of this sound
     this.news = { played: 0, time: 0, gaps: 0 };
-    model.listener = (message) => this.#heard(message);
+    model.listener = (message) => this.#receive(message);
   }
 
   /**
@@ -168,7 +168,7 @@ export class Player extends EventTarget {
   }
 
   /** A message of the worker.  @param {any} message */
-  #heard({ type, sound, block, error }) {
+  #receive({ type, sound, block, error }) {
     if (!this.playing || sound !== this.sound) return;
     if (type === "block") {
       this.made = block.at + block.audio.length;

@@ -13,7 +13,7 @@ class Blocks extends AudioWorkletProcessor {
     this.at = 0; // samples of its first block that were played
     this.played = 0;
     this.sound = 0; // number of the sound
-    this.told = 0; // of these, the number in the newest message
+    this.reported = 0; // of these, the number in the newest message
     this.ended = false;
     this.filling = true; // silence until there are `least` samples, at first and after a gap
     this.least = 0;
@@ -29,7 +29,7 @@ class Blocks extends AudioWorkletProcessor {
   begin({ sound = this.sound, source, least = 0 }) {
     this.source?.close();
     this.source = source ?? null;
-    Object.assign(this, { queue: [], queued: 0, at: 0, played: 0, told: 0, gaps: 0, sound, least });
+    Object.assign(this, { queue: [], queued: 0, at: 0, played: 0, reported: 0, gaps: 0, sound, least });
     this.ended = false;
     this.filling = true;
     if (this.source) this.source.onmessage = ({ data }) => this.add(data);
@@ -67,7 +67,7 @@ class Blocks extends AudioWorkletProcessor {
     this.queued -= n;
     this.played += n;
     if (n < out.length) this.runOut();
-    if (this.played - this.told >= NEWS) this.tell();
+    if (this.played - this.reported >= NEWS) this.report();
   }
 
   runOut() {
@@ -75,13 +75,13 @@ class Blocks extends AudioWorkletProcessor {
       this.filling = true;
       this.gaps += 1;
     }
-    this.tell(this.ended);
+    this.report(this.ended);
     if (this.ended) this.begin({});
   }
 
   /** @param {boolean} [end] */
-  tell(end = false) {
-    this.told = this.played;
+  report(end = false) {
+    this.reported = this.played;
     this.source?.postMessage({ played: this.played });
     const { sound, played, gaps } = this;
     this.port.postMessage({ sound, played, time: currentTime, gaps, end });

@@ -39,15 +39,16 @@ const state = {
 // ---- sentences ----
 
 /** @param {string} text @param {boolean} [wrong] */
-function say(text, wrong = false) {
-  element("status").textContent = text;
-  element("status").classList.toggle("wrong", wrong);
+function showStatus(text, wrong = false) {
+  const status = element("status");
+  if (status.textContent !== text) status.textContent = text; // or it would be read out again
+  status.classList.toggle("wrong", wrong);
 }
 
 /** @param {unknown} error */
-function sayError(error) {
+function showProblem(error) {
   const message = error instanceof Error ? error.message : String(error);
-  say(message[0].toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : "."), true);
+  showStatus(message[0].toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : "."), true);
 }
 
 /** What the browser lacks, or "". */
@@ -74,22 +75,22 @@ async function load(file = null) {
   state.model = null;
   element("play").disabled = true;
   piano.setKeys(null);
-  recordings.setModel(16000, "", false);
+  recordings.setModel({ rate: 16000, text: "" });
   const problem = lacking();
-  if (problem) return say(problem, true);
+  if (problem) return showStatus(problem, true);
   const name = file ? file.name : state.voice;
-  say(`${name} is being loaded.`);
+  showStatus(`${name} is being loaded.`);
   try {
     const model = await loadModel(file ?? `voices/${state.voice}.safetensors.gz`, {
       precision: precisionWanted(file),
       engine: ENGINE,
       maxBytes: MAX_BYTES,
-      progress: (done) => say(`${name} is being loaded: ${(done / 1e6).toFixed(1)} MB.`),
+      progress: (done) => showStatus(`${name} is being loaded: ${(done / 1e6).toFixed(1)} MB.`),
     });
     if (number !== state.loading) return model.close();
     await use(model, name);
   } catch (error) {
-    if (number === state.loading) sayError(error);
+    if (number === state.loading) showProblem(error);
   }
 }
 
@@ -104,9 +105,9 @@ async function use(model, name) {
   state.model = model;
   state.kind = kindOf(model.spec);
   state.player = new Player(model, { ahead: aheadOf(state.kind) });
-  state.player.addEventListener("block", (event) => heard(/** @type {any} */ (event).detail));
+  state.player.addEventListener("block", (event) => blockMade(/** @type {any} */ (event).detail));
   state.player.addEventListener("end", ended);
-  state.player.addEventListener("error", (event) => sayError(/** @type {any} */ (event).detail));
+  state.player.addEventListener("error", (event) => showProblem(/** @type {any} */ (event).detail));
   knobs.setModel(model.spec);
   picture.setModel(model.spec);
   piano.setKeys(keysOf(model.spec));
@@ -114,7 +115,7 @@ async function use(model, name) {
   showFacts(model);
   await setRecording();
   element("play").disabled = false;
-  say(`${name} is ready.`);
+  showStatus(`${name} is ready.`);
 }
 
 /** The recording of this kind of model; of a vocoder, the bundled clip at first. */
@@ -124,7 +125,9 @@ async function setRecording() {
     state.recordings[kind] = kind === "vocoder" ? await clip(model.sampleRate) : null;
   }
   recordings.audio = state.recordings[kind];
-  recordings.setModel(model.sampleRate, recordingText(kind), kind === "instrument");
+  const text = recordingText(kind);
+  const [asMelody, removable] = [kind === "instrument", kind !== "vocoder"];
+  recordings.setModel({ rate: model.sampleRate, text, asMelody, removable });
   picture.spectrogram.showBelow(kind === "vocoder" ? recordings.audio : null);
 }
 
@@ -176,10 +179,10 @@ async function start() {
     const speaker = element("speaker").value || undefined;
     await player.play({ ...sound, seed, speaker, sampling: knobs.sampling });
     showPlaying(true);
-    say(sound.lead ? "Made ahead, since this computer is slower than the sound." : "Playing.");
+    showStatus(sound.lead ? "Made ahead, since this computer is slower than the sound." : "Playing.");
     requestAnimationFrame(draw);
   } catch (error) {
-    sayError(error);
+    showProblem(error);
     showPlaying(false);
   }
 }
@@ -197,18 +200,18 @@ async function toggle() {
   if (!player?.playing) return start();
   if (player.paused) {
     await player.resume();
-    say("Playing.");
+    showStatus("Playing.");
     requestAnimationFrame(draw);
   } else {
     await player.pause();
-    say("Paused.");
+    showStatus("Paused.");
   }
   showPlaying(!player.paused);
 }
 
 function ended() {
   showPlaying(false);
-  say("That was all. Press play to listen again.");
+  showStatus("That was all. Press play to listen again.");
 }
 
 /** A new sound by the settings, if one plays. */
@@ -224,7 +227,7 @@ function showPlaying(playing) {
 }
 
 /** A block that was made, before it is heard.  @param {any} block */
-function heard(block) {
+function blockMade(block) {
   picture.add(block);
   const speed = block.audio.length / state.model.sampleRate / Math.max(block.seconds, 1e-5);
   const surprise = -block.logp.reduce((a, b) => a + b, 0) / block.logp.length;
@@ -243,7 +246,7 @@ function draw(now) {
   if (calm.matches && now - drawnAt < 1000 * CALM_SECONDS) return;
   drawnAt = now;
   picture.draw(player.heard || (state.lead ? picture.made : 0));
-  if (player.gaps > 2) say("This computer is slower than the sound, so the sound has gaps.");
+  if (player.gaps > 2) showStatus("This computer is slower than the sound, so the sound has gaps.");
   if (performer) piano.show(performer.keyAt(player.heard));
   element("speed").textContent = `${state.speed.toFixed(1)} times real time`;
   element("surprise").textContent = `a sample costs ${state.surprise.toFixed(2)} nats`;
@@ -261,9 +264,9 @@ async function share() {
   keepLink();
   try {
     await navigator.clipboard.writeText(location.href);
-    say("The link is copied.");
+    showStatus("The link is copied.");
   } catch {
-    say(`The link is the page's address: ${location.href}`);
+    showStatus(`The link is the page's address: ${location.href}`);
   }
 }
 
@@ -323,12 +326,17 @@ function main() {
     if (state.kind === "vocoder") picture.spectrogram.showBelow(recordings.audio);
     restartIfPlaying();
   });
-  recordings.addEventListener("problem", (event) => sayError(/** @type {any} */ (event).detail));
-  recordings.addEventListener("hear", () => state.player?.stop().then(() => showPlaying(false)));
+  recordings.addEventListener("problem", (event) => showProblem(/** @type {any} */ (event).detail));
+  recordings.addEventListener("original", () => state.player?.stop().then(() => showPlaying(false)));
   piano.onpress = () => {
     if (!state.player?.playing) start();
   };
   addEventListener("hashchange", () => location.reload());
+  addEventListener("keydown", (event) => {
+    if (event.key !== " " || event.target !== document.body) return;
+    event.preventDefault();
+    if (!element("play").disabled) toggle();
+  });
   load();
 }
 

@@ -17,7 +17,7 @@ export class Recordings extends EventTarget {
     element("choose").addEventListener("click", () => element("audio-file").click());
     element("audio-file").addEventListener("change", () => this.#chosen());
     element("record").addEventListener("click", () => this.#toggle());
-    element("original").addEventListener("click", () => this.hear());
+    element("original").addEventListener("click", () => this.playOriginal());
     element("forget").addEventListener("click", () => this.set(null));
     element("use").addEventListener("change", () => this.dispatchEvent(new Event("change")));
   }
@@ -28,12 +28,15 @@ export class Recordings extends EventTarget {
   }
 
   /**
-   * @param {number} rate of the model @param {string} text about the use of a recording
-   * @param {boolean} asMelody whether its melody may be played
+   * @param {object} model
+   * @param {number} model.rate @param {string} model.text about the use of a recording; "": of none
+   * @param {boolean} [model.asMelody] whether its melody may be played
+   * @param {boolean} [model.removable] whether there is a sound without a recording
    */
-  setModel(rate, text, asMelody) {
+  setModel({ rate, text, asMelody = false, removable = true }) {
     this.rate = rate;
     this.asMelody = asMelody;
+    this.removable = removable;
     element("recording").hidden = text === "";
     element("recording").querySelector("p").textContent = text;
     this.#show();
@@ -56,7 +59,7 @@ export class Recordings extends EventTarget {
   }
 
   /** Plays the recording itself. */
-  async hear() {
+  async playOriginal() {
     if (!this.audio) return;
     this.quiet();
     const context = new AudioContext({ sampleRate: this.rate });
@@ -67,7 +70,7 @@ export class Recordings extends EventTarget {
     source.onended = () => context.close();
     source.start();
     this.playing = source;
-    this.dispatchEvent(new Event("hear"));
+    this.dispatchEvent(new Event("original"));
   }
 
   /** Stops the recording. */
@@ -78,7 +81,7 @@ export class Recordings extends EventTarget {
 
   #show() {
     element("original").hidden = this.audio === null;
-    element("forget").hidden = this.audio === null;
+    element("forget").hidden = this.audio === null || !this.removable;
     element("use-choice").hidden = this.audio === null || !this.asMelody;
   }
 

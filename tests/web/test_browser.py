@@ -4,16 +4,18 @@ import base64
 import json
 import random
 import runpy
-import time
+import shutil
 
 import chromium
 import numpy as np
 import pytest
 from c_build import ROOT
+from documents import blocks
 from engines import weights_of
 from networks import small_spec
 
 import fastwavenet as fw
+from fastwavenet.bundled_voices import model_path
 from fastwavenet.modelfile import save
 from fastwavenet.recording_frames import recording_frames
 
@@ -144,6 +146,54 @@ def test_a_recording_is_spoken_again_by_the_page_as_natively(page):
     assert found.tobytes() == expected.tobytes()
 
 
+AHEAD = """async ({Player, improvisation, loadModel}) => {
+    const model = await loadModel('/voices/recorder-16k.safetensors.gz', {precision: 'int8'});
+    const player = new Player(model, {ahead: 0.2});
+    const lengths = [];
+    player.addEventListener('block', ({detail}) => {
+        lengths.push(detail.at + detail.audio.length - player.heard);
+    });
+    await player.play({frames: improvisation(model.spec, 1)});
+    await new Promise(resolve => setTimeout(resolve, 1500));
+    await player.stop();
+    const made = lengths.length;
+    await new Promise(resolve => setTimeout(resolve, 300));
+    lengths.push(lengths.length - made);
+    await player.close();
+    model.close();
+    return Float32Array.from(lengths);
+}"""
+
+
+def test_no_more_is_made_than_the_lead_of_a_player_and_nothing_after_a_stop(page):
+    *lengths, after_stop = samples_of(page, AHEAD)
+    assert len(lengths) > 5 and max(lengths) <= 0.2 * 16000
+    assert after_stop == 0
+
+
+def test_the_example_of_the_readme_plays(tab, tmp_path, engine_file):
+    text = (ROOT / "web/README.md").read_text()
+    (example,) = (block.text for block in blocks(text) if block.language == "html")
+    assert len(example.splitlines()) <= 12
+    icon = '<link rel="icon" href="data:,">'
+    (tmp_path / "index.html").write_text(f"{icon}<!DOCTYPE html>{example}")
+    shutil.copytree(ROOT / "web", tmp_path / "fastwavenet")
+    shutil.copy(engine_file, tmp_path / "fastwavenet")
+    shutil.copy(model_path("recorder-16k"), tmp_path)
+    tab.messages.clear()
+    with chromium.served(tmp_path) as address:
+        tab.open(f"{address}/index.html", "window.blocks = 0")
+        tab.run("import('/fastwavenet/index.js').then(({Player}) => { const { dispatchEvent } = "
+                "Player.prototype; Player.prototype.dispatchEvent = function (event) { "
+                "window.blocks += 1; return dispatchEvent.call(this, event); }; })")  # fmt: skip
+        tab.until("document.querySelector('button').onclick")
+        tab.run("document.querySelector('button').click()")
+        tab.until("window.blocks > 3")
+        tab.run("document.onkeydown({key: '3'})")
+        tab.until("window.blocks > 6")
+    assert tab.messages == []
+
+
 # ---- the page ----------------------------------------------------------------------------------
 
 
@@ -180,8 +230,11 @@ def test_a_link_holds_the_setting(play):
     assert page.run(shown) == ["0.5", "16", "0.1"]
     assert page.run("document.getElementById('seed').value") == "12"
     assert "float32" in page.run("document.getElementById('facts').textContent")
+    page.run("document.getElementById('temperature').value = 1; document.getElementById("
+             "'temperature').dispatchEvent(new Event('input'))")  # fmt: skip
+    assert page.run(shown) == ["1", "16", "0.1"]
     page.run("document.getElementById('share').click()")
-    assert page.run("location.hash") == f"#{setting}"
+    assert page.run("location.hash") == "#" + setting.replace("=0.5", "=1")
 
 
 def test_a_link_of_nonsense_is_the_page_without_one(play):
@@ -306,9 +359,3 @@ def test_the_page_is_small_and_names_its_licences(folder):
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert size < 6_000_000
     assert "MIT" in (folder / "voices/NOTICES.txt").read_text()
-
-
-def test_the_voice_is_ready_soon(play):
-    began = time.monotonic()
-    play().until(READY)
-    assert time.monotonic() - began < 20

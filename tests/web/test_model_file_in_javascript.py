@@ -1,6 +1,7 @@
 """web/model_file.js accepts the files that modelfile.py accepts, and reads the same from them."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -148,3 +149,12 @@ def test_the_package_needs_no_other():
     for path in [*(ROOT / "web").glob("*.js"), *(ROOT / "docs/play").glob("*.js")]:
         for line in path.read_text().splitlines():
             assert "https://" not in line and "http://" not in line, (path.name, line)
+
+
+def test_the_types_are_of_the_names_that_the_package_has():
+    exported = re.findall(r"export \{([^}]*)\}", (ROOT / "web/index.js").read_text())
+    names = {name.strip() for group in exported for name in group.split(",")}
+    typed = re.findall(
+        r"^export (?:class|function) (\w+)", (ROOT / "web/index.d.ts").read_text(), re.MULTILINE
+    )
+    assert names == set(typed)
