@@ -86,6 +86,7 @@ export class Picture {
     const { context, width, height } = fitted(this.wave);
     const seconds = width < NARROW ? WAVE_SECONDS / 2 : WAVE_SECONDS;
     const count = Math.round(seconds * this.spec.sample_rate);
+    showMilliseconds(Math.round(1000 * seconds));
     context.strokeStyle = colour("--faint");
     context.beginPath();
     context.moveTo(0, height / 2);
@@ -145,6 +146,12 @@ export class Picture {
     context.fill();
     context.globalAlpha = 1;
   }
+}
+
+/** In the caption of the wave.  @param {number} milliseconds */
+function showMilliseconds(milliseconds) {
+  const place = /** @type {HTMLElement} */ (document.querySelector('[data-text="wave"]'));
+  if (place.textContent !== String(milliseconds)) place.textContent = String(milliseconds);
 }
 
 /** A canvas with a pixel for each of the screen, cleared.  @param {HTMLCanvasElement} canvas */
