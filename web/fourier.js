@@ -1,5 +1,7 @@
 /** The discrete Fourier transform of sizes whose prime factors are 2, 3 and 5, in float64. */
 
+const MOST = 5; // largest prime factor
+
 export class Fourier {
   /** @param {number} size */
   constructor(size) {
@@ -8,17 +10,36 @@ export class Fourier {
     const angles = Array.from({ length: size }, (_, i) => (2 * Math.PI * i) / size);
     this.cos = Float64Array.from(angles, Math.cos);
     this.sin = Float64Array.from(angles, Math.sin);
-    this.re = new Float64Array(size);
+    this.re = new Float64Array(size); // of the result
     this.im = new Float64Array(size);
+    this.inputRe = new Float64Array(size);
+    this.inputIm = new Float64Array(size);
+    this.points = new Float64Array(2 * MOST);
   }
 
   /**
-   * The transform of real numbers, which zeros continue: bins 0 to size / 2 in `re` and `im`.
+   * The transform of real numbers, which zeros continue: bins 0 to size - 1 in `re` and `im`.
    * @param {ArrayLike<number>} x at most `size` numbers
    */
   ofReal(x) {
-    this.input = x;
+    this.inputRe.fill(0).set(x);
+    this.inputIm.fill(0);
     this.#part(0, 1, 0, this.size, 0);
+  }
+
+  /**
+   * The real numbers whose transform has these bins 0 to size / 2, in `re`.
+   * @param {Float64Array} re @param {Float64Array} im
+   */
+  toReal(re, im) {
+    const { size, inputRe, inputIm } = this;
+    for (let bin = 0; 2 * bin <= size; bin++) {
+      const mirrored = (size - bin) % size;
+      inputRe[bin] = inputRe[mirrored] = re[bin] / size;
+      inputIm[mirrored] = im[bin] / size;
+      inputIm[bin] = mirrored === bin ? 0 : -im[bin] / size;
+    }
+    this.#part(0, 1, 0, size, 0);
   }
 
   /** Numbers at [offset + i stride) -> their transform at [to, to + n).
@@ -27,8 +48,8 @@ export class Fourier {
    */
   #part(offset, stride, to, n, level) {
     if (n === 1) {
-      this.re[to] = /** @type {ArrayLike<number>} */ (this.input)[offset] ?? 0;
-      this.im[to] = 0;
+      this.re[to] = this.inputRe[offset];
+      this.im[to] = this.inputIm[offset];
       return;
     }
     const radix = this.factors[level];
@@ -36,27 +57,43 @@ export class Fourier {
     for (let q = 0; q < radix; q++) {
       this.#part(offset + q * stride, stride * radix, to + q * m, m, level + 1);
     }
-    for (let k = 0; k < m; k++) this.#butterfly(to + k, k, m, radix, stride);
+    if (radix === 2) this.#joinTwo(to, m, stride);
+    else for (let k = 0; k < m; k++) this.#join(to + k, k, m, radix, stride);
+  }
+
+  /** Joins two transforms of m numbers.
+   * @param {number} to @param {number} m @param {number} stride
+   */
+  #joinTwo(to, m, stride) {
+    const { re, im, cos, sin } = this;
+    for (let k = 0; k < m; k++) {
+      const [low, high, angle] = [to + k, to + k + m, k * stride];
+      const real = re[high] * cos[angle] + im[high] * sin[angle];
+      const imaginary = im[high] * cos[angle] - re[high] * sin[angle];
+      re[high] = re[low] - real;
+      im[high] = im[low] - imaginary;
+      re[low] += real;
+      im[low] += imaginary;
+    }
   }
 
   /** Joins bin k of `radix` transforms of m numbers.
    * @param {number} at @param {number} k @param {number} m @param {number} radix
    * @param {number} stride
    */
-  #butterfly(at, k, m, radix, stride) {
-    const { re, im, cos, sin, size } = this;
-    const a = new Float64Array(2 * radix);
+  #join(at, k, m, radix, stride) {
+    const { re, im, cos, sin, size, points } = this;
     for (let q = 0; q < radix; q++) {
-      a[2 * q] = re[at + q * m];
-      a[2 * q + 1] = im[at + q * m];
+      points[2 * q] = re[at + q * m];
+      points[2 * q + 1] = im[at + q * m];
     }
     for (let p = 0; p < radix; p++) {
-      let real = a[0];
-      let imaginary = a[1];
+      let real = points[0];
+      let imaginary = points[1];
       for (let q = 1; q < radix; q++) {
         const angle = (q * (k + p * m) * stride) % size;
-        real += a[2 * q] * cos[angle] + a[2 * q + 1] * sin[angle];
-        imaginary += a[2 * q + 1] * cos[angle] - a[2 * q] * sin[angle];
+        real += points[2 * q] * cos[angle] + points[2 * q + 1] * sin[angle];
+        imaginary += points[2 * q + 1] * cos[angle] - points[2 * q] * sin[angle];
       }
       re[at + p * m] = real;
       im[at + p * m] = imaginary;
@@ -66,9 +103,10 @@ export class Fourier {
   /** The energies |X|^2 of bins 0 to size / 2 of real numbers.  @param {ArrayLike<number>} x */
   energies(x) {
     this.ofReal(x);
-    return Float64Array.from({ length: Math.floor(this.size / 2) + 1 }, (_, i) => {
-      return this.re[i] * this.re[i] + this.im[i] * this.im[i];
-    });
+    const { re, im } = this;
+    const energies = new Float64Array(Math.floor(this.size / 2) + 1);
+    for (let i = 0; i < energies.length; i++) energies[i] = re[i] * re[i] + im[i] * im[i];
+    return energies;
   }
 }
 

@@ -76,6 +76,7 @@ export class Model {
   readonly sampleRate: number;
   generate(options?: GenerateOptions): Promise<Float32Array>;
   recordingFrames(audio: Float32Array): Promise<Float32Array>;
+  matched(audio: Float32Array, frames: Float32Array): Promise<Float32Array>;
   vocode(audio: Float32Array, options?: GenerateOptions): Promise<Float32Array>;
   close(): void;
 }

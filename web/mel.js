@@ -31,7 +31,7 @@ export function melFrames(audio, mel) {
 }
 
 /** The first sample under a frame's window.  @param {Mel} mel @param {number} frame */
-function firstSample(mel, frame) {
+export function firstSample(mel, frame) {
   const padding =
     mel.padding === "center" ? mel.n_fft / 2 : Math.floor((mel.n_fft - mel.hop) / 2);
   return frame * mel.hop - padding + Math.floor((mel.n_fft - mel.window) / 2);
@@ -40,7 +40,7 @@ function firstSample(mel, frame) {
 /** A position beyond an end, mirrored at the first or the last sample.
  * @param {number} position @param {number} n
  */
-function reflected(position, n) {
+export function reflected(position, n) {
   if (n < 2) return 0;
   const period = 2 * (n - 1);
   const within = ((position % period) + period) % period;
@@ -62,14 +62,14 @@ function logarithm(filtered, mel) {
 }
 
 /** The periodic Hann window.  @param {number} size */
-function hann(size) {
+export function hann(size) {
   return Float64Array.from({ length: size }, (_, i) => {
     return 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / size);
   });
 }
 
 /** Triangles over the bins, whose edges are equally spaced in mel.  @param {Mel} mel */
-function filtersOf(mel) {
+export function filtersOf(mel) {
   const { toMel, toHz } = SCALES[mel.mel_scale];
   const low = toMel(mel.fmin);
   const step = (toMel(mel.fmax) - low) / (mel.mels + 1);

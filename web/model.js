@@ -119,11 +119,21 @@ export class Model {
   }
 
   /**
-   * A vocoder's sound of a recording.
+   * A vocoder's sound brought nearer to the mel frames that it was made of: with less noise.
+   * @param {Float32Array} audio frames x hop samples @param {Float32Array} frames
+   * @returns {Promise<Float32Array>}
+   */
+  matched(audio, frames) {
+    return this.call("match", { audio, frames });
+  }
+
+  /**
+   * A vocoder's sound of a recording, matched to its mel frames.
    * @param {Float32Array} audio at the model's rate @param {GenerateOptions} [options]
    */
   async vocode(audio, options = {}) {
-    return this.generate({ ...options, frames: await this.recordingFrames(audio) });
+    const frames = await this.recordingFrames(audio);
+    return this.matched(await this.generate({ ...options, frames }), frames);
   }
 
   /** Ends the worker and frees its memory. */

@@ -7,6 +7,7 @@
 import { unpacked } from "./bytes.js";
 import { Engine, hasSimd } from "./engine.js";
 import { melFrames } from "./mel.js";
+import { matchedToMel } from "./mel_matching.js";
 import { parseModel, resolvePrecision } from "./model_file.js";
 import { pitchFrames } from "./pitch.js";
 import { Voice } from "./voice.js";
@@ -36,7 +37,7 @@ const otherMessages = () =>
 // ---- calls that are answered ----
 
 /** @type {Record<string, (message: any) => any>} */
-const calls = { load, generate, frames: recordingFrames };
+const calls = { load, generate, frames: recordingFrames, match };
 
 /** @param {{data: ArrayBuffer, engine: string, precision: string}} message */
 async function load({ data, engine: url, precision }) {
@@ -109,6 +110,23 @@ function recordingFrames({ audio }) {
   const levels = melFrames(audio, end.features);
   if (!end.pitch) return levels;
   return beside(levels, pitchFrames(audio, rate, end.hop, end.pitch.fmin, end.pitch.fmax), 3);
+}
+
+/** Sound brought nearer to its frames.
+ * @param {{audio: Float32Array, frames: Float32Array}} message
+ */
+function match({ audio, frames }) {
+  const { conditioning: end } = loaded().spec;
+  if (!end || !isMel(end.features)) {
+    throw new Error("the model's frames are no mel frames, to which its sound could be matched");
+  }
+  const { mels } = end.features;
+  const count = frames.length / end.channels;
+  const levels = new Float32Array(count * mels);
+  for (let i = 0; i < count; i++) {
+    levels.set(frames.subarray(i * end.channels, i * end.channels + mels), i * mels);
+  }
+  return matchedToMel(audio, levels, end.features);
 }
 
 /** Frames of the channels of both; b has `channels`.

@@ -31,6 +31,8 @@ const state = {
   /** @type {Record<string, Float32Array|null>} */ recordings: {},
   loading: 0, // number of the newest loading: older ones are passed over
   turns: 0, // number of the newest start
+  /** Of a vocoder: its sound so far. @type {Float32Array[]} */ parts: [],
+  /** Of a vocoder. @type {Float32Array|null} */ frames: null,
   lead: 0, // seconds of sound that are made before the first is heard
   speed: 0, // times real time, smoothed
   surprise: 0, // nats, smoothed
@@ -175,6 +177,8 @@ async function start() {
     picture.clear();
     state.performer = performer;
     state.lead = sound.lead ?? 0;
+    state.parts = [];
+    state.frames = kind === "vocoder" ? sound.frames[0] : null;
     state.speed = state.surprise = 0;
     const speaker = element("speaker").value || undefined;
     await player.play({ ...sound, seed, speaker, sampling: knobs.sampling });
@@ -209,9 +213,22 @@ async function toggle() {
   showPlaying(!player.paused);
 }
 
-function ended() {
+async function ended() {
   showPlaying(false);
   showStatus("That was all. Press play to listen again.");
+  const { model, frames } = state;
+  if (!frames) return;
+  const matched = await model.matched(joined(state.parts), frames).catch(() => null);
+  if (matched === null || state.frames !== frames) return; // of an earlier sound
+  recordings.setMatched(matched);
+  showStatus("That was the network alone. Matched to the 83 numbers, it has less noise: hear it below.");
+}
+
+/** @param {Float32Array[]} parts */
+function joined(parts) {
+  const all = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
+  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
+  return all;
 }
 
 /** A new sound by the settings, if one plays. */
@@ -229,6 +246,7 @@ function showPlaying(playing) {
 /** A block that was made, before it is heard.  @param {any} block */
 function blockMade(block) {
   picture.add(block);
+  if (state.frames) state.parts.push(block.audio);
   const speed = block.audio.length / state.model.sampleRate / Math.max(block.seconds, 1e-5);
   const surprise = -block.logp.reduce((a, b) => a + b, 0) / block.logp.length;
   const share = state.speed ? 0.05 : 1;

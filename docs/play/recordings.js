@@ -11,13 +11,16 @@ export class Recordings extends EventTarget {
     super();
     /** At the model's rate, or null. @type {Float32Array|null} */
     this.audio = null;
+    /** What a vocoder made of it, matched to its frames. @type {Float32Array|null} */
+    this.matched = null;
     this.rate = 16000;
     /** @type {MediaRecorder|null} */
     this.recorder = null;
     element("choose").addEventListener("click", () => element("audio-file").click());
     element("audio-file").addEventListener("change", () => this.#chosen());
     element("record").addEventListener("click", () => this.#toggle());
-    element("original").addEventListener("click", () => this.playOriginal());
+    element("original").addEventListener("click", () => this.#play(this.audio));
+    element("matched").addEventListener("click", () => this.#play(this.matched));
     element("forget").addEventListener("click", () => this.set(null));
     element("use").addEventListener("change", () => this.dispatchEvent(new Event("change")));
   }
@@ -37,6 +40,7 @@ export class Recordings extends EventTarget {
     this.rate = rate;
     this.asMelody = asMelody;
     this.removable = removable;
+    this.matched = null;
     element("recording").hidden = text === "";
     element("recording").querySelector("p").textContent = text;
     this.#show();
@@ -45,6 +49,7 @@ export class Recordings extends EventTarget {
   /** @param {Float32Array|null} audio */
   set(audio) {
     this.audio = audio;
+    this.matched = null;
     this.#show();
     this.dispatchEvent(new Event("change"));
   }
@@ -58,13 +63,19 @@ export class Recordings extends EventTarget {
     }
   }
 
-  /** Plays the recording itself. */
-  async playOriginal() {
-    if (!this.audio) return;
+  /** @param {Float32Array|null} audio */
+  setMatched(audio) {
+    this.matched = audio;
+    this.#show();
+  }
+
+  /** Plays the recording, or the matched sound.  @param {Float32Array|null} audio */
+  #play(audio) {
+    if (!audio) return;
     this.quiet();
     const context = new AudioContext({ sampleRate: this.rate });
-    const buffer = context.createBuffer(1, this.audio.length, this.rate);
-    buffer.copyToChannel(new Float32Array(this.audio), 0);
+    const buffer = context.createBuffer(1, audio.length, this.rate);
+    buffer.copyToChannel(new Float32Array(audio), 0);
     const source = new AudioBufferSourceNode(context, { buffer });
     source.connect(context.destination);
     source.onended = () => context.close();
@@ -81,6 +92,7 @@ export class Recordings extends EventTarget {
 
   #show() {
     element("original").hidden = this.audio === null;
+    element("matched").hidden = this.matched === null;
     element("forget").hidden = this.audio === null || !this.removable;
     element("use-choice").hidden = this.audio === null || !this.asMelody;
   }

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { Engine } from "../../web/engine.js";
 import { Voice } from "../../web/voice.js";
 import { melFrames } from "../../web/mel.js";
+import { matchedToMel } from "../../web/mel_matching.js";
 import { melody } from "../../web/melody.js";
 import { parseModel, resolvePrecision } from "../../web/model_file.js";
 import { pitchFrames } from "../../web/pitch.js";
@@ -49,6 +50,9 @@ const calls = {
     network.free();
   },
   mel: ({ audio, convention, out }) => writeFileSync(out, melFrames(floats(audio), convention)),
+  match({ audio, levels, convention, passes, out }) {
+    writeFileSync(out, matchedToMel(floats(audio), floats(levels), convention, passes));
+  },
   pitch({ audio, rate, hop, out }) {
     writeFileSync(out, pitchFrames(floats(audio), rate, hop));
   },

@@ -16,6 +16,7 @@ from networks import small_spec
 
 import fastwavenet as fw
 from fastwavenet.bundled_voices import model_path
+from fastwavenet.mel_matching import match_mel
 from fastwavenet.modelfile import save
 from fastwavenet.recording_frames import recording_frames
 
@@ -136,7 +137,9 @@ def test_a_recording_is_spoken_again_by_the_page_as_natively(page):
         "'/voices/speech-16k.safetensors.gz', {precision: 'int8'});"
         f"const audio = Float32Array.from({json.dumps(audio.tolist())});"
         "window.frames_ = [...await model.recordingFrames(audio)];"
-        "const made = await model.vocode(audio, {seed: 5}); model.close(); return made; }"
+        "const frames = Float32Array.from(window.frames_);"
+        "const made = await model.generate({frames, seed: 5});"
+        "window.matched = [...await model.vocode(audio, {seed: 5})]; model.close(); return made; }"
     )
     found = samples_of(page, script)
     frames = np.array(page.run("window.frames_"), np.float32).reshape(-1, 83)
@@ -144,6 +147,8 @@ def test_a_recording_is_spoken_again_by_the_page_as_natively(page):
     np.testing.assert_allclose(frames, by_python, rtol=0, atol=1e-4)
     expected = fw.generate(model, seed=5, frames=frames)
     assert found.tobytes() == expected.tobytes()
+    matched = match_mel(expected, frames[:, :80], model.spec.conditioning.mel)
+    np.testing.assert_allclose(page.run("window.matched"), matched, rtol=0, atol=1e-3)
 
 
 AHEAD = """async ({Player, improvisation, loadModel}) => {
@@ -338,6 +343,19 @@ def test_a_hummed_recording_of_another_rate_is_played_as_a_melody(play):
     page.until("document.querySelector('.sounding')")
     assert page.run("document.querySelector('.sounding').getAttribute('aria-label')") == "D5"
     page.until(f"{STATUS}.startsWith('That was all')")
+
+
+def test_a_recording_is_spoken_again_beside_the_original(play):
+    page = play("voice=speech-16k")
+    page.until(READY)
+    tone = "Array.from({length: 4000}, (_, i) => 9000 * Math.sin(i / 20))"
+    give(page, "audio-file", "x.wav", wav(16000, tone))
+    page.until("!document.getElementById('original').hidden")
+    page.run("document.getElementById('play').click()")
+    page.until("!document.getElementById('matched').hidden")
+    assert page.run(STATUS).startswith("That was the network alone.")
+    for button in ("original", "matched"):
+        page.run(f"document.getElementById('{button}').click()")
 
 
 def test_every_control_has_a_name_and_the_page_fits_the_window(play):

@@ -7,6 +7,7 @@ import pytest
 
 import fastwavenet as fw
 from fastwavenet.mel_conventions import as_mel, mel_presets
+from fastwavenet.mel_matching import match_mel
 
 PRESETS = mel_presets()
 
@@ -70,3 +71,32 @@ def test_a_power_mel_in_decibels_with_limits_is_pythons(node, store, tmp_path, c
     )  # fmt: skip
     found = mel_of(node, store, tmp_path, clip[:8000], mel)
     np.testing.assert_allclose(found, fw.mel(clip[:8000], mel), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 5, 60])
+@pytest.mark.parametrize("passes", [0, 1, 8])
+def test_sound_is_matched_to_mel_frames_as_in_python(node, store, tmp_path, clip, frames, passes):
+    mel, out = as_mel("hifigan-16k"), tmp_path / "matched.f32"
+    audio = clip[8000 : 8000 + 256 * frames]
+    levels = fw.mel(audio, mel)
+    noise = np.random.default_rng(1).standard_normal(len(audio))
+    noisy = (0.3 * audio + 0.01 * noise).astype(np.float32)
+    node.call(
+        "match", audio=store(noisy, "audio.f32"), levels=store(levels, "levels.f32"),
+        convention=mel.to_dict(), passes=passes, out=out,
+    )  # fmt: skip
+    expected = match_mel(noisy, levels, mel, passes=passes)
+    np.testing.assert_allclose(np.fromfile(out, np.float32), expected, rtol=0, atol=1e-4)
+
+
+def test_matched_sound_is_nearer_to_its_frames(node, store, tmp_path, clip):
+    mel, out = as_mel("hifigan-16k"), tmp_path / "matched.f32"
+    audio = clip[: len(clip) // 256 * 256]
+    levels = fw.mel(audio, mel)
+    noise = 0.02 * np.random.default_rng(1).standard_normal(len(audio))
+    node.call(
+        "match", audio=store(noise, "audio.f32"), levels=store(levels, "levels.f32"),
+        convention=mel.to_dict(), passes=32, out=out,
+    )  # fmt: skip
+    found = fw.mel(np.fromfile(out, np.float32), mel)
+    assert np.abs(found - levels).mean() < 0.25 * np.abs(fw.mel(noise, mel) - levels).mean()
