@@ -15,8 +15,9 @@ export class Piano {
     this.low = 0;
     /** Called when a key is pressed. */
     this.onpress = () => {};
-    addEventListener("pointerup", () => (this.held = null));
-    addEventListener("blur", () => (this.held = null));
+    for (const release of ["pointerup", "pointercancel", "blur"]) {
+      addEventListener(release, () => (this.held = null));
+    }
     place.addEventListener("pointerdown", (event) => this.#point(event));
     place.addEventListener("pointermove", (event) => event.buttons && this.#point(event));
     place.addEventListener("keydown", (event) => this.#key(event));

@@ -109,7 +109,7 @@ async function use(model, name) {
   state.player = new Player(model, { ahead: aheadOf(state.kind) });
   state.player.addEventListener("block", (event) => blockMade(/** @type {any} */ (event).detail));
   state.player.addEventListener("end", ended);
-  state.player.addEventListener("error", (event) => showProblem(/** @type {any} */ (event).detail));
+  state.player.addEventListener("error", (event) => failed(/** @type {any} */ (event).detail));
   knobs.setModel(model.spec);
   picture.setModel(model.spec);
   piano.setKeys(keysOf(model.spec));
@@ -213,6 +213,13 @@ async function toggle() {
   showPlaying(!player.paused);
 }
 
+/** @param {Error} error of the engine, in the middle of a sound */
+async function failed(error) {
+  await state.player?.stop();
+  showPlaying(false);
+  showProblem(error);
+}
+
 async function ended() {
   showPlaying(false);
   showStatus("That was all. Press play to listen again.");
@@ -221,7 +228,7 @@ async function ended() {
   const matched = await model.matched(joined(state.parts), frames).catch(() => null);
   if (matched === null || state.frames !== frames) return; // of an earlier sound
   recordings.setMatched(matched);
-  showStatus("That was the network alone. Matched to the 83 numbers, it has less noise: hear it below.");
+  showStatus("That was the network alone. Matched to the recording's 80 bands, it has less noise.");
 }
 
 /** @param {Float32Array[]} parts */
@@ -254,6 +261,11 @@ function blockMade(block) {
   state.surprise += share * (surprise - state.surprise);
 }
 
+function gapsText() {
+  const remedy = state.model.precision === "int8" ? "" : " Precision int8 is the fastest.";
+  return `This computer is slower than the sound, so the sound has gaps.${remedy}`;
+}
+
 let drawnAt = 0;
 
 /** @param {number} now milliseconds */
@@ -264,7 +276,7 @@ function draw(now) {
   if (calm.matches && now - drawnAt < 1000 * CALM_SECONDS) return;
   drawnAt = now;
   picture.draw(player.heard || (state.lead ? picture.made : 0));
-  if (player.gaps > 2) showStatus("This computer is slower than the sound, so the sound has gaps.");
+  if (player.gaps > 2) showStatus(gapsText());
   if (performer) piano.show(performer.keyAt(player.heard));
   element("speed").textContent = `${state.speed.toFixed(1)} times real time`;
   element("surprise").textContent = `a sample costs ${state.surprise.toFixed(2)} nats`;

@@ -139,7 +139,7 @@ class Page:
         if script:
             self.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
-    def until(self, condition: str, seconds: float = 60) -> Any:
+    def until(self, condition: str, seconds: float = 150) -> Any:
         """The first true value of an expression.  Raises RuntimeError after so many seconds."""
         return self.run(
             f"new Promise((yes, no) => {{ const end = performance.now() + {1000 * seconds};"

@@ -345,6 +345,44 @@ def test_a_hummed_recording_of_another_rate_is_played_as_a_melody(play):
     page.until(f"{STATUS}.startsWith('That was all')")
 
 
+def test_a_recording_is_continued(play):
+    page = play()
+    page.until(READY)
+    tone = "Array.from({length: 8000}, (_, i) => 9000 * Math.sin(i / 4))"
+    give(page, "audio-file", "x.wav", wav(16000, tone))
+    page.until("!document.getElementById('use-choice').hidden")
+    page.run("document.getElementById('use').value = 'prime'")
+    page.run("document.getElementById('play').click()")
+    page.until("/times real time/.test(document.getElementById('speed').textContent)")
+
+
+def test_a_key_that_is_held_sounds_instead_of_the_melody(play):
+    page = play()
+    page.until(READY)
+    key = "document.querySelector('[data-key=\"91\"]')"
+    page.run(
+        f"(() => {{ const key = {key}; key.scrollIntoView();"
+        "const box = key.getBoundingClientRect();"
+        "key.dispatchEvent(new PointerEvent('pointerdown', {bubbles: true, buttons: 1,"
+        "clientX: box.x + box.width / 2, clientY: box.bottom - 4})); })()"
+    )
+    page.until(f"{key}.classList.contains('sounding')")
+    page.run("dispatchEvent(new PointerEvent('pointerup'))")
+    page.until(f"!{key}.classList.contains('sounding')")
+
+
+def test_keys_are_reached_and_played_by_the_keyboard(play):
+    page = play()
+    page.until(READY)
+    page.run("document.querySelector('#piano button').focus()")
+    for name in ("ArrowRight", "ArrowRight", " "):
+        page.run(
+            "document.activeElement.dispatchEvent("
+            f"new KeyboardEvent('keydown', {{key: '{name}', bubbles: true}}))"
+        )
+    page.until("document.querySelector('[data-key=\"69\"]').classList.contains('sounding')")
+
+
 def test_a_recording_is_spoken_again_beside_the_original(play):
     page = play("voice=speech-16k")
     page.until(READY)
