@@ -5,7 +5,7 @@ import { Knobs, fromFragment, toFragment } from "./knobs.js";
 import { Piano } from "./piano.js";
 import { Picture } from "./picture.js";
 import { Recordings } from "./recordings.js";
-import { MAX_BYTES, VOICES, aheadOf, kindOf, recordingText, soundOf } from "./voices.js";
+import { MAX_BYTES, VOICES, aheadOf, kindOf, recordingText, scoreOf, soundOf } from "./voices.js";
 
 const ENGINE = new URL("fastwavenet/fastwavenet.wasm.gz", location.href).href;
 const CLIP = "voices/arctic_a0009.flac";
@@ -131,6 +131,14 @@ async function setRecording() {
   const [asMelody, removable] = [kind === "instrument", kind !== "vocoder"];
   recordings.setModel({ rate: model.sampleRate, text, asMelody, removable });
   picture.spectrogram.showBelow(kind === "vocoder" ? recordings.audio : null);
+  showScore();
+}
+
+/** The notes to come, where no recording takes their place. */
+function showScore() {
+  if (!state.model) return;
+  picture.spectrogram.score = recordings.audio ? [] : scoreOf(state.model.spec, knobs.seed);
+  if (!state.player?.playing) picture.draw(0);
 }
 
 /** @param {number} rate */
@@ -349,16 +357,20 @@ function main() {
   });
   knobs.addEventListener("seed", () => {
     keepLink();
+    if (!state.player?.playing) picture.clear();
+    showScore();
     restartIfPlaying();
   });
   recordings.addEventListener("change", () => {
     state.recordings[state.kind] = recordings.audio;
     if (state.kind === "vocoder") picture.spectrogram.showBelow(recordings.audio);
+    showScore();
     restartIfPlaying();
   });
   recordings.addEventListener("problem", (event) => showProblem(/** @type {any} */ (event).detail));
   recordings.addEventListener("original", () => state.player?.stop().then(() => showPlaying(false)));
   piano.onpress = () => {
+    picture.spectrogram.score = []; // other notes come
     if (!state.player?.playing) start();
   };
   addEventListener("hashchange", () => location.reload());

@@ -12,6 +12,10 @@ const CEILING = -18;
 const DARK = ["#161c22", "#17405a", "#1f8a99", "#ffb37a", "#fff3dc"];
 const LIGHT = ["#fffdf9", "#cde3e0", "#5fa8b4", "#1f5f7c", "#2a1a3a"];
 
+const HARMONICS = 5; // of a note to come
+
+/** @typedef {{begin: number, seconds: number, hz: number}} Note */
+
 export class Spectrogram {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
@@ -22,6 +26,8 @@ export class Spectrogram {
     });
     this.total = 0; // samples of the recording; 0: the picture moves
     this.original = null;
+    /** Notes to come, shown where there is no sound yet. @type {Note[]} */
+    this.score = [];
     this.setRate(16000);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#recolour());
   }
@@ -85,6 +91,7 @@ export class Spectrogram {
   /** @param {number} heard samples */
   draw(heard) {
     const { context, width, height } = fitted(this.canvas);
+    if (this.strip.count < this.columns) this.#drawScore(context, width, height);
     const half = this.original ? height / 2 : height;
     this.original?.draw(context, 0, 0, width, half - 1, this.columns, this.columns);
     const columns = this.original ? this.columns : Math.floor(heard / STEP);
@@ -94,6 +101,20 @@ export class Spectrogram {
     this.#labels(context, half);
     context.fillStyle = colour("--next");
     context.fillRect((heard / STEP / this.columns) * width, 0, 2, height);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {number} width @param {number} height */
+  #drawScore(context, width, height) {
+    context.fillStyle = colour("--wave");
+    for (const { begin, seconds, hz } of this.score) {
+      for (let harmonic = 1; harmonic <= HARMONICS; harmonic++) {
+        const y = height * (1 - (2 * hz * harmonic) / this.rate);
+        const x = (begin / SECONDS) * width;
+        context.globalAlpha = 0.45 / harmonic;
+        context.fillRect(x, y - 2, (seconds / SECONDS) * width - 2, 3);
+      }
+    }
+    context.globalAlpha = 1;
   }
 
   /** @param {CanvasRenderingContext2D} context @param {number} half */

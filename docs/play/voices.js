@@ -1,6 +1,6 @@
 /** The voices of the page, and how each kind of model is played. */
 
-import { improvisation, keysOf, sungMelody } from "./fastwavenet/index.js";
+import { improvisation, keysOf, melody, sungMelody } from "./fastwavenet/index.js";
 import { Performer } from "./performer.js";
 
 export const MAX_BYTES = 64e6; // of a model's file
@@ -47,6 +47,28 @@ export async function soundOf({ model, kind, seed, recording, use, held }) {
   if (kind === "vocoder") return vocoded(model, recording);
   if (kind === "plain") return recording ? { prime: recording } : {};
   return performed(model, seed, recording, use, held);
+}
+
+/**
+ * The notes that an instrument plays first, for the picture; none of another model.
+ * @param {any} spec @param {number} seed
+ */
+export function scoreOf(spec, seed) {
+  const keys = keysOf(spec);
+  if (!keys) return [];
+  const { channels, hop } = spec.conditioning;
+  const frames = melody(spec, { seed, seconds: 16 });
+  const second = spec.sample_rate / hop; // frames
+  const notes = [];
+  for (let frame = 0; frame < 6 * second; frame++) {
+    const key = frames.subarray(frame * channels, (frame + 1) * channels - 1).findIndex((v) => v > 0);
+    const hz = 440 * 2 ** ((keys[0] + key - 69) / 12);
+    const last = notes.at(-1);
+    if (key < 0) continue;
+    if (last?.hz === hz) last.seconds += 1 / second;
+    else notes.push({ begin: frame / second, seconds: 1 / second, hz });
+  }
+  return notes;
 }
 
 /** Times real time, by a short sound of silence.  @param {any} model */
