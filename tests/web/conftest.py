@@ -9,7 +9,7 @@ from pathlib import Path
 import chromium
 import numpy as np
 import pytest
-from c_build import ROOT
+from c_build import ROOT, run
 
 ENGINE = ROOT / "web/build/fastwavenet.wasm"
 
@@ -48,10 +48,17 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture(scope="session")
-def engine_file() -> Path:
-    if not ENGINE.exists():
-        pytest.skip("web/build/fastwavenet.wasm is not there: `make wasm` builds it")
-    return ENGINE
+def engine_file(tmp_path_factory) -> Path:
+    """The engine of `make wasm`, built anew if it is older than its sources."""
+    sources = [*(ROOT / "csrc").rglob("*.[ch]"), ROOT / "web/build.sh", ROOT / "web/layout.c"]
+    newest = max(path.stat().st_mtime for path in sources)
+    if ENGINE.exists() and ENGINE.stat().st_mtime >= newest:
+        return ENGINE
+    out = tmp_path_factory.mktemp("wasm") / "fastwavenet.wasm"
+    printed = run("sh", "web/build.sh", out, cwd=ROOT)
+    if not out.exists():
+        pytest.skip(printed)
+    return out
 
 
 @pytest.fixture(scope="module")
