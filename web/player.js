@@ -38,6 +38,8 @@ export class Player extends EventTarget {
     this.playing = false;
     /** @type {AudioContext|null} */
     this.context = null;
+    /** @type {Promise<void>|null} */
+    this.opening = null;
     this.sound = 0; // number of the newest sound: messages of older ones are passed over
     this.made = 0; // samples of this sound
     this.news = { played: 0, time: 0, gaps: 0 };
@@ -118,10 +120,22 @@ export class Player extends EventTarget {
     await this.stop();
     await this.context?.close();
     this.context = null;
+    this.opening = null;
   }
 
+  /** The audio device, opened once also by calls that overlap. */
   async #open() {
-    if (this.context) return this.context.resume();
+    this.opening ??= this.#openDevice();
+    try {
+      await this.opening;
+    } catch (error) {
+      this.opening = null;
+      throw error;
+    }
+    await this.context?.resume();
+  }
+
+  async #openDevice() {
     if (typeof AudioContext === "undefined" || typeof AudioWorkletNode === "undefined") {
       throw new Error("this browser has no AudioWorklet, which plays the sound: use a newer browser");
     }
@@ -138,7 +152,6 @@ export class Player extends EventTarget {
     this.node.connect(this.gain).connect(context.destination);
     this.node.port.onmessage = ({ data }) => this.#played(data);
     this.context = context;
-    await context.resume();
   }
 
   /** @param {number} to 0 or 1 */

@@ -28,8 +28,8 @@ export class Knobs extends EventTarget {
 
   /** As the package takes them. */
   get sampling() {
-    const { temperature, top_k: topK, min_p: minP } = this.values;
-    return { temperature, topK, minP };
+    const { temperature, top_k, min_p: minP } = this.values;
+    return { temperature, topK: top_k && Math.min(top_k, this.levels), minP };
   }
 
   /** @param {any} spec of the model */

@@ -315,7 +315,13 @@ function readLink() {
   element("precision").value = precision && options.includes(precision) ? precision : "";
   knobs.setSeed(Number.isNaN(seed ?? NaN) ? 7 : Number(seed));
   knobs.setAll(values ?? {});
-  document.querySelector(`[name="voice"][value="${state.voice}"]`).checked = true;
+  showVoice();
+}
+
+/** The voice that is loaded, among the buttons. */
+function showVoice() {
+  const value = state.file ? "file" : state.voice;
+  document.querySelector(`[name="voice"][value="${value}"]`).checked = true;
 }
 
 function chooseVoice(/** @type {Event} */ event) {
@@ -332,6 +338,7 @@ function chooseModel() {
   element("model-file").value = "";
   if (!file) return;
   state.file = file;
+  showVoice();
   load(file);
 }
 
@@ -341,6 +348,7 @@ function main() {
   element("restart").addEventListener("click", start);
   element("share").addEventListener("click", share);
   element("model-file").addEventListener("change", chooseModel);
+  element("model-file").addEventListener("cancel", showVoice);
   element("precision").addEventListener("change", () => {
     keepLink();
     load(state.file);

@@ -227,6 +227,15 @@ def test_the_page_plays_after_one_click(play):
     assert page.run("document.getElementById('play').getAttribute('aria-label')") == "Play"
 
 
+def test_two_clicks_at_once_are_one_sound(play):
+    page = play(before="window.devices = 0; window.AudioContext = class extends AudioContext {"
+                "constructor(options) { super(options); window.devices += 1; } }")  # fmt: skip
+    page.until(READY)
+    page.run("for (const one of [1, 2]) document.getElementById('restart').click()")
+    page.until("document.querySelector('.sounding')")
+    assert page.run("window.devices") == 1
+
+
 def test_a_link_holds_the_setting(play):
     setting = "voice=recorder-16k&seed=12&temperature=0.5&top_k=16&min_p=0.1&precision=float32"
     page = play(setting)
