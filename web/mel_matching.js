@@ -76,6 +76,7 @@ class Matching {
   /** @param {Float64Array} signal @param {Float32Array} sums @param {number} passes */
   run(signal, sums, passes) {
     let spectra = this.#spectra(signal);
+    /** @type {Spectra} */
     let before = { re: spectra.re.slice(), im: spectra.im.slice() };
     for (let pass = 1; pass < passes; pass++) {
       this.#scale(spectra, sums);

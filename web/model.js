@@ -178,7 +178,10 @@ export class Model {
   }
 }
 
-/** @param {GenerateOptions} options */
+/**
+ * @template {{seed?: number|bigint, speaker?: number|string}} T
+ * @param {T} options
+ */
 export function withDefaults(options) {
   return { ...options, seed: options.seed ?? 0, speaker: options.speaker ?? null };
 }

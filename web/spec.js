@@ -244,7 +244,8 @@ function conditioningTensors(spec, end) {
 /** Of the network that predicts pitch.  @param {ends.End} end @returns {[string, number[]][]} */
 function pitchTensors(end) {
   if (!isMel(end.features) || !isObject(end.pitch) || !end.pitch.hidden) return [];
-  const sides = [end.features.mels, end.pitch.hidden, end.pitch.hidden, 3];
+  const hidden = Number(end.pitch.hidden);
+  const sides = [end.features.mels, hidden, hidden, 3];
   return ends.PITCH_KERNELS.flatMap((kernel, layer) => {
     const [from, to] = sides.slice(layer, layer + 2);
     const name = `${ends.PITCH_NETWORK}.${layer}`;

@@ -22,6 +22,13 @@ import { minP, shown, temperature, whole } from "./checks.js";
 const MAX_PRIME = 4096; // samples of a call that forces codes
 
 export class Voice {
+  begun = false; // whether there is a first sample
+  last = 0; // the last sample, from which pre-emphasis continues
+  /** Those on which samples to come depend. @type {Float32Array} */
+  frames = empty();
+  at = 0; // samples made since the first of these frames began
+  ended = false; // no frame follows
+
   /**
    * @param {import("./engine.js").EngineModel} model
    * @param {{speaker?: number|string|null}} [options] for a model with speakers: name or index
@@ -34,18 +41,14 @@ export class Voice {
     this.after = spec.conditioning?.interpolation === "linear" ? 1 : 0; // frames a sample needs
     this.speaker = speakerIndex(spec, speaker);
     this.stream = model.stream();
-    this.set({});
+    this.sampling = checkedSampling(spec, {});
     this.reset(0);
   }
 
   /** Back to silence, without frames.  @param {number|bigint} seed 0 to 2^64 - 1 */
   reset(seed) {
     this.stream.reset(checkedSeed(seed));
-    this.begun = false;
-    this.last = 0; // the last sample, from which pre-emphasis continues
-    this.frames = new Float32Array(0); // those on which samples to come depend
-    this.at = 0; // samples made since the first of these frames began
-    this.ended = false;
+    Object.assign(this, { begun: false, last: 0, frames: empty(), at: 0, ended: false });
   }
 
   /** @param {Sampling} given */
@@ -62,10 +65,7 @@ export class Voice {
     if (!frames.every(Number.isFinite)) {
       throw new RangeError("frames must be finite, but hold NaN or infinity");
     }
-    const joined = new Float32Array(this.frames.length + frames.length);
-    joined.set(this.frames);
-    joined.set(frames, this.frames.length);
-    this.frames = joined;
+    this.frames = joined(this.frames, frames);
   }
 
   /** No frame follows: the samples of the last ones are determined. */

@@ -8,14 +8,34 @@ const NARROW = 420; // pixels, below which it has fewer
 const TRAILS = 5; // earlier distributions, drawn fainter
 const KEPT_SECONDS = 2; // of audio
 
+const USUAL = { sample_rate: 16000, levels: 256, codec: { mu: 255, decode_divisor: 255 } };
+
+/**
+ * @typedef {object} Shown a distribution that is drawn
+ * @property {Float64Array} all at temperature 1
+ * @property {Float64Array} kept of the draw
+ * @property {number} end number of the sample behind it
+ * @property {number} sample that was drawn
+ * @property {number} before the sample before it
+ */
+
 export class Picture {
+  /** Of the model whose sound is drawn. @type {any} */
+  spec = USUAL;
+  audio = new Float32Array(0); // the newest samples, in a ring
+  made = 0; // samples
+  drawn = 0; // samples heard when it was drawn
+  /** Blocks that are not heard yet. @type {{end: number, logits: Float32Array, drawn: any}[]} */
+  blocks = [];
+  /** The newest distributions, the last one first. @type {Shown[]} */
+  shown = [];
+
   /** @param {{wave: HTMLCanvasElement, next: HTMLCanvasElement, spectrum: HTMLCanvasElement}} canvases */
   constructor({ wave, next, spectrum }) {
     this.wave = wave;
     this.next = next;
-    this.made = 0; // samples
     this.spectrogram = new Spectrogram(spectrum);
-    this.setModel({ sample_rate: 16000, levels: 256, codec: { mu: 255, decode_divisor: 255 } });
+    this.setModel(USUAL);
     const media = matchMedia("(prefers-color-scheme: dark)");
     media.addEventListener("change", () => this.draw(this.drawn));
     new ResizeObserver(() => this.draw(this.drawn)).observe(wave);
@@ -32,7 +52,7 @@ export class Picture {
   clear() {
     this.audio.fill(0);
     this.blocks = [];
-    this.shown = []; // the newest distributions, the last one first
+    this.shown = [];
     this.drawn = 0;
     this.made = 0;
     this.spectrogram.clear();

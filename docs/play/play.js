@@ -13,6 +13,8 @@ const SMALLEST = "int8"; // of the voices that ship: fast enough everywhere
 const CALM_SECONDS = 0.5; // between pictures where motion is to be reduced
 
 const element = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+const found = (/** @type {string} */ selector) =>
+  /** @type {any} */ (document.querySelector(selector));
 const knobs = new Knobs();
 const recordings = new Recordings();
 const piano = new Piano(element("piano"));
@@ -156,11 +158,11 @@ function showSpeakers(names) {
 /** @param {any} model */
 function showFacts({ spec, precision, isa }) {
   const rate = spec.sample_rate.toLocaleString("en");
-  document.querySelector('[data-text="rate"]').textContent = rate;
+  found('[data-text="rate"]').textContent = rate;
   const kilohertz = spec.sample_rate / 2000;
-  document.querySelector('[data-text="spectrum"]').textContent =
+  found('[data-text="spectrum"]').textContent =
     state.kind === "vocoder"
-      ? `the recording, and what the network makes of it, 0 to ${kilohertz} kHz`
+      ? `the recording, and the sound that the network makes of it, 0 to ${kilohertz} kHz`
       : `the last 6 seconds, 0 to ${kilohertz} kHz`;
   element("facts").textContent =
     `${spec.dilations.length} layers, ${spec.residual} channels, ${rate} samples a second, computed ` +
@@ -263,7 +265,9 @@ function blockMade(block) {
   picture.add(block);
   if (state.frames) state.parts.push(block.audio);
   const speed = block.audio.length / state.model.sampleRate / Math.max(block.seconds, 1e-5);
-  const surprise = -block.logp.reduce((a, b) => a + b, 0) / block.logp.length;
+  /** @type {Float32Array} */
+  const logp = block.logp;
+  const surprise = -logp.reduce((sum, one) => sum + one, 0) / logp.length;
   const share = state.speed ? 0.05 : 1;
   state.speed += share * (speed - state.speed);
   state.surprise += share * (surprise - state.surprise);
@@ -321,7 +325,7 @@ function readLink() {
 /** The voice that is loaded, among the buttons. */
 function showVoice() {
   const value = state.file ? "file" : state.voice;
-  document.querySelector(`[name="voice"][value="${value}"]`).checked = true;
+  found(`[name="voice"][value="${value}"]`).checked = true;
 }
 
 function chooseVoice(/** @type {Event} */ event) {
@@ -357,7 +361,7 @@ function main() {
   for (const one of document.querySelectorAll('[name="voice"]')) {
     one.addEventListener("change", chooseVoice);
   }
-  const ofFile = document.querySelector('[name="voice"][value="file"]');
+  const ofFile = found('[name="voice"][value="file"]');
   ofFile.addEventListener("click", () => element("model-file").click());
   knobs.addEventListener("change", () => {
     state.player?.set(knobs.sampling);

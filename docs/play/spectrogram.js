@@ -17,6 +17,16 @@ const HARMONICS = 5; // of a note to come
 /** @typedef {{begin: number, seconds: number, hz: number}} Note */
 
 export class Spectrogram {
+  rate = 16000; // Hz
+  columns = 1;
+  total = 0; // samples of the recording; 0: the picture moves
+  /** Of the recording. @type {Strip|null} */
+  original = null;
+  /** Notes to come, shown where there is no sound yet. @type {Note[]} */
+  score = [];
+  /** Samples of no whole transform. @type {Float32Array} */
+  left = new Float32Array(0);
+
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
@@ -24,10 +34,7 @@ export class Spectrogram {
     this.window = Float64Array.from({ length: SIZE }, (_, i) => {
       return 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / SIZE);
     });
-    this.total = 0; // samples of the recording; 0: the picture moves
-    this.original = null;
-    /** Notes to come, shown where there is no sound yet. @type {Note[]} */
-    this.score = [];
+    this.strip = new Strip(this.columns);
     this.setRate(16000);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#recolour());
   }
@@ -56,7 +63,7 @@ export class Spectrogram {
     const samples = this.total || SECONDS * this.rate;
     this.columns = Math.max(1, Math.ceil(samples / STEP));
     this.strip = new Strip(this.columns);
-    this.left = new Float32Array(0); // samples of no whole transform
+    this.left = new Float32Array(0);
   }
 
   /** @param {Float32Array} audio */

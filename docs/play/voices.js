@@ -59,6 +59,7 @@ export function scoreOf(spec, seed) {
   const { channels, hop } = spec.conditioning;
   const frames = melody(spec, { seed, seconds: 16 });
   const second = spec.sample_rate / hop; // frames
+  /** @type {import("./spectrogram.js").Note[]} */
   const notes = [];
   for (let frame = 0; frame < 6 * second; frame++) {
     const key = frames.subarray(frame * channels, (frame + 1) * channels - 1).findIndex((v) => v > 0);
