@@ -347,6 +347,7 @@ function chooseModel() {
 }
 
 function main() {
+  document.documentElement.classList.toggle("embedded", window.parent !== window);
   readLink();
   element("play").addEventListener("click", toggle);
   element("restart").addEventListener("click", start);
