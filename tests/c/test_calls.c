@@ -174,11 +174,36 @@ static void every_error_isa_and_precision_has_a_text(void)
     CHECK(!fwn_precision_name(-1) && !fwn_precision_name(FWN_PRECISIONS));
 }
 
+static void probes_read_whole_vectors_and_count_products(void)
+{
+    static const char memory[640];
+    int isas[FWN_ISAS];
+    const int count = fwn_isa_list(isas, FWN_ISAS);
+    for (int i = 0; i < count; i++) {
+        for (size_t size = 0; size <= sizeof memory; size += 64)
+            CHECK(!fwn_probe_reading(isas[i], memory, size, 2));
+        for (int precision = 0; precision < FWN_PRECISIONS; precision++) {
+            uint64_t none, one, three;
+            CHECK(!fwn_probe_products(isas[i], precision, 0, &none) && none == 0);
+            CHECK(!fwn_probe_products(isas[i], precision, 1, &one) && one > 0);
+            CHECK(!fwn_probe_products(isas[i], precision, 3, &three) && three == 3 * one);
+        }
+    }
+    uint64_t products;
+    CHECK(fwn_probe_reading(FWN_SCALAR, memory, 63, 1) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_probe_reading(FWN_SCALAR, NULL, 64, 1) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_probe_reading(FWN_ISAS, memory, 64, 1) == FWN_BAD_ISA);
+    CHECK(fwn_probe_products(FWN_SCALAR, FWN_INT8, 1, NULL) == FWN_BAD_ARGUMENT);
+    CHECK(fwn_probe_products(FWN_SCALAR, FWN_PRECISIONS, 1, &products) == FWN_BAD_ISA);
+    CHECK(fwn_probe_products(-1, FWN_INT8, 1, &products) == FWN_BAD_ISA);
+}
+
 const claim CALLS[] = {
     TEST(bad_arguments_are_refused),
     TEST(bad_runs_are_refused_and_change_nothing),
     TEST(the_first_sample_is_given_once_and_before_the_first_step),
     TEST(overflowing_outputs_are_an_error),
     TEST(every_error_isa_and_precision_has_a_text),
+    TEST(probes_read_whole_vectors_and_count_products),
     {NULL, NULL},
 };
