@@ -6,11 +6,12 @@
 
 #include "rows.h"
 
-/* The weights of input k + i for 16 outputs from n on, widened; k is a multiple of 4. */
-FWN_INLINE vf mat_weights(const fwn_mat *m, size_t n, size_t k, int i)
+#define FWN_GROUP 2
+
+/* The weights of an input of a pair, the first or the second. */
+FWN_INLINE vf mat_widen(vi pair, int part)
 {
-    const vi pair = vi_load((const uint16_t *)m->w + n * m->k + (k + i / 2 * 2) * 16);
-    return vf_bitcast(i % 2 ? pair : vi_shl(pair, 16));
+    return vf_bitcast(part % 2 ? pair : vi_shl(pair, 16));
 }
 
 #include "mat_float.h"

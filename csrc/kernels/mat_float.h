@@ -1,6 +1,7 @@
 /* Matrix times rows in float32.  Outputs in lanes, inputs broadcast, four partial sums per output:
  * y = ((((start + bias) + p0) + p1) + p2) + p3, p_i over k = i, i + 4, ...  (docs/arithmetic.md).
- * `start` may be y itself, or absent.  mat_weights of the number format widens the weights. */
+ * `start` may be y itself, or absent.  The number format has FWN_GROUP inputs in a group of weights
+ * (64 bytes), and mat_widen makes floats of it. */
 #ifndef FWN_MAT_H
 #define FWN_MAT_H
 
@@ -25,65 +26,99 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
         vf_store((float *)row.at + i, vf_gate(vf_load(a + i), vf_load(b + i)));
 }
 
-/* One row, inputs [k, until), `panels` panels: all four partial sums at once, enough in flight to
- * hide the latency of fma. */
-FWN_INLINE void add_row(vf p[FWN_PARTS][FWN_ROW_PANELS], const fwn_mat *m, const float *x,
-                        uint32_t k, uint32_t until, size_t n, const int panels)
+/* A microkernel: `parts` of the partial sums of each output, from number `first` on, for `rows`
+ * rows and `panels` panels.  The sums stay in registers. */
+typedef struct {
+    int rows, panels, parts, first;
+} fwn_micro;
+
+/* The number of a sum. */
+FWN_INLINE int micro_sum(fwn_micro t, int row, int panel, int part)
 {
-    for (; k < until; k += FWN_PARTS)
-        EACH(i, FWN_PARTS) {
-            const vf xk = vf_set(x[k + i]);
-            EACH(j, panels) p[i][j] = vf_fma(xk, mat_weights(m, n + 16 * j, k, i), p[i][j]);
-        }
+    return (row * t.panels + panel) * t.parts + part;
 }
 
-FWN_INLINE void mul_row(float *y, const fwn_mat *m, fwn_act row, fwn_rows start, size_t n,
-                        const int panels)
+/* Whether so many sums, weights of each panel and an input fit the registers. */
+FWN_INLINE int micro_fits(int sums, int panels, int weights)
 {
-    vf p[FWN_PARTS][FWN_ROW_PANELS];
-    EACH(i, FWN_PARTS)
-        EACH(j, panels) p[i][j] = vf_set(0.0f);
-    add_row(p, m, (const float *)row.at, 0, m->k, n, panels);
-    EACH(j, panels) {
-        vf sum = mat_start(m, start, 0, n + 16 * j);
-        EACH(i, FWN_PARTS) sum = vf_add(sum, p[i][j]);
-        vf_store(y + n + 16 * j, sum);
+    return sums + panels * weights + 1 <= FWN_REGISTERS;
+}
+
+/* The microkernel of the most partial sums that fit. */
+FWN_INLINE fwn_micro micro_of(int rows, int panels)
+{
+    const int sums = rows * panels;
+    const int parts = micro_fits(4 * sums, panels, 1) ? 4 : micro_fits(2 * sums, panels, 1) ? 2 : 1;
+    return (fwn_micro){rows, panels, parts, 0};
+}
+
+/* Adds inputs [k, until) to the sums of outputs from n on; each weight is used for all rows.  A
+ * group of weights that is used several times is loaded again where it does not fit beside the
+ * weights made of it. */
+FWN_INLINE void add_micro(vf *p, const fwn_mat *m, fwn_rows x, uint32_t k, uint32_t until, size_t n,
+                          const fwn_micro t)
+{
+    const int once =
+        t.rows * FWN_GROUP > 1 && micro_fits(t.rows * t.panels * t.parts, t.panels, FWN_GROUP);
+    const size_t step = 64 / FWN_GROUP, panel = m->k * step; /* bytes of an input, of a panel */
+    const char *w = (const char *)m->w + n / 16 * panel + k * step;
+    const float *xs[FWN_MICRO_ROWS];
+    EACH(r, t.rows) xs[r] = x.at + r * x.stride + t.first;
+    for (size_t at = k; at < until; at += FWN_PARTS, w += FWN_PARTS * step) {
+        vi group[FWN_REGISTERS];
+        EACH(i, t.parts) {
+            const int part = t.first + i;
+            vf wi[FWN_REGISTERS];
+            if (i == 0 || part % FWN_GROUP == 0)
+                EACH(j, t.panels) {
+                    const char *from = w + j * panel + part / FWN_GROUP * 64;
+                    group[j] = once ? vi_load_once(from) : vi_load(from);
+                }
+            EACH(j, t.panels) wi[j] = mat_widen(group[j], part);
+            EACH(r, t.rows) {
+                const vf xi = vf_set(xs[r][at + i]);
+                EACH(j, t.panels) {
+                    vf *sum = &p[micro_sum(t, r, j, i)];
+                    *sum = vf_fma(xi, wi[j], *sum);
+                }
+            }
+        }
     }
 }
 
-/* A microkernel: `rows` rows, `panels` panels, whose sums stay in registers.  One partial sum after
- * the other; each weight is used for all rows. */
-FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
+/* y of `rows` rows and `panels` panels, in as few passes over the inputs as registers allow. */
+FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act act, fwn_rows start, size_t n,
                           const int panels, const int rows)
 {
-    const float *from = (const float *)x.at;
-    const size_t stride = x.stride / sizeof *from;
-    EACH(i, FWN_PARTS) {
-        vf p[8][2];
+    const fwn_rows x = {(const float *)act.at, act.stride / sizeof(float)};
+    fwn_micro t = micro_of(rows, panels);
+    EACH(pass, FWN_PARTS / t.parts) {
+        vf p[FWN_REGISTERS];
+        t.first = pass * t.parts;
         EACH(r, rows)
-            EACH(j, panels) p[r][j] = vf_set(0.0f);
-        for (uint32_t k = 0; k < m->k; k += FWN_PARTS)
-            EACH(j, panels) {
-                const vf wk = mat_weights(m, n + 16 * j, k, i);
-                EACH(r, rows) p[r][j] = vf_fma(vf_set(from[r * stride + k + i]), wk, p[r][j]);
-            }
+            EACH(j, panels)
+                EACH(i, t.parts) p[micro_sum(t, r, j, i)] = vf_set(0.0f);
+        add_micro(p, m, x, 0, m->k, n, t);
         EACH(r, rows)
             EACH(j, panels) {
                 float *out = y + (size_t)r * m->stride + n + 16 * j;
-                const vf sum = i ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
-                vf_store(out, vf_add(sum, p[r][j]));
+                vf sum = pass ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
+                EACH(i, t.parts) sum = vf_add(sum, p[micro_sum(t, r, j, i)]);
+                vf_store(out, sum);
             }
     }
 }
 
+/* All rows, up to FWN_MICRO_ROWS (1 to 3) at a time; four are two and two. */
 FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
                            size_t n, const int panels)
 {
     while (rows) {
         size_t done = 1;
-        if (rows >= FWN_MICRO_ROWS) mul_micro(y, m, x, start, n, panels, done = FWN_MICRO_ROWS);
-        else if (rows >= 2) mul_micro(y, m, x, start, n, panels, done = 2);
-        else mul_row(y, m, x, start, n, panels);
+        if (FWN_MICRO_ROWS >= 3 && rows >= 3 && rows != 4)
+            mul_micro(y, m, x, start, n, panels, done = 3);
+        else if (FWN_MICRO_ROWS >= 2 && rows >= 2) mul_micro(y, m, x, start, n, panels, done = 2);
+        else mul_micro(y, m, x, start, n, panels, 1);
         y += done * m->stride;
         x = act_from(x, done);
         start = rows_from(start, done);
@@ -96,7 +131,7 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
 {
     size_t n = 0;
     for (; rows == 1 && n + 16 * FWN_ROW_PANELS <= m->n; n += 16 * FWN_ROW_PANELS)
-        mul_row(y, m, x, start, n, FWN_ROW_PANELS);
+        mul_micro(y, m, x, start, n, FWN_ROW_PANELS, 1);
     for (; n + 16 * FWN_MICRO_PANELS <= m->n; n += 16 * FWN_MICRO_PANELS)
         mul_panels(y, m, x, rows, start, n, FWN_MICRO_PANELS);
     if (n < m->n) mul_panels(y, m, x, rows, start, n, 1);
@@ -107,9 +142,9 @@ static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows
 static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
 {
     size_t n = m->n;
-    for (; n % (16 * FWN_ROW_PANELS); n -= 16) mul_row(y, m, row, start, n - 16, 1);
+    for (; n % (16 * FWN_ROW_PANELS); n -= 16) mul_micro(y, m, row, start, n - 16, 1, 1);
     for (; n; n -= 16 * FWN_ROW_PANELS)
-        mul_row(y, m, row, start, n - 16 * FWN_ROW_PANELS, FWN_ROW_PANELS);
+        mul_micro(y, m, row, start, n - 16 * FWN_ROW_PANELS, FWN_ROW_PANELS, 1);
 }
 
 /* The same for one row whose inputs arrive in parts: sums_begin initialises `sums` [n / 16][4][16],
@@ -122,12 +157,12 @@ static void sums_begin(float *sums, const fwn_mat *m)
 FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const float *x, uint32_t k,
                            uint32_t until, size_t n, const int panels)
 {
-    vf p[FWN_PARTS][FWN_ROW_PANELS];
-    EACH(i, FWN_PARTS)
-        EACH(j, panels) p[i][j] = vf_load(sums + (n + 16 * j) * FWN_PARTS + 16 * i);
-    add_row(p, m, x, k, until, n, panels);
-    EACH(i, FWN_PARTS)
-        EACH(j, panels) vf_store(sums + (n + 16 * j) * FWN_PARTS + 16 * i, p[i][j]);
+    const fwn_micro t = {1, panels, FWN_PARTS, 0};
+    vf p[FWN_PARTS * FWN_ROW_PANELS];
+    sums += n * FWN_PARTS;
+    EACH(i, FWN_PARTS * panels) p[i] = vf_load(sums + 16 * i);
+    add_micro(p, m, (fwn_rows){x, 0}, k, until, n, t);
+    EACH(i, FWN_PARTS * panels) vf_store(sums + 16 * i, p[i]);
 }
 
 static void sums_add(float *sums, const fwn_mat *m, fwn_act row, uint32_t k, uint32_t until)

@@ -6,10 +6,12 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+/* Registers for vectors. */
+#define FWN_REGISTERS 8
 /* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel. */
 #define FWN_ROW_PANELS 1
 #define FWN_MICRO_PANELS 1
-#define FWN_MICRO_ROWS 4
+#define FWN_MICRO_ROWS 3
 #ifdef FWN_HAS_VNNI
 #define FWN_INT8_ROW_PANELS 2
 #else

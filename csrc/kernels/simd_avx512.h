@@ -6,10 +6,12 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+/* Registers for vectors. */
+#define FWN_REGISTERS 32
 /* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel. */
 #define FWN_ROW_PANELS 4
 #define FWN_MICRO_PANELS 2
-#define FWN_MICRO_ROWS 8
+#define FWN_MICRO_ROWS 3
 #define FWN_INT8_ROW_PANELS 4
 #define FWN_INT8_PAIR_PANELS 4
 #define FWN_INT8_MICRO_PANELS 2

@@ -5,11 +5,12 @@
 #include <arm_neon.h>
 #include <stdint.h>
 
-/* Of 32 registers the sums of a microkernel take 16, the weights of a panel 4. */
+/* Registers for vectors. */
+#define FWN_REGISTERS 8
 /* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel. */
 #define FWN_ROW_PANELS 1
 #define FWN_MICRO_PANELS 1
-#define FWN_MICRO_ROWS 4
+#define FWN_MICRO_ROWS 3
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_PAIR_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1

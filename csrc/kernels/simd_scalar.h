@@ -7,10 +7,12 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Registers for vectors: portable ones lie in memory, and this many sums gain. */
+#define FWN_REGISTERS 16
 /* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel. */
 #define FWN_ROW_PANELS 1
 #define FWN_MICRO_PANELS 1
-#define FWN_MICRO_ROWS 4
+#define FWN_MICRO_ROWS 3
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_PAIR_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <wasm_simd128.h>
 
+/* Registers for vectors: more than a browser has, for four sums. */
+#define FWN_REGISTERS 6
 /* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel.  A
  * browser on x86-64 has 16 registers for them. */
 #define FWN_ROW_PANELS 1

@@ -3,12 +3,10 @@
 #ifndef FWN_VMATH_H
 #define FWN_VMATH_H
 
-/* e^x: x above 88 counts as 88, below -87 the result is 0. */
-static inline vf vf_exp(vf x)
+/* e^x for x from -87 to 88. */
+static inline vf vf_exp_within(vf x)
 {
     const vf round = vf_set(12582912.0f); /* 1.5 * 2^23: adding it leaves the nearest integer */
-    const vm tiny = vf_lt(x, vf_set(-87.0f));
-    x = vf_max(vf_min(x, vf_set(88.0f)), vf_set(-87.0f));
     const vf shifted = vf_fma(x, vf_set(1.44269504f), round);
     const vf n = vf_sub(shifted, round);
     vf r = vf_fma(n, vf_set(-0.693359375f), x); /* ln 2 in two parts; n times the first is exact */
@@ -19,8 +17,14 @@ static inline vf vf_exp(vf x)
     q = vf_fma(q, r, vf_set(0.16666515f));
     q = vf_fma(q, r, vf_set(0.49999994f));
     const vf p = vf_add(vf_fma(vf_mul(r, r), q, r), vf_set(1.0f));
-    const vf scaled = vf_bitcast(vi_add(vi_bitcast(p), vi_shl(vi_bitcast(shifted), 23)));
-    return vf_select(tiny, vf_set(0.0f), scaled);
+    return vf_bitcast(vi_add(vi_bitcast(p), vi_shl(vi_bitcast(shifted), 23)));
+}
+
+/* e^x: x above 88 counts as 88, below -87 the result is 0. */
+static inline vf vf_exp(vf x)
+{
+    const vf within = vf_max(vf_min(x, vf_set(88.0f)), vf_set(-87.0f));
+    return vf_select(vf_lt(x, vf_set(-87.0f)), vf_set(0.0f), vf_exp_within(within));
 }
 
 /* ln x for positive, normal x. */
@@ -50,7 +54,7 @@ static inline vf vf_rise(vf a, vf *e)
     const vf zero = vf_set(0.0f), one = vf_set(1.0f);
     const vm negative = vf_lt(a, zero);
     const vf size = vf_min(vf_select(negative, vf_sub(zero, a), a), vf_set(40.0f));
-    *e = vf_exp(vf_mul(size, vf_set(-2.0f)));
+    *e = vf_exp_within(vf_mul(size, vf_set(-2.0f)));
     return vf_select(negative, vf_sub(*e, one), vf_sub(one, *e));
 }
 
@@ -69,7 +73,7 @@ static inline vf vf_gate(vf a, vf b)
     const vf zero = vf_set(0.0f), one = vf_set(1.0f), limit = vf_set(40.0f);
     vf ea;
     const vf rise = vf_rise(a, &ea);
-    const vf eb = vf_exp(vf_sub(zero, vf_max(vf_min(b, limit), vf_set(-40.0f))));
+    const vf eb = vf_exp_within(vf_sub(zero, vf_max(vf_min(b, limit), vf_set(-40.0f))));
     const vf z = vf_div(rise, vf_mul(vf_add(one, ea), vf_add(one, eb)));
     return vf_fma(b, zero, vf_fma(a, zero, z)); /* infinity * 0 is NaN */
 }

@@ -110,6 +110,18 @@ def test_row_i_of_a_batch_is_a_single_generator_with_stream_plus_i(name, rows, i
     assert [found.row(i).bits() for i in range(rows)] == single_rows(spec, 65, n, precision)[:rows]
 
 
+# Microkernels have up to 8 rows, and panels of 16 outputs in pairs or fours: one batch for each
+# number of rows up to twice that and one, of a network with odd numbers of panels.
+EVERY_ROW = small_spec(residual=48, dilation_channels=40, skip=80, head=112, levels=144)
+
+
+@pytest.mark.parametrize("rows", range(1, 18))
+def test_every_number_of_rows_has_the_bits_of_each_row_alone(rows, isa, precision):
+    found = run(generator(EVERY_ROW, isa, precision, batch=rows, stream=100), 20)
+    alone = single_rows(EVERY_ROW, 17, 20, precision)[:rows]
+    assert [found.row(i).bits() for i in range(rows)] == alone
+
+
 @pytest.mark.parametrize("rows", [2, 3, 64])
 def test_rows_of_a_batch_are_primed_and_continue_like_single_generators(rows, isa, precision):
     spec = NETWORKS["dilations_around_16"]
