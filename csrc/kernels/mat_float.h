@@ -44,12 +44,11 @@ FWN_INLINE int micro_fits(int sums, int panels, int weights)
     return sums + panels * weights + 1 <= FWN_REGISTERS;
 }
 
-/* The microkernel of the most partial sums that fit. */
-FWN_INLINE fwn_micro micro_of(int rows, int panels)
+/* The most partial sums of so many outputs that fit. */
+FWN_INLINE int micro_parts(int rows, int panels)
 {
-    const int sums = rows * panels;
-    const int parts = micro_fits(4 * sums, panels, 1) ? 4 : micro_fits(2 * sums, panels, 1) ? 2 : 1;
-    return (fwn_micro){rows, panels, parts, 0};
+    const int outputs = rows * panels;
+    return micro_fits(4 * outputs, panels, 1) ? 4 : micro_fits(2 * outputs, panels, 1) ? 2 : 1;
 }
 
 /* Adds inputs [k, until) to the sums of outputs from n on; each weight is used for all rows.  A
@@ -91,19 +90,19 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act act, fwn_rows star
                           const int panels, const int rows)
 {
     const fwn_rows x = {(const float *)act.at, act.stride / sizeof(float)};
-    fwn_micro t = micro_of(rows, panels);
-    EACH(pass, FWN_PARTS / t.parts) {
+    const int parts = micro_parts(rows, panels), passes = FWN_PARTS / parts;
+    EACH(pass, passes) {
+        const fwn_micro t = {rows, panels, parts, pass * parts};
         vf p[FWN_REGISTERS];
-        t.first = pass * t.parts;
         EACH(r, rows)
             EACH(j, panels)
-                EACH(i, t.parts) p[micro_sum(t, r, j, i)] = vf_set(0.0f);
+                EACH(i, parts) p[micro_sum(t, r, j, i)] = vf_set(0.0f);
         add_micro(p, m, x, 0, m->k, n, t);
         EACH(r, rows)
             EACH(j, panels) {
                 float *out = y + (size_t)r * m->stride + n + 16 * j;
                 vf sum = pass ? vf_load(out) : mat_start(m, start, r, n + 16 * j);
-                EACH(i, t.parts) sum = vf_add(sum, p[micro_sum(t, r, j, i)]);
+                EACH(i, parts) sum = vf_add(sum, p[micro_sum(t, r, j, i)]);
                 vf_store(out, sum);
             }
     }
