@@ -10,7 +10,7 @@
 /* Panels of 16 outputs computed at once for one row, for two; panels and rows of a microkernel. */
 #define FWN_ROW_PANELS 1
 #define FWN_MICRO_PANELS 1
-#define FWN_MICRO_ROWS 3
+#define FWN_MICRO_ROWS 2
 #define FWN_INT8_ROW_PANELS 1
 #define FWN_INT8_PAIR_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
