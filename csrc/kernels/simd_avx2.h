@@ -12,14 +12,14 @@
 #define FWN_ROW_PANELS 1
 #define FWN_MICRO_PANELS 1
 #define FWN_MICRO_ROWS 3
-#ifdef FWN_HAS_VNNI
 #define FWN_INT8_ROW_PANELS 2
-#else
-#define FWN_INT8_ROW_PANELS 1
-#endif
 #define FWN_INT8_PAIR_PANELS 1
 #define FWN_INT8_MICRO_PANELS 1
+#ifdef FWN_HAS_VNNI
 #define FWN_INT8_MICRO_ROWS 3
+#else
+#define FWN_INT8_MICRO_ROWS 2
+#endif
 #define FWN_QUICK_LOADS 0
 
 /* clang-format off */
@@ -54,13 +54,13 @@ static inline vf vf_fma(vf a, vf b, vf c) { return FWN_VF(_mm256_fmadd_ps(a.lo, 
 static inline vi vi_bitcast(vf a) { return FWN_VI(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)); }
 static inline vf vf_bitcast(vi a) { return FWN_VF(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)); }
 static inline vi vi_load(const void *p) { return FWN_VI(_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)p + 1)); }
-/* Forces a load into registers: the compiler would load again for the second use. */
-static inline vi vi_load_once(const void *p)
+static inline vi fwn_in_registers(vi a)
 {
-    vi a = vi_load(p);
     __asm__("" : "+x"(a.lo), "+x"(a.hi));
     return a;
 }
+/* The compiler would load again for the second use. */
+static inline vi vi_load_once(const void *p) { return fwn_in_registers(vi_load(p)); }
 static inline vi vi_set(int32_t x) { return FWN_VI(_mm256_set1_epi32(x), _mm256_set1_epi32(x)); }
 static inline vi vi_add(vi a, vi b) { return FWN_VI(_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)); }
 static inline vi vi_sub(vi a, vi b) { return FWN_VI(_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)); }
@@ -96,16 +96,20 @@ static inline __m256i fwn_dot4(__m256i acc, __m256i x, __m256i w)
     const __m256i twos = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(w, x));
     return _mm256_add_epi32(acc, _mm256_madd_epi16(twos, _mm256_set1_epi16(1)));
 }
-static inline vi vi_dot(vi acc, vi x, vi w) { return FWN_VI(fwn_dot4(acc.lo, x.lo, w.lo), fwn_dot4(acc.hi, x.hi, w.hi)); }
+static inline vi vi_dot(vi acc, vi x, vi w)
+{
+    return fwn_in_registers(FWN_VI(fwn_dot4(acc.lo, x.lo, w.lo), fwn_dot4(acc.hi, x.hi, w.hi)));
+}
 #endif
 static inline vi vi_load_words(const void *p)
 {
     return FWN_VI(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)),
                   _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p + 1)));
 }
+/* The compiler would sum the products of several groups first, and store them on the stack. */
 static inline vi vi_dot2(vi acc, vi x, vi w)
 {
-    return vi_add(acc, FWN_VI(_mm256_madd_epi16(x.lo, w.lo), _mm256_madd_epi16(x.hi, w.hi)));
+    return fwn_in_registers(vi_add(acc, FWN_VI(_mm256_madd_epi16(x.lo, w.lo), _mm256_madd_epi16(x.hi, w.hi))));
 }
 static inline vi vi_add_pairs(vi a, vi b)
 {

@@ -43,13 +43,13 @@ static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vi vi_bitcast(vf a) { return _mm512_castps_si512(a); }
 static inline vf vf_bitcast(vi a) { return _mm512_castsi512_ps(a); }
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
-/* Forces a load into a register: the compiler would load again for the second use. */
-static inline vi vi_load_once(const void *p)
+static inline vi fwn_in_register(vi a)
 {
-    vi a = _mm512_loadu_si512(p);
     __asm__("" : "+v"(a));
     return a;
 }
+/* The compiler would load again for the second use. */
+static inline vi vi_load_once(const void *p) { return fwn_in_register(vi_load(p)); }
 static inline vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
 static inline vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
@@ -70,11 +70,13 @@ static inline vi vi_dot(vi acc, vi x, vi w) { return _mm512_dpbusd_epi32(acc, x,
 static inline vi vi_dot(vi acc, vi x, vi w)
 {
     w = _mm512_mask_sub_epi8(w, _mm512_movepi8_mask(x), vi_set(0), w);
-    return vi_add(acc, _mm512_madd_epi16(_mm512_maddubs_epi16(_mm512_abs_epi8(x), w), _mm512_set1_epi16(1)));
+    const vi twos = _mm512_maddubs_epi16(_mm512_abs_epi8(x), w);
+    return fwn_in_register(vi_add(acc, _mm512_madd_epi16(twos, _mm512_set1_epi16(1))));
 }
 #endif
 static inline vi vi_load_words(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
-static inline vi vi_dot2(vi acc, vi x, vi w) { return vi_add(acc, _mm512_madd_epi16(x, w)); }
+/* The compiler would sum the products of several groups first, and store them on the stack. */
+static inline vi vi_dot2(vi acc, vi x, vi w) { return fwn_in_register(vi_add(acc, _mm512_madd_epi16(x, w))); }
 static inline vi vi_add_pairs(vi a, vi b)
 {
     const vi firsts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
