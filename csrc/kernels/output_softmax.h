@@ -16,7 +16,7 @@ static int softmax_max(float *logits, uint32_t q, uint32_t qp, float *max)
     for (uint32_t c = 0; c < qp; c += 16) {
         const vf l = vf_load(logits + c);
         most = vf_max(most, l);
-        check = vf_fma(l, vf_set(0.0f), check); /* infinity * 0 is NaN, and NaN stays */
+        check = vf_check(check, l);
     }
     float m[16], t[16];
     vf_store(m, most);

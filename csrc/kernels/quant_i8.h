@@ -70,14 +70,14 @@ FWN_INLINE vf act_tanh(vf v)
  * / 2.  The checks start at 1 in the first layer and become NaN where a or b is not finite. */
 FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k, int first)
 {
-    const vf half = vf_set(63.5f), zero = vf_set(0.0f);
+    const vf half = vf_set(63.5f);
     vf check = first ? vf_set(1.0f) : vf_load(row.check);
     for (uint32_t i = 0; i < k; i += 16) {
         const vf ai = vf_load(a + i), bi = vf_load(b + i);
         const vf factor = vf_fma(act_tanh(vf_mul(bi, vf_set(0.5f))), half, half);
         const vi q = vi_nearest(vf_mul(act_tanh(ai), factor));
         vi_store_u8((uint8_t *)row.at + i, vi_add(q, vi_set(FWN_BYTE_OFFSET)));
-        check = vf_fma(ai, zero, vf_fma(bi, zero, check)); /* infinity * 0 is NaN */
+        check = vf_check(vf_check(check, bi), ai);
     }
     vf_store(row.check, check);
 }

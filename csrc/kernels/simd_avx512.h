@@ -39,6 +39,7 @@ static inline vf vf_with_sign(vf a, vf sign) /* bit by bit: mask ? sign : a */
     return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(mask, _mm512_castps_si512(sign), _mm512_castps_si512(a), 0xCA));
 }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf vf_check(vf c, vf a) { return vf_fma(a, vf_set(0.0f), c); }
 
 static inline vi vi_bitcast(vf a) { return _mm512_castps_si512(a); }
 static inline vf vf_bitcast(vi a) { return _mm512_castsi512_ps(a); }

@@ -54,6 +54,7 @@ static inline float32x4_t fwn_with_sign4(float32x4_t x, float32x4_t sign)
 }
 static inline vf vf_with_sign(vf x, vf sign) { return FWN_MAP2(vf, fwn_with_sign4, x, sign); }
 static inline vf vf_fma(vf x, vf y, vf z) { return FWN_MAP3(vf, vfmaq_f32, z, x, y); }
+static inline vf vf_check(vf c, vf x) { return vf_fma(x, vf_set(0.0f), c); }
 
 static inline vi vi_bitcast(vf x) { return FWN_MAP1(vi, vreinterpretq_s32_f32, x); }
 static inline vf vf_bitcast(vi x) { return FWN_MAP1(vf, vreinterpretq_f32_s32, x); }

@@ -66,6 +66,8 @@ static inline vf vf_fma(vf a, vf b, vf c)
     return c;
 }
 #endif
+/* c, or NaN where a is not finite: a * 0 + c, whose product is exact */
+static inline vf vf_check(vf c, vf a) { LANES c.f[l] += a.f[l] * 0.0f; return c; }
 
 static inline vi vi_bitcast(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 static inline vf vf_bitcast(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; } /* the bits as floats */

@@ -106,6 +106,7 @@ static inline vf vf_fma(vf x, vf y, vf z)
     if (__builtin_expect(wasm_v128_any_true(in_doubt), 0)) return fwn_fma_odd(x, y, z);
     return (vf){a.sum, b.sum, c.sum, d.sum};
 }
+static inline vf vf_check(vf c, vf x) { return vf_add(c, vf_mul(x, vf_set(0.0f))); }
 
 static inline vi vi_bitcast(vf x) { return (vi){x.a, x.b, x.c, x.d}; }
 static inline vf vf_bitcast(vi x) { return (vf){x.a, x.b, x.c, x.d}; }

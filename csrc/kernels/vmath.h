@@ -63,7 +63,7 @@ static inline vf vf_tanh(vf a)
 {
     vf e;
     const vf rise = vf_rise(a, &e);
-    return vf_fma(a, vf_set(0.0f), vf_div(rise, vf_add(vf_set(1.0f), e)));
+    return vf_check(vf_div(rise, vf_add(vf_set(1.0f), e)), a);
 }
 
 /* tanh(a) * sigmoid(b) with one division; NaN if a or b is not finite, so that softmax_max finds
@@ -75,7 +75,7 @@ static inline vf vf_gate(vf a, vf b)
     const vf rise = vf_rise(a, &ea);
     const vf eb = vf_exp_within(vf_sub(zero, vf_max(vf_min(b, limit), vf_set(-40.0f))));
     const vf z = vf_div(rise, vf_mul(vf_add(one, ea), vf_add(one, eb)));
-    return vf_fma(b, zero, vf_fma(a, zero, z)); /* infinity * 0 is NaN */
+    return vf_check(vf_check(z, a), b);
 }
 
 #endif

@@ -167,6 +167,7 @@ int main(void)
     PRINT(vf_max, of_bits, vf_max(A, B));
     PRINT(vf_min, of_bits, vf_min(A, B));
     PRINT(vf_fma, of_floats, vf_fma(A, B, C));
+    PRINT(vf_check, of_floats, vf_check(C, A));
     PRINT(vi_set, of_ints, vi_set(now->n[3]));
     PRINT(vi_add, of_ints, vi_add(N, M));
     PRINT(vi_sub, of_ints, vi_sub(N, M));
