@@ -25,6 +25,10 @@ static void check_bad_streams(const fwn_model *model)
     CHECK(fwn_stream_create(model, FWN_SCALAR, 1, 1, NULL) == FWN_BAD_ARGUMENT);
     CHECK(fwn_stream_create(model, -1, 1, 1, &none) == FWN_BAD_ISA);
     CHECK(fwn_stream_create(model, FWN_ISAS, 1, 1, &none) == FWN_BAD_ISA);
+    if (sizeof(size_t) == 4) { /* more bytes than it counts */
+        CHECK(fwn_stream_create(model, FWN_SCALAR, 65536, 1, &none) == FWN_NO_MEMORY);
+        CHECK(!fwn_stream_bytes(model, 65536) && fwn_stream_bytes(model, 64));
+    }
     CHECK(!none);
 }
 

@@ -73,6 +73,17 @@ def test_the_module_is_built_of_all_files_with_the_flags_of_setup_py():
     assert set(flags) >= {*build["FLAGS"], *build["ISA_FLAGS"]["wasm"]}
 
 
+def test_the_fields_of_the_page_are_those_of_the_module():
+    """The build checks web/layout.c, which the example of docs/wasm.md must follow."""
+    layout = (ROOT / "web" / "layout.c").read_text()
+    page = (ROOT / "docs" / "wasm.md").read_text()
+    fields = re.findall(r"fields\.set\w+\((\d+), .*?, true\); /\* (\w+) \*/", page)
+    assert [name for _, name in fields] == ["n", "temperature", "audio"]
+    for offset, name in fields:
+        assert f"AT(fwn_io, {name}, {offset});" in layout
+    assert "engine.malloc(80)" in page and "SIZE(fwn_io, 80);" in layout
+
+
 def test_without_the_tools_nothing_is_built_and_the_packages_are_named(tmp_path):
     clang = tmp_path / "clang"
     clang.write_text("#!/bin/sh\necho no wasm-ld >&2\nexit 1\n")
