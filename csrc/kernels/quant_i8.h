@@ -9,7 +9,7 @@
 #else
 #include "inputs_i8_words.h"
 #endif
-#include "tanh_table.h"
+#include "act_tanh.h"
 
 #define FWN_GATED_BYTES 1
 
@@ -49,21 +49,6 @@ FWN_INLINE void act_load(float *x, fwn_act row, uint32_t k)
     const vf scale = vf_set(*row.scale);
     for (uint32_t i = 0; i < k; i += 16)
         vf_store(x + i, vf_mul(vf_convert(input_load(row, i)), scale));
-}
-
-/* tanh(v) with an error of at most 2.1e-5, |v| clamped to 3.9: enough for 8 bits. */
-FWN_INLINE vf act_tanh(vf v)
-{
-    const vi sign = vi_and(vi_bitcast(v), vi_set(INT32_MIN));
-    const vf size = vf_min(vf_bitcast(vi_and(vi_bitcast(v), vi_set(INT32_MAX))), vf_set(3.9f));
-    const vf round = vf_set(1572864.0f); /* 1.5 * 2^20: adding it leaves the nearest eighth */
-    const vf shifted = vf_add(size, round);
-    const vi piece = vi_bitcast(shifted);
-    const vf r = vf_sub(size, vf_sub(shifted, round));
-    vf t = vf_look_up(fwn_tanh_table[2], piece);
-    t = vf_fma(t, r, vf_look_up(fwn_tanh_table[1], piece));
-    t = vf_fma(t, r, vf_look_up(fwn_tanh_table[0], piece));
-    return vf_bitcast(vi_add(vi_bitcast(t), sign));
 }
 
 /* Stores tanh(a[k]) sigmoid(b[k]) as a row of a gate's outputs, with sigmoid(b) = (1 + tanh(b / 2))
