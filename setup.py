@@ -26,6 +26,7 @@ if MACHINE in ("x86_64", "amd64"):
     ISA_FLAGS["avxvnni"] = [*ISA_FLAGS["avx2"], "-mavxvnni"]
     ISA_FLAGS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
     ISA_FLAGS["vnni"] = [*ISA_FLAGS["avx512"], "-mavx512vnni"]
+    ISA_FLAGS["avx512bf16"] = [*ISA_FLAGS["avx512"], "-mavx512bf16"]
     ISA_FLAGS["amx"] = [*ISA_FLAGS["vnni"], "-mamx-tile", "-mamx-int8"]
 elif MACHINE in ("aarch64", "arm64"):
     ISA_FLAGS["neon"] = []
@@ -48,8 +49,9 @@ COMMON = (
     "dispatch",
 )
 
-# Each file is compiled for every precision (float32, bfloat16, int8), unless it adds to some only.
-PRECISIONS = {"avxvnni": [2], "vnni": [2], "amx": [2]}
+# Each file is compiled for every precision (float32, bfloat16, int8, bfloat16x16), unless it adds
+# to some only.
+PRECISIONS = {"avxvnni": [2], "vnni": [2], "amx": [2], "avx512bf16": [3]}
 
 
 def isa_objects() -> dict[str, tuple[str, list[str]]]:
@@ -60,7 +62,7 @@ def isa_objects() -> dict[str, tuple[str, list[str]]]:
             [f"-DFWN_PRECISION={precision}", *flags],
         )
         for isa, flags in ISA_FLAGS.items()
-        for precision in PRECISIONS.get(isa, [0, 1, 2])
+        for precision in PRECISIONS.get(isa, [0, 1, 2, 3])
     }
 
 

@@ -3,9 +3,11 @@
 
 /* clang-format off */
 #define FWN_EVERY_PRECISION(isa) \
-    extern const fwn_kernels fwn_kernels_##isa##_0, fwn_kernels_##isa##_1, fwn_kernels_##isa##_2; \
+    extern const fwn_kernels fwn_kernels_##isa##_0, fwn_kernels_##isa##_1, fwn_kernels_##isa##_2, \
+        fwn_kernels_##isa##_3; \
     static const fwn_kernels *const isa[FWN_PRECISIONS] = { \
-        &fwn_kernels_##isa##_0, &fwn_kernels_##isa##_1, &fwn_kernels_##isa##_2};
+        &fwn_kernels_##isa##_0, &fwn_kernels_##isa##_1, &fwn_kernels_##isa##_2, \
+        &fwn_kernels_##isa##_3};
 /* clang-format on */
 
 /* Compiled with vectors in its common files, a module of WebAssembly runs only where they are. */
@@ -17,6 +19,7 @@ FWN_EVERY_PRECISION(avx2)
 FWN_EVERY_PRECISION(avx512)
 /* They multiply bytes. */
 extern const fwn_kernels fwn_kernels_avxvnni_2, fwn_kernels_vnni_2, fwn_kernels_amx_2;
+extern const fwn_kernels fwn_kernels_avx512bf16_3; /* pairs of bfloat16 */
 #elif defined(__aarch64__)
 FWN_EVERY_PRECISION(neon)
 #elif defined(__wasm__)
@@ -69,6 +72,7 @@ static int supported(int isa)
     case FWN_AVXVNNI: return supported(FWN_AVX2) && has_avxvnni();
     case FWN_VNNI: return supported(FWN_AVX512) && __builtin_cpu_supports("avx512vnni");
     case FWN_AMX: return supported(FWN_VNNI) && tiles_allowed();
+    case FWN_AVX512BF16: return supported(FWN_VNNI) && __builtin_cpu_supports("avx512bf16");
 #elif defined(__aarch64__)
     case FWN_NEON: return 1;
 #elif defined(__wasm__)
@@ -86,8 +90,10 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
     case FWN_AVXVNNI:
         if (precision == FWN_INT8) return &fwn_kernels_avxvnni_2; /* fall through */
     case FWN_AVX2: return avx2[precision];
+    case FWN_AVX512BF16:
+        if (precision == FWN_BFLOAT16X16) return &fwn_kernels_avx512bf16_3; /* fall through */
     case FWN_AMX:
-        if (precision == FWN_INT8) return &fwn_kernels_amx_2; /* fall through */
+        if (precision == FWN_INT8 && isa == FWN_AMX) return &fwn_kernels_amx_2; /* fall through */
     case FWN_VNNI:
         if (precision == FWN_INT8) return &fwn_kernels_vnni_2; /* fall through */
     case FWN_AVX512: return avx512[precision];
@@ -105,8 +111,9 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
 
 int fwn_isa_list(int *out, int max)
 {
-    static const int slowest_first[FWN_ISAS] = {FWN_SCALAR, FWN_AVX2, FWN_AVXVNNI, FWN_AVX512,
-                                                FWN_VNNI,   FWN_AMX,  FWN_NEON,    FWN_WASM};
+    static const int slowest_first[FWN_ISAS] = {FWN_SCALAR, FWN_AVX2, FWN_AVXVNNI,
+                                                FWN_AVX512, FWN_VNNI, FWN_AVX512BF16,
+                                                FWN_AMX,    FWN_NEON, FWN_WASM};
     int count = 0;
     for (int i = 0; i < FWN_ISAS; i++)
         if (supported(slowest_first[i]) && count++ < max) out[count - 1] = slowest_first[i];
@@ -115,14 +122,14 @@ int fwn_isa_list(int *out, int max)
 
 const char *fwn_isa_name(int isa)
 {
-    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512", "neon",
-                                                "vnni",   "amx",  "wasm",   "avxvnni"};
+    static const char *const names[FWN_ISAS] = {"scalar", "avx2", "avx512",  "neon",      "vnni",
+                                                "amx",    "wasm", "avxvnni", "avx512bf16"};
     return isa >= 0 && isa < FWN_ISAS ? names[isa] : NULL;
 }
 
 const char *fwn_precision_name(int precision)
 {
-    static const char *const names[FWN_PRECISIONS] = {"float32", "bfloat16", "int8"};
+    static const char *const names[FWN_PRECISIONS] = {"float32", "bfloat16", "int8", "bfloat16x16"};
     return precision >= 0 && precision < FWN_PRECISIONS ? names[precision] : NULL;
 }
 

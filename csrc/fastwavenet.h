@@ -41,18 +41,25 @@ typedef enum {
     FWN_AVX2 = 1,
     FWN_AVX512 = 2,
     FWN_NEON = 3,
-    FWN_VNNI = 4,    /* AVX-512 and its products of bytes */
-    FWN_AMX = 5,     /* VNNI and tiles of bytes */
-    FWN_WASM = 6,    /* WebAssembly's vectors of 128 bits */
-    FWN_AVXVNNI = 7, /* AVX2 and products of bytes */
-    FWN_ISAS = 8
+    FWN_VNNI = 4,       /* AVX-512 and its products of bytes */
+    FWN_AMX = 5,        /* VNNI and tiles of bytes */
+    FWN_WASM = 6,       /* WebAssembly's vectors of 128 bits */
+    FWN_AVXVNNI = 7,    /* AVX2 and products of bytes */
+    FWN_AVX512BF16 = 8, /* VNNI and products of pairs of bfloat16; AMX is better */
+    FWN_ISAS = 9
 } fwn_isa;
 int fwn_isa_list(int *out, int max);
 const char *fwn_isa_name(int isa); /* "scalar", "avx2", ... ; NULL if unknown */
 
 /* How weights are kept and multiplied.  Every instruction set computes every precision. */
-typedef enum { FWN_FLOAT32 = 0, FWN_BFLOAT16 = 1, FWN_INT8 = 2, FWN_PRECISIONS = 3 } fwn_precision;
-const char *fwn_precision_name(int precision); /* "float32", "bfloat16", "int8"; NULL if unknown */
+typedef enum {
+    FWN_FLOAT32 = 0,
+    FWN_BFLOAT16 = 1,
+    FWN_INT8 = 2,
+    FWN_BFLOAT16X16 = 3, /* a draft: its bits may change */
+    FWN_PRECISIONS = 4
+} fwn_precision;
+const char *fwn_precision_name(int precision); /* "float32", "bfloat16", ...; NULL if unknown */
 
 /* ---- the network: Q levels, R residual, D dilation, S skip, H head channels, L layers -------- */
 

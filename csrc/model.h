@@ -24,7 +24,8 @@ typedef enum {
 
 /* y[n] = start[n] + bias[n] + sum_k W[n][k] x[k]: all outputs of a matrix, or some of them (then
  * rows of y are `stride` wide).  Packed in panels of 16 outputs, inputs in groups of 1 (float32), 2
- * (bfloat16) or 4 (int8): 64 bytes a group. */
+ * (bfloat16) or 4 (int8): 64 bytes a group.  bfloat16x16: groups of 4 inputs are
+ * [even, odd][16] words, the earlier input's weight in the upper half. */
 typedef struct {
     uint32_t k, n;          /* inputs, outputs; multiples of 16 */
     uint32_t first, stride; /* these are outputs [first, first + n) of `stride` */

@@ -70,7 +70,7 @@ static conv find_conv(source *src, const char *name, uint32_t outs, uint32_t ins
 
 static size_t weight_bytes(int precision)
 {
-    return precision == FWN_FLOAT32 ? 4 : precision == FWN_BFLOAT16 ? 2 : 1;
+    return precision == FWN_FLOAT32 ? 4 : precision == FWN_INT8 ? 1 : 2;
 }
 
 /* Inputs per block of an exact sum, and the number of such blocks. */
@@ -134,21 +134,40 @@ static uint16_t to_bf16(float w, uint16_t lower)
     return (uint16_t)(upper | bits >> 31 << 15);
 }
 
+/* The nearest bfloat16, ties to even; 0 below 2^-48, NaN if it is not finite. */
+static uint16_t to_bf16x16(float w)
+{
+    uint32_t bits;
+    memcpy(&bits, &w, sizeof bits);
+    if (fabsf(w) < 0x1p-48f) return 0;
+    if ((bits & 0x7fffffff) >= 0x7f7f8000) return 0x7fc0;
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 static int8_t to_int8(float w, float scale)
 {
     const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer */
     return scale > 0.0f ? (int8_t)((w / scale + round) - round) : 0;
 }
 
-/* The weight of input k for output n; int8: mat->scale is final. */
+/* The place of the weight of input k for output n (fwn_mat). */
+static size_t weight_at(int precision, const fwn_mat *mat, uint32_t k, uint32_t n)
+{
+    static const uint32_t groups[FWN_PRECISIONS] = {1, 2, 4, 4};
+    const uint32_t g = groups[precision];
+    const size_t at = ((size_t)(n / 16) * mat->k + k / g * g) * 16;
+    if (precision == FWN_BFLOAT16X16) return at + k % 2 * 32 + n % 16 * 2 + (k % 4 < 2);
+    return at + n % 16 * g + k % g;
+}
+
+/* Stores the weight of input k for output n; int8: mat->scale is final. */
 static void put(const fwn_model *m, const fwn_mat *mat, uint32_t k, uint32_t n, float w)
 {
-    static const uint32_t groups[FWN_PRECISIONS] = {1, 2, 4};
-    const uint32_t g = groups[m->precision];
-    const size_t at = ((size_t)(n / 16) * mat->k + k / g * g) * 16 + n % 16 * g + k % g;
+    const size_t at = weight_at(m->precision, mat, k, n);
     if (m->precision == FWN_FLOAT32) ((float *)mat->w)[at] = w;
     if (m->precision == FWN_BFLOAT16)
         ((uint16_t *)mat->w)[at] = to_bf16(w, k % 2 ? ((uint16_t *)mat->w)[at - 1] : 0);
+    if (m->precision == FWN_BFLOAT16X16) ((uint16_t *)mat->w)[at] = to_bf16x16(w);
     if (m->precision != FWN_INT8) return;
     const int8_t q = to_int8(w, mat->scale[n]);
     ((int8_t *)mat->w)[at] = q;

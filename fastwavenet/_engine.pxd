@@ -29,6 +29,7 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_AMX
         FWN_WASM
         FWN_AVXVNNI
+        FWN_AVX512BF16
         FWN_ISAS
     int fwn_isa_list(int *out, int max)
     const char *fwn_isa_name(int isa)
@@ -37,6 +38,7 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_FLOAT32
         FWN_BFLOAT16
         FWN_INT8
+        FWN_BFLOAT16X16
         FWN_PRECISIONS
     const char *fwn_precision_name(int precision)
 

@@ -26,7 +26,7 @@ class Model:
 
     spec            WaveNetSpec
     weights         name -> float32 array, as in `spec.tensors()`
-    precision       of the products: "float32", "bfloat16", "int8", or "auto", see `load`
+    precision       of the products: one of `fastwavenet.spec.PRECISIONS`, or "auto", see `load`
     precision_cost  precision -> nats per sample above float32, by which "auto" decides
 
     Raises ModelFormatError for other weights or another precision_cost, ValueError for another
@@ -66,7 +66,7 @@ class Model:
 
     @property
     def precision(self) -> Precision:
-        """Of the products: "float32", "bfloat16" or "int8"."""
+        """Of the products: "float32", "bfloat16", "int8" or "bfloat16x16"."""
         return self._precision
 
     @property

@@ -23,7 +23,7 @@ def measure_precision(
     frames: Sequence[npt.ArrayLike] | None = None,
     speaker: Speaker | None = None,
 ) -> dict[str, float]:
-    """bfloat16 and int8 -> nats per sample above float32, of a model file on recordings.
+    """Each smaller precision -> nats per sample above float32, of a model file on recordings.
 
     recordings: (n,) each, audio or codes as in `score`; a few seconds that the model was not
     trained on are enough.  `record_precision_cost` writes the result into the file, where

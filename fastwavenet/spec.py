@@ -58,10 +58,12 @@ TILE = 32  # rows that may be read past the last one
 MORE_FRAMES = 2  # frames of a block beyond one for each sample
 AHEAD = 16  # samples for which past taps are computed at once, at most
 
-Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "bfloat16x16"]
 
-# Number formats of the engine, exact to small: name -> bytes of a product's weight.
-PRECISIONS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
+# Number formats of the engine, in the order of their numbers: name -> bytes of a product's weight.
+PRECISIONS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 1, "bfloat16x16": 2}
+# Those whose samples may still change in a later version: "auto" takes none.
+DRAFTS: frozenset[Precision] = frozenset({"bfloat16x16"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ Speaker: TypeAlias = str | int
 Audio: TypeAlias = npt.NDArray[np.float32]
 
 AskedPrecision: TypeAlias = Literal["auto"] | Precision
-Isa: TypeAlias = Literal["scalar", "avx2", "avx512", "neon", "vnni", "amx", "avxvnni"]
+Isa: TypeAlias = Literal["scalar", "avx2", "avx512", "neon", "vnni", "amx", "avxvnni", "avx512bf16"]
 
 
 class RowInfo(TypedDict):

@@ -54,7 +54,7 @@ def precision(request) -> str:
 
 
 def pytest_collection_modifyitems(config, items):
-    """Thins out what is marked each_pair: of three precisions one is left to each combination."""
+    """Thins out what is marked each_pair: of the precisions one is left to each combination."""
     if len(ISAS) < 3:
         return
     values = defaultdict(list)  # of each parameter of each test, in their order

@@ -23,8 +23,10 @@
 #include "mat_bf16.h"
 #elif FWN_PRECISION == 2
 #include "mat_i8.h"
+#elif FWN_PRECISION == 3
+#include "mat_bf16x16.h"
 #else
-#error "FWN_PRECISION must be 0 (float32), 1 (bfloat16) or 2 (int8)"
+#error "FWN_PRECISION must be 0 (float32), 1 (bfloat16), 2 (int8) or 3 (bfloat16x16)"
 #endif
 #include "input_codes.h"
 #include "past_taps.h"

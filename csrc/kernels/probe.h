@@ -33,7 +33,7 @@ static void probe_read(const char *memory, size_t size, size_t times)
 #define FWN_PROBE_INPUTS 32 /* so many, or groups of four, for each of the sums */
 
 /* The products of a microkernel without its beginning and end, `times` times: inputs x [rows][32],
- * weights w [panels][32][16], floats or groups of four bytes of any value.  Returns their number. */
+ * weights w [panels][32][16], words of any value.  Returns their number. */
 #if FWN_PRECISION == 2
 static uint64_t probe_multiply(const void *x, const void *w, size_t times)
 {
@@ -60,6 +60,17 @@ static uint64_t probe_multiply(const void *x, const void *w, size_t times)
     return (uint64_t)FWN_PROBE_INPUTS * times * ROWS * PANELS * 64;
 }
 #else
+#ifdef FWN_HAS_PAIRS
+#define FWN_PROBE_FACTORS 2 /* numbers in a word */
+static inline vf probe_add(vf sum, vf x, vf w)
+{
+    return pairs_dot(sum, vi_bitcast(x), vi_bitcast(w));
+}
+#else
+#define FWN_PROBE_FACTORS 1
+static inline vf probe_add(vf sum, vf x, vf w) { return vf_fma(x, w, sum); }
+#endif
+
 static uint64_t probe_multiply(const void *x, const void *w, size_t times)
 {
     enum { ROWS = FWN_MICRO_ROWS, PANELS = FWN_MICRO_PANELS };
@@ -71,13 +82,13 @@ static uint64_t probe_multiply(const void *x, const void *w, size_t times)
             const vf weights = vf_load((const float *)w + 16 * (j * FWN_PROBE_INPUTS + at));
             EACH(r, ROWS) {
                 const vf input = vf_set(((const float *)x)[r * FWN_PROBE_INPUTS + at]);
-                sum[r * PANELS + j] = vf_fma(input, weights, sum[r * PANELS + j]);
+                sum[r * PANELS + j] = probe_add(sum[r * PANELS + j], input, weights);
             }
         }
     }
     EACH(j, ROWS * PANELS) all = vf_add(all, sum[j]);
     probe_use(vi_bitcast(all));
-    return (uint64_t)FWN_PROBE_INPUTS * times * ROWS * PANELS * 16;
+    return (uint64_t)FWN_PROBE_INPUTS * times * ROWS * PANELS * 16 * FWN_PROBE_FACTORS;
 }
 #endif
 

@@ -20,6 +20,8 @@
 #else
 #define FWN_INT8_MICRO_ROWS 2
 #endif
+#define FWN_PAIR_ROW_PANELS 2
+#define FWN_PAIR_PANELS 1
 #define FWN_QUICK_LOADS 0
 
 /* clang-format off */

@@ -5,6 +5,7 @@ modules, which import neither.
 """
 
 from .bfloat16 import bfloat16_weights, round_to_bfloat16
+from .bfloat16x16 import Bfloat16x16Steps, project_frames_bfloat16x16
 from .int8 import Int8Steps, project_frames_int8
 from .mu_law import mu_law_decode, mu_law_encode
 from .network import WaveNetSteps, project_frames, relu, sigmoid, teacher_forced
@@ -13,6 +14,7 @@ from .range_coder import RangeDecoder, RangeEncoder, frequencies, part_of_code
 from .upsampling import upsample, upsample_float32
 
 __all__ = [
+    "Bfloat16x16Steps",
     "Int8Steps",
     "RangeDecoder",
     "RangeEncoder",
@@ -26,6 +28,7 @@ __all__ = [
     "part_of_code",
     "philox4x32",
     "project_frames",
+    "project_frames_bfloat16x16",
     "project_frames_int8",
     "relu",
     "round_to_bfloat16",

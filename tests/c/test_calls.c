@@ -175,6 +175,7 @@ static void every_error_isa_and_precision_has_a_text(void)
     CHECK(!strcmp(fwn_precision_name(FWN_FLOAT32), "float32"));
     CHECK(!strcmp(fwn_precision_name(FWN_BFLOAT16), "bfloat16"));
     CHECK(!strcmp(fwn_precision_name(FWN_INT8), "int8"));
+    CHECK(!strcmp(fwn_precision_name(FWN_BFLOAT16X16), "bfloat16x16"));
     CHECK(!fwn_precision_name(-1) && !fwn_precision_name(FWN_PRECISIONS));
 }
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from engines import changed_model, frames_of, model_of, projected, run, weights_of
 from networks import every_network, random_codes, random_frames, small_spec, widths
+from slow_twin import TWINS
 
 import fastwavenet as fw
 from fastwavenet import reference
 from fastwavenet.ends import FrameConditioning, UpsamplingStage
-from fastwavenet.reference import Int8Steps, bfloat16_weights
+from fastwavenet.reference import bfloat16_weights
 from fastwavenet.training.model import WaveNet
 
 PROMISED = 1e-4  # of max(1, the largest logit) ...
@@ -153,13 +154,22 @@ def test_outputs_with_frames_and_speakers_are_the_references(end, n, isa):
 
 @every_end
 def test_int8_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
+    assert_equal_to_twin("int8", end, isa)
+
+
+@every_end
+def test_bfloat16x16_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
+    assert_equal_to_twin("bfloat16x16", end, isa)
+
+
+def assert_equal_to_twin(precision: str, end: FrameConditioning, isa: str) -> None:
+    network, project = TWINS[precision]
     spec, n = small_spec(conditioning=end), 60
     codes, frames = random_codes(spec, n, 2), given(spec, n)["frames"]
     samples = range(1, n + 1)
-    rows = reference.project_frames_int8(spec, weights_of(spec), frames, speaker_of(end), samples)
-    network = reference.Int8Steps
+    rows = project(spec, weights_of(spec), frames, speaker_of(end), samples)
     expected = reference.teacher_forced(spec, weights_of(spec), codes, rows, network)
-    model = model_of(spec, precision="int8")
+    model = model_of(spec, precision=precision)
     assert fw.outputs(model, codes, **given(spec, n), isa=isa).tobytes() == expected.tobytes()
 
 
@@ -276,9 +286,9 @@ def test_an_overflow_is_an_error_and_never_a_wrong_number(tensor, value, precisi
     try:
         found = fw.outputs(model, codes, isa=isa)
     except fw.NotFiniteError:
-        assert precision != "int8" or not np.isfinite(expected).all()
+        assert precision not in TWINS or not np.isfinite(expected).all()
     else:
-        assert error(found, expected) <= (0 if precision == "int8" else PROMISED)
+        assert error(found, expected) <= (0 if precision in TWINS else PROMISED)
 
 
 @functools.cache
@@ -288,6 +298,6 @@ def logits_of_overflowing(spec, tensor: str, value: float, precision: str) -> np
     weights = dict(weights_of(spec)) | {tensor: filled}
     if precision == "bfloat16":
         weights = bfloat16_weights(weights)
-    network = Int8Steps if precision == "int8" else reference.WaveNetSteps
+    network = TWINS[precision][0] if precision in TWINS else reference.WaveNetSteps
     with np.errstate(over="ignore"):
         return reference.teacher_forced(spec, weights, random_codes(spec, 30, 2), network=network)

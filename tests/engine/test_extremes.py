@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from engines import run, run_in_chunks, weights_of
 from networks import random_codes, small_spec, widths
+from slow_twin import TWINS
 
 import fastwavenet as fw
 from fastwavenet import reference
@@ -33,16 +34,17 @@ def zeros(spec) -> dict[str, np.ndarray]:
     return {name: np.zeros(shape, np.float32) for name, shape in spec.tensors().items()}
 
 
-def twins_logits(spec, weights, codes: np.ndarray) -> np.ndarray:
+def twins_logits(spec, weights, codes: np.ndarray, precision: str = "int8") -> np.ndarray:
     """(rows, n, levels) of codes (rows, n)"""
-    return np.array(
-        [reference.teacher_forced(spec, weights, row, None, Int8Steps) for row in codes]
-    )
+    network, _ = TWINS[precision]
+    return np.array([reference.teacher_forced(spec, weights, row, None, network) for row in codes])
 
 
-def assert_twins(spec, weights, codes: np.ndarray, expected: np.ndarray, isa: str) -> None:
+def assert_twins(
+    spec, weights, codes: np.ndarray, expected: np.ndarray, isa: str, precision: str = "int8"
+) -> None:
     """In one call, step by step, and in batches, the engine yields these bits, or an error."""
-    model = fw.Model(spec, weights, "int8")
+    model = fw.Model(spec, weights, precision)
     for rows, chunk in ((1, None), (1, 1), *((rows, None) for rows in BATCHES[1:])):
         given = np.resize(codes, (rows, codes.shape[1]))
         due = np.resize(expected, (rows, *expected.shape[1:]))
@@ -167,17 +169,19 @@ def scaled(weights, tensor: str, factors: tuple[float, ...]) -> dict[str, np.nda
 
 
 @functools.cache
-def scaled_logits(tensor: str, factors: tuple[float, ...]) -> np.ndarray:
+def scaled_logits(tensor: str, factors: tuple[float, ...], precision: str = "int8") -> np.ndarray:
     weights = scaled(weights_of(SPEC), tensor, factors)
-    return twins_logits(SPEC, weights, CODES)
+    return twins_logits(SPEC, weights, CODES, precision)
 
 
 @pytest.mark.parametrize("factors", [NOTHING, LARGE, HUGE], ids=["nothing", "large", "huge"])
 @pytest.mark.parametrize("tensor", SPEC.tensors())
-def test_rows_of_any_size_are_the_twins_or_an_error(tensor, factors, isa):
-    expected = scaled_logits(tensor, factors)
+@pytest.mark.parametrize("precision", TWINS)
+def test_rows_of_any_size_are_the_twins_or_an_error(precision, tensor, factors, isa):
+    expected = scaled_logits(tensor, factors, precision)
     assert np.isfinite(expected).all() or factors != NOTHING
-    assert_twins(SPEC, scaled(weights_of(SPEC), tensor, factors), CODES, expected, isa)
+    weights = scaled(weights_of(SPEC), tensor, factors)
+    assert_twins(SPEC, weights, CODES, expected, isa, precision)
 
 
 def test_some_of_these_overflow_and_others_do_not():

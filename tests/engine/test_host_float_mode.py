@@ -55,7 +55,7 @@ def test_the_hosts_float_mode_is_given_back_after_an_error(isa, precision):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_denormals_are_kept_whatever_the_host_does_with_them(isa, precision):
-    """The first layer yields denormals, the second makes them large again (nothing to int8)."""
+    """The first layer yields denormals, the second makes them large again (nothing to others)."""
     spec = small_spec(dilations=(1,), input=CodeInput(1), bias=False)
     weights = dict(weights_of(spec))
     weights["first.weight"] = weights["first.weight"] * np.float32(3e-39)

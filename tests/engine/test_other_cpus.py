@@ -31,8 +31,8 @@ from fastwavenet import available_isas
 SYSROOT = "/usr/aarch64-linux-gnu"  # where Debian's cross compiler has its C library
 
 MACHINES = {
-    "x86_64": {"scalar", "avx2", "avxvnni", "avx512", "vnni", "amx"},
-    "AMD64": {"scalar", "avx2", "avxvnni", "avx512", "vnni", "amx"},
+    "x86_64": {"scalar", "avx2", "avxvnni", "avx512", "vnni", "avx512bf16", "amx"},
+    "AMD64": {"scalar", "avx2", "avxvnni", "avx512", "vnni", "avx512bf16", "amx"},
     "aarch64": {"scalar", "neon"},
     "arm64": {"scalar", "neon"},
     "wasm32": {"scalar", "wasm"},
@@ -43,32 +43,32 @@ VOCABULARY = re.compile(r"^static inline \w+ (v[fi]_\w+)\(", re.MULTILINE)
 # What tests/c/print_bits.c prints on every instruction set.  Another digest means that models
 # sound different in this version than in the last.
 BITS = """
-case                float32          bfloat16         int8
-drawn_0             837382637a41cad7 031f0bd28af8c9a0 a58b493605999a6d
-primed_and_scored_0 4b607b9fe8e06c62 28c5e1bc92bb3de1 78c1c3d1b8e64398
-most_probable_0     beb942a6acff3ff3 1f5df96c5d72d44b 58c3417889eec0ac
-encoded_0           c5f43ca6df241ee3 31a54540049eedb4 6a74cba9e69a7c73
-conditioned_batch_0 3640fb03f8a3728a b7f7372c8b15ca47 3d80863acb8be921
-drawn_1             3effa8a4404003b9 824541d5ddf45152 fc23f8cd46c61b44
-primed_and_scored_1 7eded39cecbcaef5 b4e995fcdcba2fe9 6b05a1bf084c2773
-most_probable_1     71d2d6fe4389d71f 66d6b64ebb56eca4 99fbbc7456f16e91
-encoded_1           4e386789c843903f c03428e6b119a7f7 cd82211ce1e6d988
-conditioned_batch_1 b5e893e543b774db 5f2b24cfc5838c48 fba56de4865fecd7
-drawn_2             d8aa642874dbe821 08ad24381b85a72b d30f2e20a4d5e5e1
-primed_and_scored_2 90c1b8338ca02a79 fa107c49db7604d9 49262a1e05ecccfa
-most_probable_2     86c06779928e8341 d8d1f40b735e5067 ada36d675b6ce9d0
-encoded_2           d41ef15445e318cf 64627017803f1f26 229ee6f5ed1dafa6
-conditioned_batch_2 981d594e0ab9ca1f fc4dd629c003a6ed 8814d5154f2e7fe8
-drawn_3             e754c18334d5e326 56e7b46a1a7c8544 f8cfe833d0315b21
-primed_and_scored_3 ce48ca4e49f31525 ee4b50ca1877b4c1 525067ee2e147983
-most_probable_3     52e706035ff27232 8f7ea1affd73cb3b 17116645b45d5d7a
-encoded_3           42b3f04c6ce10f35 c3b7acfd028c01ba a999dc388efff2f9
-conditioned_batch_3 d4e92b216dc1e495 28f6bfa65e1955f5 a1545a235f5bf908
-drawn_4             f9536ce69a4d3975 85af7995b1d96a79 60c85ba290c89f1d
-primed_and_scored_4 cd0978ade978b35b 86a7158c40b9efdf 63f8e8e4dc4f31f7
-most_probable_4     453c9228e1322716 b57b2c69b3adb721 ecbeed197d52b95e
-encoded_4           8ff09874a4d1c0ba 53869edfb83701db 3dfd0bb28f058033
-conditioned_batch_4 ef8373852cc0b9b5 71418760d995c775 8fea23d0a5fe3bc7
+case                float32          bfloat16         int8             bfloat16x16
+drawn_0             837382637a41cad7 031f0bd28af8c9a0 a58b493605999a6d 00aa8df08206ed14
+primed_and_scored_0 4b607b9fe8e06c62 28c5e1bc92bb3de1 78c1c3d1b8e64398 655d4ef17cd1a20f
+most_probable_0     beb942a6acff3ff3 1f5df96c5d72d44b 58c3417889eec0ac 87458488144af7b6
+encoded_0           c5f43ca6df241ee3 31a54540049eedb4 6a74cba9e69a7c73 c2de1e9e5597e6d7
+conditioned_batch_0 3640fb03f8a3728a b7f7372c8b15ca47 3d80863acb8be921 d12856f074c4c544
+drawn_1             3effa8a4404003b9 824541d5ddf45152 fc23f8cd46c61b44 bbf61ef1388ceb86
+primed_and_scored_1 7eded39cecbcaef5 b4e995fcdcba2fe9 6b05a1bf084c2773 525b2b01ff5bb6da
+most_probable_1     71d2d6fe4389d71f 66d6b64ebb56eca4 99fbbc7456f16e91 80764d24afd82c0a
+encoded_1           4e386789c843903f c03428e6b119a7f7 cd82211ce1e6d988 674cb0b5019acb75
+conditioned_batch_1 b5e893e543b774db 5f2b24cfc5838c48 fba56de4865fecd7 f7440f055f76f89a
+drawn_2             d8aa642874dbe821 08ad24381b85a72b d30f2e20a4d5e5e1 37e08d13987c9730
+primed_and_scored_2 90c1b8338ca02a79 fa107c49db7604d9 49262a1e05ecccfa a2a619e1467c03cf
+most_probable_2     86c06779928e8341 d8d1f40b735e5067 ada36d675b6ce9d0 d327aafeeb7a83bf
+encoded_2           d41ef15445e318cf 64627017803f1f26 229ee6f5ed1dafa6 fa2498e52c12f1e7
+conditioned_batch_2 981d594e0ab9ca1f fc4dd629c003a6ed 8814d5154f2e7fe8 0aa2290f225ca2b4
+drawn_3             e754c18334d5e326 56e7b46a1a7c8544 f8cfe833d0315b21 3f7da30ae85ce01a
+primed_and_scored_3 ce48ca4e49f31525 ee4b50ca1877b4c1 525067ee2e147983 f5c187b809c59153
+most_probable_3     52e706035ff27232 8f7ea1affd73cb3b 17116645b45d5d7a c05702c8b0c38cdb
+encoded_3           42b3f04c6ce10f35 c3b7acfd028c01ba a999dc388efff2f9 dc63b280199720f0
+conditioned_batch_3 d4e92b216dc1e495 28f6bfa65e1955f5 a1545a235f5bf908 7c92e2fb4fc25f03
+drawn_4             f9536ce69a4d3975 85af7995b1d96a79 60c85ba290c89f1d 17397ed346557f22
+primed_and_scored_4 cd0978ade978b35b 86a7158c40b9efdf 63f8e8e4dc4f31f7 beff8c1555b06a38
+most_probable_4     453c9228e1322716 b57b2c69b3adb721 ecbeed197d52b95e b5168e5039399928
+encoded_4           8ff09874a4d1c0ba 53869edfb83701db 3dfd0bb28f058033 f2bdbd4d6efc1afb
+conditioned_batch_4 ef8373852cc0b9b5 71418760d995c775 8fea23d0a5fe3bc7 ea3bf64ab7077acb
 
 case                mulaw
 levels_2            6c3cbce9a3c15c85
@@ -211,6 +211,20 @@ def test_the_portable_fused_multiply_add_is_the_c_librarys(compiler, operands, b
     program = built.folder / "check_fma"
     run(compiler, *built.setup["FLAGS"], *WARN, f"-I{ROOT / 'csrc'}", PROGRAMS / "check_fma.c",
         "-lm", "-o", program)  # fmt: skip
+    built.run(program, str(operands))
+
+
+@pytest.mark.parametrize(
+    "operands", [10_000_000, pytest.param(1_000_000_000, marks=pytest.mark.slow)]
+)
+def test_a_product_of_pairs_is_two_fused_multiply_adds(operands, build_for):
+    """Those of bfloat16x16: its factors leave nothing that the instruction would flush to 0."""
+    if "avx512bf16" not in available_isas():
+        pytest.skip("this machine has no AVX512-BF16")
+    built = build_for("gcc")
+    program, flags = built.folder / "check_pairs", built.setup["ISA_FLAGS"]["avx512bf16"]
+    run("gcc", *built.setup["FLAGS"], *flags, *WARN, f"-I{ROOT / 'csrc'}",
+        PROGRAMS / "check_pairs.c", "-lm", "-o", program)  # fmt: skip
     built.run(program, str(operands))
 
 

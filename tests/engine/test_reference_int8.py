@@ -1,4 +1,4 @@
-"""The engine computes bfloat16 and int8 as their slow twins do, to the last bit."""
+"""The engine computes the smaller precisions as their slow twins do, to the last bit."""
 
 import functools
 import re
@@ -8,10 +8,11 @@ import pytest
 from c_build import ROOT
 from engines import frames_of, model_of, weights_of
 from networks import every_network, random_codes, small_spec, widths
+from slow_twin import TWINS
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.reference import Int8Steps, bfloat16_weights, int8, round_to_bfloat16
+from fastwavenet.reference import bfloat16_weights, bfloat16x16, int8, round_to_bfloat16
 from fastwavenet.reference.int8 import Int8Matrix, to_16_bits
 
 DEEP = small_spec(**widths(24), levels=64, dilations=(1, 2, 4, 8, 16) * 4)
@@ -19,15 +20,16 @@ DISTANCE = 0.05  # of the largest logit: what rounding costs these networks, and
 
 
 @functools.cache
-def expected_logits(spec) -> np.ndarray:
-    """float32 (n, levels) of int8's twin."""
+def expected_logits(spec, precision: str = "int8") -> np.ndarray:
+    """float32 (n, levels) of the precision's twin."""
+    network, project = TWINS[precision]
     n = spec.receptive_field + 40
     codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
     rows = None
     if frames is not None:
         samples = range(1, n + 1)
-        rows = reference.project_frames_int8(spec, weights_of(spec), frames, None, samples)
-    return reference.teacher_forced(spec, weights_of(spec), codes, rows, Int8Steps)
+        rows = project(spec, weights_of(spec), frames, None, samples)
+    return reference.teacher_forced(spec, weights_of(spec), codes, rows, network)
 
 
 def outputs(spec, precision: str, isa: str | None = None) -> np.ndarray:
@@ -51,6 +53,18 @@ def test_a_deep_network_in_int8_is_its_twin_to_the_last_bit(isa):
 
 
 @every_network
+def test_bfloat16x16_outputs_are_those_of_the_twin_to_the_last_bit(spec, isa):
+    found = outputs(spec, "bfloat16x16", isa)
+    assert found.std() > 0.1
+    assert found.tobytes() == expected_logits(spec, "bfloat16x16").tobytes()
+
+
+def test_a_deep_network_in_bfloat16x16_is_its_twin_to_the_last_bit(isa):
+    expected = expected_logits(DEEP, "bfloat16x16")
+    assert outputs(DEEP, "bfloat16x16", isa).tobytes() == expected.tobytes()
+
+
+@every_network
 def test_bfloat16_outputs_are_those_of_float32_with_rounded_weights(spec, isa):
     n = spec.receptive_field + 40
     codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
@@ -60,16 +74,18 @@ def test_bfloat16_outputs_are_those_of_float32_with_rounded_weights(spec, isa):
 
 
 @every_network
-@pytest.mark.parametrize("smaller", ["bfloat16", "int8"])
+@pytest.mark.parametrize("smaller", ["bfloat16", "int8", "bfloat16x16"])
 def test_a_smaller_precision_is_near_the_network_it_was_made_of(spec, smaller):
     exact = outputs(spec, "float32")
     assert 0 < np.abs(outputs(spec, smaller) - exact).max() < DISTANCE * max(1, np.abs(exact).max())
 
 
-def test_widths_around_what_is_packed_and_summed_together_change_nothing(isa):
+@pytest.mark.parametrize("precision", TWINS)
+def test_widths_around_what_is_packed_and_summed_together_change_nothing(precision, isa):
     for width in (2, 15, 16, 18, 31, 33, 63, 64, 65, 79, 80, 81):
         spec = small_spec(**widths(width), dilations=(1, 3))
-        assert outputs(spec, "int8", isa).tobytes() == expected_logits(spec).tobytes(), width
+        expected = expected_logits(spec, precision)
+        assert outputs(spec, precision, isa).tobytes() == expected.tobytes(), width
 
 
 # ---- bfloat16 ----------------------------------------------------------------------------------
@@ -115,6 +131,35 @@ def test_extreme_weights_are_rounded_to_bfloat16_as_the_engine_rounds_them(isa):
         found = fw.outputs(fw.Model(spec, weights | output | one, "bfloat16"), [0], isa=isa)
         rounded = round_to_bfloat16(output["head.output.weight"])[:, channel, 0]
         assert np.array_equal(found[0], rounded + weights["head.output.bias"])
+
+
+# ---- bfloat16x16 ---------------------------------------------------------------------------------
+
+
+def test_a_number_in_bfloat16_is_half_a_unit_away_ties_to_even_and_never_tiny():
+    numbers = extreme_weights().ravel()
+    rounded = bfloat16x16.to_bfloat16(numbers)
+    half = 2.0 ** (np.frexp(numbers)[1] - 9.0)  # of 8 bits
+    away, tiny = np.abs(rounded.astype(np.float64) - numbers), np.abs(numbers) < 2.0**-48
+    assert np.isfinite(rounded).all()
+    assert (away[~tiny] <= half[~tiny]).all() and not rounded[tiny].any()
+    assert (rounded.view(np.uint32) & 0xFFFF == 0).all()
+    largest = np.array([0x7F7F7FFF, 0x7F7F8000], np.uint32).view(np.float32)
+    assert np.isfinite(bfloat16x16.to_bfloat16(largest)).tolist() == [True, False]
+    ties = np.array([0x3F808000, 0x3F818000, 0xBF808000, 0xBF828000], np.uint32).view(np.float32)
+    assert bfloat16x16.to_bfloat16(ties).tolist() == [1.0, 1.015625, -1.0, -1.015625]
+    assert np.isnan(bfloat16x16.to_bfloat16(np.array([np.inf, -np.inf, np.nan], np.float32))).all()
+
+
+def test_products_in_bfloat16x16_are_two_chains_of_each_32_inputs():
+    """Numbers whose sum depends on its order: 2^24 takes no 1 that is added alone."""
+    x, ones = np.zeros(64, np.float32), np.ones((1, 64), np.float32)
+    x[[0, 2]] = 2.0**24, 1
+    assert bfloat16x16.products(ones, x) == 2.0**24  # of one chain
+    x[[1, 3]] = 1, 1
+    assert bfloat16x16.products(ones, x) == 2.0**24 + 2  # the odd ones are added first
+    x[[32, 33]] = 1, 1
+    assert bfloat16x16.products(ones, x) == 2.0**24 + 4  # and those of the next block
 
 
 # ---- int8 --------------------------------------------------------------------------------------

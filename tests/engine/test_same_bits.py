@@ -44,6 +44,7 @@ DIGESTS = {
     "float32": "da6a196f128853f5",
     "bfloat16": "96d1d880795a1616",
     "int8": "6f4690d7f8fe1fd8",
+    "bfloat16x16": "3735bfb031866306",
 }
 
 

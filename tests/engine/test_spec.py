@@ -154,7 +154,7 @@ def test_smaller_precisions_store_the_products_in_fewer_bytes():
 
 @pytest.mark.parametrize("precision", ["float63", "auto", "", None, 0])
 def test_an_unknown_precision_is_refused_and_the_known_ones_are_listed(precision):
-    expected = f"precision must be one of float32, bfloat16, int8, not {precision!r}$"
+    expected = f"precision must be one of float32, bfloat16, int8, bfloat16x16, not {precision!r}$"
     with pytest.raises(ValueError, match=expected):
         small_spec().weight_bytes(precision)
 

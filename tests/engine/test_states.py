@@ -15,6 +15,7 @@ from networks import PRECISIONS, every_network, random_codes, random_weights, sm
 import fastwavenet as fw
 from fastwavenet import reference
 from fastwavenet.ends import Start
+from fastwavenet.reference.bfloat16x16 import to_bfloat16
 from fastwavenet.reference.int8 import to_16_bits
 
 # ---- copies and states -------------------------------------------------------------------------
@@ -244,7 +245,7 @@ def test_the_last_sample_in_a_state_is_finite_and_0_without_pre_emphasis():
                 gen.set_state(forged(state, LAST, struct.pack("<f", value)))
 
 
-# ---- what int8 keeps ---------------------------------------------------------------------------
+# ---- what int8 and bfloat16x16 keep ------------------------------------------------------------
 
 PAST = HISTORY + 4 * (SPEC.input.taps - 1)
 CHANNELS = SPEC.residual
@@ -267,6 +268,18 @@ def test_a_past_of_any_floats_is_rounded_once(x):
         gen.set_state(taken)
         assert gen.get_state() == taken
     assert len({drawn(gen) for gen in gens}) == 1
+
+
+@given(x=st.lists(VALUES, min_size=CHANNELS, max_size=CHANNELS))
+def test_a_past_of_any_floats_is_rounded_to_bfloat16_once(x):
+    state = generator(precision="bfloat16x16").get_state()
+    gens = [generator(precision="bfloat16x16", isa=isa) for isa in fw.available_isas()]
+    gens[0].set_state(forged(state, PAST, struct.pack(f"<{CHANNELS}f", *x)))
+    taken = gens[0].get_state()
+    assert taken == forged(state, PAST, to_bfloat16(np.array(x, np.float32)).tobytes())
+    for gen in gens:
+        gen.set_state(taken)
+        assert gen.get_state() == taken
 
 
 # ---- overflow ----------------------------------------------------------------------------------

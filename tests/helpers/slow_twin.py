@@ -8,12 +8,17 @@ from engines import run
 
 import fastwavenet as fw
 from fastwavenet import reference
-from fastwavenet.reference import Int8Steps, bfloat16_weights
+from fastwavenet.reference import bfloat16_weights
 from fastwavenet.samples import to_codes as samples_to_codes
 from fastwavenet.spec import WaveNetSpec
 from fastwavenet.upsampling import continued
 
 PORTABLE_MACS = 5_000  # of a step in portable code, whose multiply-adds are slow, at most
+# Of the precisions whose bits numpy computes: the steps, and the projection of frames.
+TWINS = {
+    "int8": (reference.Int8Steps, reference.project_frames_int8),
+    "bfloat16x16": (reference.Bfloat16x16Steps, reference.project_frames_bfloat16x16),
+}
 PROMISED = 1e-4  # of max(1, the largest logit), between float32 and the float64 reference
 
 
@@ -224,16 +229,16 @@ def check_against_numpy(
     speaker: int | None,
     found: np.ndarray,
 ) -> None:
-    """Logits (n, levels) of n codes: in int8 to the bit, else near those of the float64 network."""
+    """Logits (n, levels) of n codes: a twin's to the bit, else near the float64 network's."""
     at, more = int(not spec.start.fed), spec.start.times - 1  # codes that yield no output
     frames = frames_of_row(frames, 0)
     given, samples = (frames, speaker), [*[at] * more, *range(at, at + len(codes))]
     fed = np.append(np.full(more, spec.start.code), codes)
-    if precision == "int8":
-        rows = None
+    if precision in TWINS:
+        network, project, rows = *TWINS[precision], None
         if spec.conditioning is not None:
-            rows = reference.project_frames_int8(spec, weights, *given, samples)
-        expected = reference.teacher_forced(spec, weights, fed, rows, Int8Steps)[more:]
+            rows = project(spec, weights, *given, samples)
+        expected = reference.teacher_forced(spec, weights, fed, rows, network)[more:]
         assert found.tobytes() == expected.tobytes()
         return
     if precision == "bfloat16":
