@@ -11,7 +11,9 @@ const KEY = "fastwavenet";
 const CHECKPOINT_KEY = "fastwavenet.training";
 const AFFORDABLE = 0.002; // nats per sample, up to which "auto" takes a smaller precision
 export const MAX_FILE_BYTES = 8 + MAX_HEADER_BYTES + MAX_WEIGHT_BYTES;
-export const PRECISIONS = /** @type {const} */ (["float32", "bfloat16", "int8"]); // exact to small
+// By number.
+export const PRECISIONS = /** @type {const} */ (["float32", "bfloat16", "int8", "bfloat16x16"]);
+const DRAFT = "bfloat16x16"; // "auto" never takes it
 
 /** @typedef {typeof PRECISIONS[number]} Precision */
 
@@ -52,7 +54,8 @@ export function resolvePrecision(name, cost) {
       `precision must be one of auto, ${PRECISIONS.join(", ")}, not ${shown(name)}`,
     );
   }
-  return PRECISIONS.findLast((one) => one in cost && cost[one] <= AFFORDABLE) ?? "float32";
+  const settled = PRECISIONS.filter((one) => one !== DRAFT);
+  return settled.findLast((one) => one in cost && cost[one] <= AFFORDABLE) ?? "float32";
 }
 
 /** @param {ArrayBuffer} data */
@@ -134,8 +137,11 @@ function parseCost(about) {
 
 /** @param {[string, unknown]} entry @returns {[string, number]} */
 function checkedCost([name, nats]) {
-  if (name !== "bfloat16" && name !== "int8") {
-    throw new ModelFormatError(`precision_cost of ${shown(name)}: expected bfloat16 or int8`);
+  const expected = PRECISIONS.slice(1);
+  if (!expected.some((one) => one === name)) {
+    throw new ModelFormatError(
+      `precision_cost of ${shown(name)}: expected ${expected.join(" or ")}`,
+    );
   }
   const number = nats instanceof Float ? nats.value : nats;
   if (typeof number !== "number" || !Number.isFinite(number)) {

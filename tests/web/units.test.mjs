@@ -51,7 +51,9 @@ test("auto takes the smallest precision that costs at most 0.002 nats", () => {
   assert.equal(resolvePrecision("auto", { bfloat16: 0.002, int8: 0.0021 }), "bfloat16");
   assert.equal(resolvePrecision("auto", { bfloat16: 0.1, int8: 0.001 }), "int8");
   assert.equal(resolvePrecision("float32", { int8: 0 }), "float32");
-  assert.throws(() => resolvePrecision("int4", {}), /auto, float32, bfloat16, int8/);
+  assert.equal(resolvePrecision("auto", { bfloat16: 0, bfloat16x16: 0 }), "bfloat16");
+  const names = /auto, float32, bfloat16, int8, bfloat16x16/;
+  assert.throws(() => resolvePrecision("int4", {}), names);
 });
 
 test("a sung melody has its notes, moved into the range of the instrument", () => {
