@@ -15,7 +15,7 @@ typedef struct fwn_kernels {
     void (*encode_i16)(const fwn_mulaw *, const int16_t *x, size_t n, void *codes);
     void (*decode_f32)(const fwn_mulaw *, const void *codes, size_t n, float *x);
     void (*read)(const char *memory, size_t size, size_t times); /* probe.h */
-    uint64_t (*multiply)(const void *x, const void *w, size_t times);
+    uint64_t (*multiply)(const void *zeros, size_t times);
 } fwn_kernels;
 
 /* NULL: unknown, or not supported here */

@@ -30,65 +30,59 @@ static void probe_read(const char *memory, size_t size, size_t times)
     probe_use(sum[0]);
 }
 
-#define FWN_PROBE_INPUTS 32 /* so many, or groups of four, for each of the sums */
+#define FWN_PROBE_INPUTS 128
 
-/* The products of a microkernel without its beginning and end, `times` times: inputs x [rows][32],
- * weights w [panels][32][16], words of any value.  Returns their number. */
+/* The products of a microkernel with hardly a beginning and an end, `times` times, of zeros: at
+ * least 16 KB.  Returns their number, in which 16-bit inputs count as two. */
 #if FWN_PRECISION == 2
-static uint64_t probe_multiply(const void *x, const void *w, size_t times)
+FWN_INLINE void probe_exact(vi *sum, const char *zeros, const int gated)
 {
-    enum { ROWS = FWN_INT8_MICRO_ROWS, PANELS = FWN_INT8_MICRO_PANELS };
-    vi sum[2][ROWS * PANELS], all = vi_set(0);
-    EACH(i, 2)
-        EACH(j, ROWS * PANELS) sum[i][j] = all;
-    for (size_t k = 0; k < FWN_PROBE_INPUTS * times; k += 2)
-        EACH(i, 2) {
-            const size_t at = (k + i) % FWN_PROBE_INPUTS;
-            EACH(j, PANELS) {
-                const vi weights = vi_load((const char *)w + 64 * (j * FWN_PROBE_INPUTS + at));
-                EACH(r, ROWS) {
-                    int32_t group;
-                    memcpy(&group, (const char *)x + 4 * (r * FWN_PROBE_INPUTS + at), sizeof group);
-                    vi *to = &sum[i][r * PANELS + j];
-                    *to = vi_dot(*to, vi_set(group), weights);
-                }
-            }
-        }
-    EACH(i, 2)
-        EACH(j, ROWS * PANELS) all = vi_add(all, sum[i][j]);
-    probe_use(all);
-    return (uint64_t)FWN_PROBE_INPUTS * times * ROWS * PANELS * 64;
+    const size_t panel = 16 * FWN_PROBE_INPUTS, stride = 2 * FWN_PROBE_INPUTS;
+    mul_exact(sum, zeros, panel, zeros, stride, FWN_PROBE_INPUTS, FWN_INT8_MICRO_PANELS,
+              FWN_INT8_MICRO_ROWS, gated);
 }
-#else
-#ifdef FWN_HAS_PAIRS
-#define FWN_PROBE_FACTORS 2 /* numbers in a word */
-static inline vf probe_add(vf sum, vf x, vf w)
-{
-    return pairs_dot(sum, vi_bitcast(x), vi_bitcast(w));
-}
-#else
-#define FWN_PROBE_FACTORS 1
-static inline vf probe_add(vf sum, vf x, vf w) { return vf_fma(x, w, sum); }
-#endif
 
-static uint64_t probe_multiply(const void *x, const void *w, size_t times)
+static uint64_t probe_multiply(const void *zeros, size_t times)
 {
-    enum { ROWS = FWN_MICRO_ROWS, PANELS = FWN_MICRO_PANELS };
-    vf sum[ROWS * PANELS], all = vf_set(0.0f);
-    EACH(j, ROWS * PANELS) sum[j] = all;
-    for (size_t k = 0; k < FWN_PROBE_INPUTS * times; k++) {
-        const size_t at = k % FWN_PROBE_INPUTS;
-        EACH(j, PANELS) {
-            const vf weights = vf_load((const float *)w + 16 * (j * FWN_PROBE_INPUTS + at));
-            EACH(r, ROWS) {
-                const vf input = vf_set(((const float *)x)[r * FWN_PROBE_INPUTS + at]);
-                sum[r * PANELS + j] = probe_add(sum[r * PANELS + j], input, weights);
-            }
-        }
+    enum { SUMS = FWN_INT8_MICRO_ROWS * FWN_INT8_MICRO_PANELS };
+    vi sum[16], all = vi_set(0);
+    EACH(j, SUMS) sum[j] = all;
+    for (size_t n = 0; n < times; n++) {
+        probe_exact(sum, zeros, 0);
+        probe_exact(sum, zeros, 1);
     }
-    EACH(j, ROWS * PANELS) all = vf_add(all, sum[j]);
+    EACH(j, SUMS) all = vi_add(all, sum[j]);
+    probe_use(all);
+    return (uint64_t)(2 + 1) * FWN_PROBE_INPUTS * 16 * SUMS * times;
+}
+#elif FWN_PRECISION == 3
+static uint64_t probe_multiply(const void *zeros, size_t times)
+{
+    enum { SUMS = FWN_PAIR_ROWS * FWN_PAIR_PANELS };
+    const fwn_mat m = {.w = zeros, .k = FWN_PROBE_INPUTS};
+    const fwn_act x = {.at = (char *)(uintptr_t)zeros, .stride = 4 * FWN_PROBE_INPUTS};
+    vf total[16], all = vf_set(0.0f);
+    EACH(j, SUMS) total[j] = all;
+    for (size_t n = 0; n < times; n++)
+        add_inputs(total, &m, x, 0, FWN_PROBE_INPUTS, 0, FWN_PAIR_PANELS, FWN_PAIR_ROWS);
+    EACH(j, SUMS) all = vf_add(all, total[j]);
     probe_use(vi_bitcast(all));
-    return (uint64_t)FWN_PROBE_INPUTS * times * ROWS * PANELS * 16 * FWN_PROBE_FACTORS;
+    return (uint64_t)FWN_PROBE_INPUTS * 16 * SUMS * times;
+}
+#else
+static uint64_t probe_multiply(const void *zeros, size_t times)
+{
+    const int parts = micro_parts(FWN_MICRO_ROWS, FWN_MICRO_PANELS);
+    const fwn_micro t = {FWN_MICRO_ROWS, FWN_MICRO_PANELS, parts, 0};
+    const int sums = FWN_MICRO_ROWS * FWN_MICRO_PANELS * parts;
+    const fwn_mat m = {.w = zeros, .k = FWN_PROBE_INPUTS};
+    const fwn_rows x = {zeros, FWN_PROBE_INPUTS};
+    vf p[FWN_REGISTERS], all = vf_set(0.0f);
+    EACH(j, sums) p[j] = all;
+    for (size_t n = 0; n < times; n++) add_micro(p, &m, x, 0, FWN_PROBE_INPUTS, 0, t);
+    EACH(j, sums) all = vf_add(all, p[j]);
+    probe_use(vi_bitcast(all));
+    return (uint64_t)FWN_PROBE_INPUTS / FWN_PARTS * 16 * (uint64_t)sums * times;
 }
 #endif
 
