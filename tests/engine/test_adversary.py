@@ -373,8 +373,9 @@ class Calls(RuleBasedStateMachine):
         another_isa=draw.ISAS,
     )
     def vocode_utterances(self, counts, batch, segment, cut, args, another_isa):
-        """Of unequal lengths, some of them none, together: each as it is alone."""
-        self.cut = cut
+        """Of unequal lengths, some of them none, together: each as it is alone, then matched."""
+        self.cut, mel = cut, self.spec.conditioning.mel
+        passes = 0 if mel is None else cut % 3
         self.patch.setattr(vocoding, "SEGMENT", segment)
         hop = self.spec.conditioning.hop
         frames = [draw.some_frames(self.spec, count, cut + i) for i, count in enumerate(counts)]
@@ -383,12 +384,14 @@ class Calls(RuleBasedStateMachine):
         for name in ("batch", "speaker"):
             del options[name]
         speaker = speakers if self.spec.conditioning.speakers else None
-        found = fw.vocode(self.model, frames, batch=batch, speaker=speaker, **options)
+        found = fw.vocode(self.model, frames, batch=batch, speaker=speaker, match=passes, **options)
         assert [len(audio) for audio in found] == [len(given) * hop for given in frames]
         options |= {"isa": another_isa, "threads": 1}
         for audio, given, one in zip(found, frames, speakers, strict=True):
             if len(given):
                 alone = fw.generate(self.model, frames=given, speaker=one, **options)
+                if passes:
+                    alone = fw.match_mel(alone, given[:, : mel.mels], mel, passes=passes)
                 same(audio, alone)
 
     @rule(
