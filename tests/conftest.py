@@ -33,6 +33,7 @@ def pytest_report_header():
 
 
 ISAS = list(c_build.setup_names()["ISA_FLAGS"])
+ADDED = c_build.setup_names()["PRECISIONS"]  # of instruction sets that add to some precisions only
 
 
 @pytest.fixture(params=ISAS)
@@ -54,7 +55,12 @@ def precision(request) -> str:
 
 
 def pytest_collection_modifyitems(config, items):
-    """Thins out what is marked each_pair: of the precisions one is left to each combination."""
+    """Leaves out what runs the same code, and of what is marked each_pair all but one precision of
+    each combination.
+    """
+    same = {item for item in items if _runs_the_code_of_another(item)}
+    items[:] = [item for item in items if item not in same]
+    config.hook.pytest_deselected(items=same)
     if len(ISAS) < 3:
         return
     values = defaultdict(list)  # of each parameter of each test, in their order
@@ -72,6 +78,16 @@ def pytest_collection_modifyitems(config, items):
     left_out = {item for item in marked if number(item) % len(PRECISIONS)}
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _runs_the_code_of_another(item) -> bool:
+    """Whether an instruction set adds nothing for the precision: dispatch.c then has another's."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if params.get("precision") not in PRECISIONS:
+        return False
+    number = PRECISIONS.index(params["precision"])
+    sets = [params[name] for name in ("isa", "another_isa") if name in params]
+    return any(number not in ADDED.get(isa, [number]) for isa in sets)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@
 
 #include "act_tanh.h"
 
-#define FWN_PAIR_ROWS 4 /* rows of a microkernel */
-#define FWN_PAIRED 32   /* inputs of a block; the last block may have 16 */
+#define FWN_PAIRED 32 /* inputs of a block; the last block may have 16 */
 
 /* The nearest bfloat16, ties to even, as a float; 0 for |x| < 2^-48, NaN if it is not finite. */
 FWN_INLINE vf act_round(vf x)

@@ -18,6 +18,7 @@
 #define FWN_INT8_MICRO_ROWS 4
 #define FWN_PAIR_ROW_PANELS 4
 #define FWN_PAIR_PANELS 2
+#define FWN_PAIR_ROWS 4
 #define FWN_QUICK_LOADS 0
 
 /* clang-format off */

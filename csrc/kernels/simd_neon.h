@@ -17,6 +17,7 @@
 #define FWN_INT8_MICRO_ROWS 2
 #define FWN_PAIR_ROW_PANELS 1
 #define FWN_PAIR_PANELS 1
+#define FWN_PAIR_ROWS 4
 #define FWN_QUICK_LOADS 0
 
 /* clang-format off */

@@ -19,6 +19,7 @@
 #define FWN_INT8_MICRO_ROWS 1
 #define FWN_PAIR_ROW_PANELS 1
 #define FWN_PAIR_PANELS 1
+#define FWN_PAIR_ROWS 1
 #define FWN_QUICK_LOADS 1
 
 /* clang-format off */

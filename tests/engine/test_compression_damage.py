@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from engines import model_of
 from mutated_bytes import mutant
-from networks import NETWORKS, random_codes, small_spec
+from networks import NETWORKS, PRECISIONS, random_codes, small_spec
 
 import fastwavenet as fw
 from fastwavenet import compressed_file
@@ -139,7 +139,7 @@ def header(**changes) -> bytes:
         ({"version": 0}, "format version 0, expected 1"),
         ({"mode": 0}, "header is damaged"),
         ({"mode": 3}, "header is damaged"),
-        ({"precision": 3}, "header is damaged"),
+        ({"precision": len(PRECISIONS)}, "header is damaged"),
         ({"block": 0}, "blocks have 0 samples"),
         ({"block": 2**20 + 1}, "blocks have 1048577 samples"),
         ({"block": 2**32 - 1}, "blocks have 4294967295 samples"),
