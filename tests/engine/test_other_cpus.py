@@ -165,7 +165,12 @@ def build_for(compile_engine, tmp_path_factory) -> Callable[[str], Built]:
     return build_for
 
 
-@pytest.fixture(params=TARGETS)
+SLOW = ("aarch64_clang",)  # gcc builds for that CPU too
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in TARGETS]
+)
 def built(request, build_for) -> Built:
     return build_for(request.param)
 
@@ -235,11 +240,13 @@ def check_claim(built: Built, claim: str) -> None:
     built.run(program, claim)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_in_c_on_aarch64(claim, build_for):
     check_claim(build_for("aarch64_gcc"), claim)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "claim", [claim for claim, file in CLAIMS.items() if file not in NOT_ON_WASM]
 )

@@ -134,6 +134,7 @@ def test_too_little_held_out_audio_is_said_and_ends_no_run(source, tmp_path, cap
     assert "no search for the best sampling: expected at least 2 s" in said
 
 
+@pytest.mark.slow
 def test_where_little_is_held_out_the_sampling_is_searched_on_all_audio(tmp_path, capsys):
     summary = quick(speechlike(tmp_path), tmp_path / "run", steps=1, progress=True)
     said = capsys.readouterr().out
