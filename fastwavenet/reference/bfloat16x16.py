@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from functools import reduce
 
 import numpy as np
 
 from ..spec import WaveNetSpec
-from .int8 import tanh, tanh_float32
-from .network import WaveNetSteps, conditioning_inputs, neighbours, relu
+from .float32 import Float32Steps, between_frames_float32
+from .int8 import tanh
+from .network import conditioning_inputs
 from .upsampling import fused, upsample_float32
 
 BLOCK = 32  # inputs of two chains of sums
@@ -66,44 +66,24 @@ def project_frames_bfloat16x16(
     names = [f"layers.{layer}.conditioning.weight" for layer in range(spec.layers)]
     matrices = [to_bfloat16(weights[name][:, :, 0]) for name in names]
     projected = np.array([[products(matrix, u) for matrix in matrices] for u in rows])
-    end = spec.conditioning
-    now, following, since = neighbours(spec, projected, samples)
-    assert end is not None
-    if end.interpolation == "held":
-        return now
-    part = np.asarray(since, np.float32)[:, None, None] / np.float32(end.feature_hop)
-    return fused(part, following - now, now)
+    return between_frames_float32(spec, projected, samples)
 
 
-class Bfloat16x16Steps(WaveNetSteps):
+class Bfloat16x16Steps(Float32Steps):
     """A WaveNet in bfloat16x16 that is fed one code at a time; its logits are float32."""
 
     def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
         super().__init__(spec, weights)
-        self.w = {name: a.astype(np.float32) for name, a in self.w.items()}
         for name, a in self.w.items():
             if name.startswith(("layers.", "head.")) and name.endswith(".weight"):
                 self.w[name] = to_bfloat16(a)
-        self.skip = np.hstack([self._padded(w[:, :, 0]) for w in self._skips("weight")])
+        self.w["skip.weight"] = self._skip_weight()[:, :, None]
         self.queues = [
             deque([q.astype(np.float32) for q in queue], len(queue)) for queue in self.queues
         ]
 
-    @np.errstate(over="ignore", invalid="ignore")  # an overflow ends as NaN
-    def step(self, code: int, cond: np.ndarray | None = None) -> np.ndarray:
-        x = self._embed(code)  # (R,)
-        gates = []  # of each layer, (D,)
-        for layer in range(self.spec.layers):
-            gates.append(self._gate(layer, x, None if cond is None else cond[layer]))
-            if layer + 1 < self.spec.layers:
-                name = f"layers.{layer}.residual"
-                x = (x + self.w[f"{name}.bias"]) + products(self._matrix(name), gates[-1])
-        skip = reduce(np.add, self._skips("bias"))  # (S,), the first layer's first
-        skip = skip + products(self.skip, np.hstack([self._padded(z) for z in gates]))
-        return self._pointwise("head.output", relu(self._pointwise("head.hidden", relu(skip))))
-
-    def _tanh(self, x: np.ndarray) -> np.ndarray:
-        return tanh_float32(x)
+    def _add_gated(self, name: str, start: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return start + products(self._matrix(name), z)
 
     def _gate(self, layer: int, x: np.ndarray, cond: np.ndarray | None) -> np.ndarray:
         """The dilated convolution and its gate (D,), rounded."""
@@ -125,12 +105,3 @@ class Bfloat16x16Steps(WaveNetSteps):
 
     def _pointwise(self, name: str, x: np.ndarray) -> np.ndarray:
         return self.w[f"{name}.bias"] + products(self._matrix(name), to_bfloat16(x))
-
-    def _skips(self, kind: str) -> list[np.ndarray]:
-        """kind: "weight" or "bias"."""
-        return [self.w[f"layers.{layer}.skip.{kind}"] for layer in range(self.spec.layers)]
-
-    def _padded(self, a: np.ndarray) -> np.ndarray:
-        """Each layer's gates begin at a multiple of 16 in the one product of all skips."""
-        more = -self.spec.dilation_channels % 16
-        return np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, more)])

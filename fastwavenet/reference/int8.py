@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from functools import reduce
 
 import numpy as np
 
 from ..spec import WaveNetSpec
-from .network import WaveNetSteps, conditioning_inputs, neighbours, relu
+from .float32 import Float32Steps, between_frames_float32
+from .network import conditioning_inputs
 from .upsampling import fused, upsample_float32
 
 EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
 EXACT_GATED = 131072  # ... and of weights and 8-bit outputs of gates
-EXP = (0.0013813144, 0.008369419, 0.041668456, 0.16666515, 0.49999994)
 LEAST_SCALE = np.float32(1e-30)  # smaller weights count as 0
 
 
@@ -77,31 +76,6 @@ def tanh(v: np.ndarray) -> np.ndarray:
     return np.copysign(fused(fused(c2, r, c1), r, c0), v)
 
 
-def exp_float32(x: np.ndarray) -> np.ndarray:
-    """e^x of float32 numbers from -87 to 88, by a polynomial."""
-
-    def row(number: float) -> np.ndarray:
-        return np.full_like(x, number)
-
-    shifted = fused(x, row(1.44269504), row(12582912))  # the nearest integer in its lowest bits
-    n = shifted - row(12582912)
-    r = fused(n, row(-0.693359375), x)
-    r = fused(n, row(2.12194440e-4), r)
-    q = row(EXP[0])
-    for coefficient in EXP[1:]:
-        q = fused(q, r, row(coefficient))
-    p = fused(r * r, q, r) + row(1)
-    return (p.view(np.int32) + (shifted.view(np.int32) << 23)).view(np.float32)
-
-
-def tanh_float32(x: np.ndarray) -> np.ndarray:
-    """tanh by way of `exp_float32`; NaN where x overflowed."""
-    size = np.fmin(np.abs(x), np.float32(40))
-    e = exp_float32(-2 * size)
-    rise = np.where(x < 0, e - 1, 1 - e)
-    return fused(x, np.zeros_like(x), rise / (1 + e))
-
-
 def gate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """tanh(a) sigmoid(b) in units of 1/127, whole numbers; NaN where a or b overflowed.
 
@@ -130,45 +104,26 @@ def project_frames_int8(
         for frame, u in enumerate(rows):
             zero = np.zeros(2 * spec.dilation_channels, np.float32)
             projected[frame, layer] = matrix.add_to(zero, *to_16_bits(u))
-    end = spec.conditioning
-    now, following, since = neighbours(spec, projected, samples)
-    assert end is not None
-    if end.interpolation == "held":
-        return now
-    part = np.asarray(since, np.float32)[:, None, None] / np.float32(end.feature_hop)
-    return fused(part, following - now, now)
+    return between_frames_float32(spec, projected, samples)
 
 
-class Int8Steps(WaveNetSteps):
+class Int8Steps(Float32Steps):
     """A WaveNet in int8 that is fed one code at a time; its logits are float32."""
 
     def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
         super().__init__(spec, weights)
-        self.w = {name: a.astype(np.float32) for name, a in self.w.items()}
         self.matrices = {
             name: [Int8Matrix(tap) for tap in np.moveaxis(self.w[f"{name}.weight"], 2, 0)]
             for name in (n.removesuffix(".weight") for n in self.w if n.endswith(".weight"))
             if name.startswith(("layers.", "head.")) and not name.endswith(".skip")
         }
-        self.skip = Int8Matrix(np.hstack([self._padded(w[:, :, 0]) for w in self._skips("weight")]))
+        self.matrices["skip"] = [Int8Matrix(self._skip_weight())]
         silence = to_16_bits(np.zeros(spec.residual, np.float32))
         self.past = [deque([silence] * len(queue), len(queue)) for queue in self.queues]
 
-    @np.errstate(over="ignore", invalid="ignore")  # an overflow ends as NaN
-    def step(self, code: int, cond: np.ndarray | None = None) -> np.ndarray:
-        x = self._embed(code)  # (R,)
-        gates = []  # of each layer, (D,)
-        for layer in range(self.spec.layers):
-            gates.append(self._gate(layer, x, None if cond is None else cond[layer]))
-            if layer + 1 < self.spec.layers:
-                (matrix,) = self.matrices[f"layers.{layer}.residual"]
-                x = matrix.add_gated_to(x + self.w[f"layers.{layer}.residual.bias"], gates[-1])
-        skip = reduce(np.add, self._skips("bias"))  # (S,), the first layer's first
-        skip = self.skip.add_gated_to(skip, np.hstack([self._padded(z) for z in gates]))
-        return self._pointwise("head.output", relu(self._pointwise("head.hidden", relu(skip))))
-
-    def _tanh(self, x: np.ndarray) -> np.ndarray:
-        return tanh_float32(x)
+    def _add_gated(self, name: str, start: np.ndarray, z: np.ndarray) -> np.ndarray:
+        (matrix,) = self.matrices[name]
+        return matrix.add_gated_to(start, z)
 
     def _gate(self, layer: int, x: np.ndarray, cond: np.ndarray | None) -> np.ndarray:
         """The dilated convolution and its gate (D,); the past is kept in 16 bits."""
@@ -189,12 +144,3 @@ class Int8Steps(WaveNetSteps):
     def _pointwise(self, name: str, x: np.ndarray) -> np.ndarray:
         (matrix,) = self.matrices[name]
         return matrix.add_to(self.w[f"{name}.bias"], *to_16_bits(x))
-
-    def _skips(self, kind: str) -> list[np.ndarray]:
-        """kind: "weight" or "bias"."""
-        return [self.w[f"layers.{layer}.skip.{kind}"] for layer in range(self.spec.layers)]
-
-    def _padded(self, a: np.ndarray) -> np.ndarray:
-        """Each layer's gates begin at a multiple of 16 in the one product of all skips."""
-        more = -self.spec.dilation_channels % 16
-        return np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, more)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .int8 import exp_float32
+from .float32 import exp_float32
 from .outputs import draw_order
 
 BITS = 2**64
