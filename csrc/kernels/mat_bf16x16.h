@@ -144,28 +144,11 @@ FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, f
     }
 }
 
-/* y = start + bias + W x for each row; rows of y are m->stride wide. */
-static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
-{
-    size_t n = 0;
-    for (; rows == 1 && n + 16 * FWN_PAIR_ROW_PANELS <= m->n; n += 16 * FWN_PAIR_ROW_PANELS)
-        mul_micro(y, m, x, start, n, FWN_PAIR_ROW_PANELS, 1);
-    for (; n + 16 * FWN_PAIR_PANELS <= m->n; n += 16 * FWN_PAIR_PANELS)
-        mul_panels(y, m, x, rows, start, n, FWN_PAIR_PANELS);
-    if (n < m->n) mul_panels(y, m, x, rows, start, n, 1);
-}
+#define FWN_ONE_ROW_PANELS FWN_PAIR_ROW_PANELS
+#define FWN_ROWS_PANELS FWN_PAIR_PANELS
+#include "mat_panels.h"
 
-/* The same for one row, last outputs first, so that a matrix read in alternating directions finds its
- * most recently read weights in the cache. */
-static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start)
-{
-    size_t n = m->n;
-    for (; n % (16 * FWN_PAIR_ROW_PANELS); n -= 16) mul_micro(y, m, row, start, n - 16, 1, 1);
-    for (; n; n -= 16 * FWN_PAIR_ROW_PANELS)
-        mul_micro(y, m, row, start, n - 16 * FWN_PAIR_ROW_PANELS, FWN_PAIR_ROW_PANELS, 1);
-}
-
-/* The same for one row whose inputs arrive in parts: sums_begin initialises `sums` [n], sums_add adds
+/* mat_mul for one row whose inputs arrive in parts: sums_begin initialises `sums` [n], sums_add adds
  * the blocks that end in inputs [k, until), sums_end stores the y of mat_mul. */
 static void sums_begin(float *sums, const fwn_mat *m) { memset(sums, 0, m->n * sizeof *sums); }
 
