@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..spec import WaveNetSpec
+from ..spec import PRECISIONS, WaveNetSpec
 from .bounds import Multiplying, Reading, products_of, spec_without_frames
 from .conditions import check_voices
 from .contenders import CLEAN, PEERS, Field, line_up
@@ -132,9 +132,8 @@ def step_bytes(spec: WaveNetSpec, contender: Peer) -> int | None:
     """Bytes of weights that a step of all voices reads; peers are spared those of the frames."""
     if isinstance(contender, Engine):
         return contender.model.info()["step_bytes"]
-    bytes_per_weight = {"float32": 4, "bfloat16": 2, "int8": 1}[contender.precision]
     macs = spec_without_frames(spec).macs_per_sample
-    return bytes_per_weight * macs if contender.reads_weights_once else None
+    return PRECISIONS[contender.precision] * macs if contender.reads_weights_once else None
 
 
 def _check_peers(network: str, batch: int, field: Field, steps: Mapping[str, float]) -> None:

@@ -24,7 +24,7 @@ OPTIONS = {
 }
 FORMATS = {  # required capability of the CPU, and the format of the products
     "float32": ("FP32", "f32"),
-    "bfloat16": ("BF16", "bf16"),
+    "bfloat16x16": ("BF16", "bf16"),
     "int8": ("FP32", "f32"),
 }
 
@@ -41,7 +41,7 @@ class OpenVinoQueue(OneStep):
     def _compiled(self) -> Callable[[], object]:
         core, (capability, hint) = _core(), FORMATS[self.precision]
         if capability not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise NotAvailable(f"OpenVINO does not compute in {self.precision} on this CPU")
+            raise NotAvailable(f"OpenVINO does not compute in {hint} on this CPU")
         with available():
             options = OPTIONS | {"INFERENCE_PRECISION_HINT": hint}
             compiled = core.compile_model(self._graph(), "CPU", options)
@@ -99,9 +99,9 @@ class OpenVinoQueue(OneStep):
 
 
 class OpenVinoBfloat16(OpenVinoQueue):
-    """The same graph; weights and products in bfloat16, which some CPUs have fast."""
+    """The same graph; weights and activations in bfloat16, whose products some CPUs have fast."""
 
-    precision = "bfloat16"
+    precision = "bfloat16x16"
 
 
 class OpenVinoInt8(OpenVinoQueue):

@@ -367,6 +367,7 @@ def test_a_step_has_a_product_for_each_weight_and_two_for_inputs_of_16_bits(tiny
     for precision, expected in (
         ("float32", macs),
         ("bfloat16", macs),
+        ("bfloat16x16", macs),
         ("int8", 2 * (macs - gated) + gated),
     ):
         assert bounds.products_of(tiny, precision, "avx2", 1) == expected

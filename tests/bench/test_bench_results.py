@@ -11,7 +11,7 @@ from c_build import ROOT
 from networks import random_weights
 
 import fastwavenet as fw
-from fastwavenet import Model, available_isas
+from fastwavenet import Model, _engine, available_isas
 from fastwavenet.bench import command, readme, results, table
 from fastwavenet.bench.bounds import products_of
 from fastwavenet.bench.chart import colours_of, save_chart
@@ -58,6 +58,10 @@ def missing(cell: dict) -> set[str]:
 # ---- a run -------------------------------------------------------------------------------------
 
 
+def test_the_engine_takes_part_in_each_precision():
+    assert sorted(PRECISIONS) == sorted(_engine.precision_names())
+
+
 def test_a_cell_says_all_that_follows_from_the_rates(ran, tiny):
     for cell, batch in zip(ran["cells"], (1, 2), strict=True):
         assert (cell["network"], cell["batch"], cell["layers"]) == ("tiny", batch, 3)
@@ -66,7 +70,8 @@ def test_a_cell_says_all_that_follows_from_the_rates(ran, tiny):
         assert {COMPILED} <= missing(cell) <= {COMPILED, NARROW, THEIRS}
         for row in timed:
             assert row["times_real_time"] == row["samples_per_second"] / tiny.sample_rate
-            at_least = {"float32": ["float32"], "bfloat16": ["float32", "bfloat16"]}
+            at_least = {"float32": ["float32"], "bfloat16": ["float32"]}
+            at_least["bfloat16x16"] = ["float32", "bfloat16x16"]  # OpenVINO's bfloat16
             rivals = [
                 peer["samples_per_second"]
                 for peer in timed
@@ -119,7 +124,7 @@ def test_the_table_has_the_share_of_the_slower_bound(ran):
         rows = [row | shares for row in cell["rows"]]
         text = table.markdown(ran | {"cells": [cell | {"rows": rows}]})
         (line,) = [line for line in text.splitlines() if line.startswith("| tiny: 3 layers")]
-        assert line.endswith(f"| {' / '.join([expected] * 3)} |")
+        assert line.endswith(f"| {' / '.join([expected] * len(PRECISIONS))} |")
 
 
 def test_mu_law_is_timed_both_ways(ran):
@@ -283,7 +288,7 @@ def test_peers_in_narrower_formats_are_named_if_they_are_faster_still(ran, bfloa
     cell = ran["cells"][0]
     if NARROW in missing(cell):
         pytest.skip("this CPU has no bfloat16")
-    speeds = {"float32": 1, "bfloat16": bfloat16, "int8": int8}
+    speeds = {"float32": 1, "bfloat16x16": bfloat16, "int8": int8}
     rows = [
         row | {"samples_per_second": speeds.get(row.get("precision"), 0) * 1000}
         for row in cell["rows"]

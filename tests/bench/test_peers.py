@@ -350,6 +350,7 @@ def test_contenders_are_made_for_the_batch_and_the_naive_one_only_for_one_voice(
     assert list(field.engines) == [
         "fastwavenet, float32",
         "fastwavenet, bfloat16",
+        "fastwavenet, bfloat16x16",
         "fastwavenet, int8",
     ]
     for contender in (*field.peers.values(), *field.engines.values()):
