@@ -13,7 +13,7 @@ from ..held_out import Recording, TooLittleAudio, recording_of
 from ..instruction_sets import isa
 from ..model import Model
 from ..modelfile import load, record_precision_cost, record_sampling
-from ..precision import describe_precision_cost
+from ..precision import AFFORDABLE, describe_precision_cost
 from ..precision_cost import Comparison
 from ..tuning import tune_on
 from ..tuning_table import estimating, outcome, table
@@ -21,6 +21,10 @@ from .console import Console
 from .data import Corpus
 
 COST_SECONDS = 10  # of audio, which give a precision's cost to about 0.0001 nats
+ROUNDING = (  # advice
+    f"int8, the fastest, costs more than {AFFORDABLE} nats, so it is not the default: fastwavenet "
+    "export --round-for-int8 makes it cost less"
+)
 LEAST_SECONDS, MOST_SECONDS = 10, 3600  # of an excerpt for the search of the sampling, and of all
 
 
@@ -40,6 +44,8 @@ def record_measures(
         _record_best_sampling(path, cost, corpus, console, stopped)
     record_precision_cost(path, cost)
     console.say(f"against float32: {describe_precision_cost(cost)}")
+    if cost["int8"] > AFFORDABLE:
+        console.say(ROUNDING)
     return load(path).spec.sampling
 
 

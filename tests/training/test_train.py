@@ -18,8 +18,8 @@ from runs import SPEC, interrupt, log, quick, weights
 import fastwavenet as fw
 from fastwavenet.audio import AudioError
 from fastwavenet.ends import Sampling
-from fastwavenet.precision import describe_precision_cost
-from fastwavenet.training import PRESETS, checkpoint, loop, train
+from fastwavenet.precision import AFFORDABLE, describe_precision_cost
+from fastwavenet.training import PRESETS, checkpoint, loop, measures, train
 from fastwavenet.training.console import describe_cost
 from fastwavenet.training.data import load_corpus
 from fastwavenet.training.learner import Learner
@@ -254,6 +254,16 @@ def test_what_was_found_and_what_will_be_done_is_said(source, tmp_path, capsys):
     assert reports[1] == f"report: {page}, written anew at each validation"
     cost = describe_precision_cost(fw.load(tmp_path / "run" / "model.safetensors").precision_cost)
     assert reports[-1] == f"against float32: {cost}"
+
+
+@pytest.mark.parametrize(("int8", "advised"), [(AFFORDABLE, False), (AFFORDABLE + 1e-6, True)])
+def test_rounding_is_advised_where_int8_costs_too_much(
+    source, tmp_path, capsys, monkeypatch, int8, advised
+):
+    cost = dict.fromkeys(fw.load("recorder-16k").precision_cost, 0.0) | {"int8": int8}
+    monkeypatch.setattr(measures.Comparison, "cost", lambda _: cost)
+    quick(source, tmp_path / "run", progress=True)
+    assert ("export --round-for-int8" in capsys.readouterr().out.splitlines()[-1]) == advised
 
 
 def test_many_skipped_files_are_counted(source, tmp_path, capsys):
