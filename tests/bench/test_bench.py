@@ -455,7 +455,10 @@ def test_by_default_voices_and_networks_without_frames_take_part_the_largest_alo
 @pytest.mark.parametrize(
     "argv, message",
     [
-        (["--networks", "C1,C9"], "unknown 'C9'; known: recorder-16k, speech-16k, C1"),
+        (
+            ["--networks", "C1,C9"],
+            "unknown 'C9'; known: recorder-16k, speech-16k, speech-16k-small, C",
+        ),
         (["--networks", ""], "unknown ''"),
         (["--batches", "0"], "from 1 to 1024"),
         (["--batches", "1,1025"], "from 1 to 1024"),

@@ -13,7 +13,7 @@ import fastwavenet as fw
 from fastwavenet import bundled_voices
 from fastwavenet.spec import DRAFTS, PRECISIONS
 
-EXPECTED = ["recorder-16k", "speech-16k"]
+EXPECTED = ["recorder-16k", "speech-16k", "speech-16k-small"]
 MOST_BYTES = 10_000_000  # of all files of the voices
 HEADINGS = [
     "Use",
@@ -53,7 +53,7 @@ def test_a_voice_is_found_by_its_name(voice):
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", voice.name)
     assert voice.path == bundled_voices.FOLDER / f"{voice.name}.safetensors"
     assert fw.load(voice.name).spec == fw.load(voice.path).spec
-    assert voice.name.endswith(f"-{fw.load(voice.name).sample_rate // 1000}k")
+    assert f"{fw.load(voice.name).sample_rate // 1000}k" in voice.name.split("-")
 
 
 # ---- card and notices ----------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_a_card_has_the_network_that_info_shows(voice):
 def test_a_voice_loads_in_every_precision_whose_costs_are_recorded(voice, precision):
     model = fw.load(voice.name, precision)
     assert model.precision == precision
-    assert {*model.precision_cost, "float32"} == {*PRECISIONS} - DRAFTS
+    assert {*PRECISIONS} - DRAFTS <= {*model.precision_cost, "float32"} <= {*PRECISIONS}
 
 
 @every_voice
@@ -115,9 +115,10 @@ def test_the_records_are_those_of_the_voices():
     assert all(list(found) == list(PRECISIONS) for found in records.values())
 
 
-def test_the_vocoder_follows_the_bundled_clip():
+@pytest.mark.parametrize("name", ["speech-16k", "speech-16k-small"])
+def test_a_vocoder_follows_the_bundled_clip(name):
     """Its sound is loud where the recording is: the log-energies of frames correlate."""
-    model = fw.load("speech-16k")
+    model = fw.load(name)
     clip = Path(fw.__file__).parent / "data" / "arctic_a0009.flac"
     audio, _ = fw.read_audio(clip, model.sample_rate)
     made = fw.vocode(model, audio, seed=7)

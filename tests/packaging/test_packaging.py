@@ -25,7 +25,9 @@ from fastwavenet.audio import write_audio
 
 requirements = pytest.importorskip("packaging.requirements")
 SPEC = NETWORKS["wider_than_a_vector"]
-VOICE_FILES = ("fastwavenet/voices/recorder-16k", "fastwavenet/voices/speech-16k")  # and suffixes
+VOICE_FILES = tuple(  # without suffixes
+    f"fastwavenet/voices/{name}" for name in ("recorder-16k", "speech-16k", "speech-16k-small")
+)
 WORST_FLAGS = "-Ofast -ffast-math -funsafe-math-optimizations -ffp-contract=fast -march=native"
 WORST = {"CFLAGS": WORST_FLAGS, "LDFLAGS": WORST_FLAGS}
 

@@ -52,7 +52,7 @@ def test_a_model_is_read_as_in_python(read, data):
     assert_same_contents(read(data), parse(data))
 
 
-@pytest.mark.parametrize("name", ["recorder-16k", "speech-16k"])
+@pytest.mark.parametrize("name", ["recorder-16k", "speech-16k", "speech-16k-small"])
 def test_the_voices_that_ship_are_read_as_in_python(read, name):
     data = model_path(name).read_bytes()
     assert_same_contents(read(data), parse(data))
