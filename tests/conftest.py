@@ -15,7 +15,12 @@ import pytest
 from networks import PRECISIONS
 
 # A shared machine may stop any test for seconds: speed is asserted where it is the claim.
-hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("tests")
 
 

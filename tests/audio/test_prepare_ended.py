@@ -190,6 +190,15 @@ preparing_worker.read_blocks = read_blocks
 processes = pytest.mark.processes
 
 
+class Hurried(worker_processes.WorkerProcess):
+    """Waits for a file that hangs for a second, and for all others as long as usual."""
+
+    def give(self, number, task):
+        super().give(number, task)
+        if "hang" in task["file"]:
+            self.deadline -= worker_processes.TIMEOUT - 1
+
+
 @processes
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_file_that_crashes_or_hangs_the_decoder_loses_only_itself(
@@ -197,7 +206,7 @@ def test_a_file_that_crashes_or_hangs_the_decoder_loses_only_itself(
 ):
     before, _, call = worker_processes.MAIN.rpartition("main()")
     monkeypatch.setattr(worker_processes, "MAIN", f"{before}{call}\n{AWKWARD}\nmain()")
-    monkeypatch.setattr(worker_processes, "TIMEOUT", 5)
+    monkeypatch.setattr(worker_processes, "WorkerProcess", Hurried)
     for name in ("crash", "exit", "hang", "print"):
         record(source / f"{name}.wav", noise(100))
     counted = []
@@ -207,7 +216,7 @@ def test_a_file_that_crashes_or_hangs_the_decoder_loses_only_itself(
     assert prepared.skipped == [
         f"{source}/crash.wav: crashes the decoder: SIGSEGV",
         f"{source}/exit.wav: crashes the decoder: exit code 7",
-        f"{source}/hang.wav: gives no sample for 5 s: the decoder hangs",
+        f"{source}/hang.wav: gives no sample for 60 s: the decoder hangs",
     ]
     assert prepared.recordings == 4
     assert counted[:8] == [(done, 7) for done in range(8)]

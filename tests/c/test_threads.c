@@ -106,7 +106,7 @@ static void a_stream_in_use_says_busy(void)
     fwn_stream *stream = stream_of(model, FWN_SCALAR, 1);
     const fwn_io nothing = {.n = 0, .temperature = 1.0f};
     int busy = 0;
-    for (int round = 0; round < 100 && !busy; round++) {
+    for (int round = 0; round < 5000 && !busy; round++) {
         pthread_t thread;
         CHECK(!pthread_create(&thread, NULL, run_for_long, stream));
         for (int i = 0; i < 100000 && !busy; i++) busy = fwn_run(stream, &nothing) == FWN_BUSY;

@@ -20,7 +20,9 @@ COMMANDS = [
 
 
 def python(*argv, **how):
-    return subprocess.run([sys.executable, *map(str, argv)], capture_output=True, timeout=60, **how)
+    return subprocess.run(
+        [sys.executable, *map(str, argv)], capture_output=True, timeout=300, **how
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -188,6 +190,6 @@ def test_a_name_that_is_no_text_is_no_error(voice, tmp_path):
     out = bytes(tmp_path / "out") + b"\xff.wav"
     line = ["-m", "fastwavenet", "generate", voice, "--samples", 9, "-o", out]
     command = [sys.executable, *[os.fsencode(str(a)) if a is not out else a for a in line]]
-    done = subprocess.run(command, capture_output=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, b"")
     assert Path(os.fsdecode(out)).exists()

@@ -248,7 +248,7 @@ def test_frames_are_streamed_to_standard_output(models, tmp_path):
     frames = frames_file(tmp_path, "pitch", 50)
     line = ["generate", models["pitch"], "--frames", frames, "--raw", "-o", "-", "--seed", 7]
     done = subprocess.run(
-        [sys.executable, "-m", "fastwavenet", *map(str, line)], capture_output=True, timeout=60
+        [sys.executable, "-m", "fastwavenet", *map(str, line)], capture_output=True, timeout=300
     )
     expected = fw.generate(fw.load(models["pitch"]), frames=np.load(frames), seed=7)
     assert done.returncode == 0

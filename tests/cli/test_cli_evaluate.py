@@ -263,7 +263,7 @@ def test_without_its_package_a_column_is_empty_and_a_remark_says_why(
     file, out = noise(tmp_path / "a.wav", 8000), tmp_path / "quality.json"
     line = ["evaluate", "-m", voice, file, "-o", out, *FEW]
     words = [sys.executable, "-c", HIDDEN, ",".join(missing), *map(str, line)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     expected = f"fastwavenet: {remark}, pip install 'fastwavenet[evaluate]'\n"
     assert (done.returncode, done.stderr) == (0, expected)
     values = json.loads(out.read_text())

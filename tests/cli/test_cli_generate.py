@@ -96,7 +96,7 @@ def test_a_dash_writes_the_same_wav_to_standard_output(run, voice, tmp_path):
     out, line = tmp_path / "out.wav", ["generate", voice, "--samples", "99", "--seed", "3", "-o"]
     run(*line, out)
     command = [sys.executable, "-m", "fastwavenet", *map(str, line), "-"]
-    done = subprocess.run(command, capture_output=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, timeout=300)
     assert done.returncode == 0
     assert done.stdout == out.read_bytes()
     assert done.stderr.startswith(b"standard output: ")

@@ -84,8 +84,8 @@ def test_a_reader_that_comes_late_is_waited_for_and_gets_all(voice, tmp_path):
         assert process.stderr.readline().decode() == expected
         reader = threading.Thread(target=lambda: got.append(fifo.read_bytes()))
         reader.start()
-        process.communicate(timeout=60)
-        reader.join(60)
+        process.communicate(timeout=300)
+        reader.join(300)
     audio = soundfile.read(io.BytesIO(got[0]), dtype="int16")[0]
     assert audio.tobytes() == sixteen_bit(fw.generate(fw.load(voice), n_samples=999, seed=3))
 
@@ -99,7 +99,7 @@ def test_a_pipe_that_does_not_wait_gets_all(voice):
         os.close(writer)
         with open(reader, "rb") as file:
             got = file.read()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     assert len(got) == 2 * 99999
 
 
@@ -110,7 +110,7 @@ def redirected(redirection, *line):
     """fastwavenet generate LINE in a shell: exit code and stderr."""
     command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "fastwavenet"]
     line = [*command, "generate", *map(str, line)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
     return done.returncode, done.stderr
 
 
@@ -264,7 +264,7 @@ def test_ctrl_c_ends_a_stream_whose_reader_does_not_read(voice):
     with start(voice, "-o", "-", "--raw", "--seconds", "inf", "--seed", 3) as process:
         assert process.stdout.read(2**16)  # the next ones fill the pipe
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(300) == 130
         errors = process.stderr.read().decode()
         rest = process.stdout.read()
     read, block = 2**16 + len(rest), 2 * command.MAX_BLOCK
@@ -282,7 +282,7 @@ def test_after_ctrl_c_a_redirected_file_states_its_true_length(voice, tmp_path, 
         while out.stat().st_size < 5000:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     stated = int.from_bytes(out.read_bytes()[40:44], "little")
     assert process.returncode == 130
     assert stated == (out.stat().st_size - 44 if mode == "wb" else 2 * 60000 * 8000)
@@ -297,7 +297,7 @@ def test_a_signal_that_ends_keeps_the_sound_made_so_far(voice, tmp_path, number)
         while out.stat().st_size < 10_000:
             time.sleep(0.01)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert b"interrupted" in said
     assert len(fw.read_audio(out)[0]) > 1000

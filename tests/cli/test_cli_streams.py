@@ -23,7 +23,7 @@ def shell(redirection, *argv):
         [*command, *map(str, argv)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         stdin=subprocess.DEVNULL,
     )
     return done.returncode, done.stdout, done.stderr
@@ -69,7 +69,7 @@ assert main(["info", "nosuch"]) == 2
 assert os.path.samestat(os.fstat(2), os.stat(os.devnull))
 """
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", script]
-    assert subprocess.run(command, cwd=tmp_path, timeout=60).returncode == 0
+    assert subprocess.run(command, cwd=tmp_path, timeout=300).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])

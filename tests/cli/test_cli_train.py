@@ -292,7 +292,7 @@ def test_ctrl_c_while_training_saves_and_exits_with_130(tmp_path):
         if line.startswith("training "):  # from here on, Ctrl-C saves
             break
     process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (130, "")
     assert "interrupted after " in said.splitlines()[-1]
     assert load(tmp_path / "run" / "model.safetensors").sample_rate == 16000

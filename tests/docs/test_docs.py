@@ -169,7 +169,7 @@ def test_the_recipe_for_processes_runs_as_a_script(workshop):
     recipes = (b.text for b in blocks((ROOT / "docs/embedding.md").read_text()))
     (recipe,) = (text for text in recipes if text.startswith("# pool.py"))
     Path("pool.py").write_text(recipe)
-    done = subprocess.run([sys.executable, "pool.py"], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "pool.py"], capture_output=True, text=True, timeout=300)
     assert done.stdout == "4 voices\n", done.stderr
 
 

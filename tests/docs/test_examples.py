@@ -48,7 +48,7 @@ def generate(programs) -> Path:
 
 
 def call(program: Path, *arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([program, *map(str, arguments)], capture_output=True, timeout=60)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, timeout=300)
 
 
 def sound(program: Path, data: bytes, folder: Path, n: int, seed: int, temperature: float):
@@ -216,7 +216,7 @@ def vocoded(program: Path, folder: Path, spec: WaveNetSpec, frames: bytes, *argu
     """The finished program; arguments: seed, temperature and perhaps a speaker."""
     (folder / "voice.dump").write_bytes(dump(spec, weights_of(spec)))
     command = [program, folder / "voice.dump", *map(str, arguments)]
-    return subprocess.run(command, input=frames, capture_output=True, timeout=60)
+    return subprocess.run(command, input=frames, capture_output=True, timeout=300)
 
 
 @pytest.mark.parametrize("name", VOICES)
@@ -351,7 +351,7 @@ def test_a_player_plays_what_is_generated():
         assert np.array_equal(out[:, 0], out[:, 1])
         played.append(out[:, 0])
     player.stop.set()
-    player.thread.join(30)
+    player.thread.join(300)
     expected = fw.generate(model_of(SPEC), n_samples=sum(frames), seed=3)
     assert np.array_equal(np.concatenate(played), expected)
     assert player.gaps == 0 and not player.thread.is_alive()

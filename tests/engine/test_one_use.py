@@ -235,12 +235,24 @@ def test_after_a_fork_during_a_call_the_child_goes_on_after_reset_or_set_state(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_score_by_threads_whose_progress_forks_ends_in_the_child_with_an_error():
-    model, codes, children, raised = generator().model, [1] * 300_000, [], None
+def test_a_score_by_threads_whose_progress_forks_ends_in_the_child_with_an_error(monkeypatch):
+    model, codes, children, raised = generator().model, [1] * 3000, [], None
+    forked = threading.Event()
+
+    def pieces(_session, n):
+        """After the first one each part waits for the fork."""
+        for start in range(0, n, 500):
+            if start:
+                forked.wait()
+            yield start, min(500, n - start)
 
     def progress(done, total):
         if not children:
             children.append(os.fork())
+            if children != [0]:
+                forked.set()
+
+    monkeypatch.setattr(Session, "chunks", pieces)
 
     try:
         fw.score(model, codes, threads=2, progress=progress)

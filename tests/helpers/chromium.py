@@ -172,7 +172,7 @@ class Page:
             os.close(self._to)
             os.close(self._from)
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(300)
 
 
 @contextlib.contextmanager

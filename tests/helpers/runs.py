@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 import torch
@@ -97,10 +98,10 @@ def train_on(source, run, changes):
 NEVER = 3  # the exit code of a run that touched its files less often
 
 
-def train_in_a_process(source, run, changes, at=0, signals=(), save_seconds=None):
+def train_in_a_process(source, run, changes, at=0, signals=(), save_seconds=None, slow=0):
     """The first time that a file of the run is touched is 1; the `at`-th sends itself signals.
 
-    save_seconds: between checkpoints.
+    save_seconds: between checkpoints.  slow: seconds that each touch of a half written file takes.
     """
     touched = 0
 
@@ -108,6 +109,8 @@ def train_in_a_process(source, run, changes, at=0, signals=(), save_seconds=None
         nonlocal touched
         if event.partition(".")[0] in ("open", "os", "tempfile") and str(run) in str(arguments):
             touched += 1
+            if slow and ".tmp" in str(arguments):
+                time.sleep(slow)
             if touched == at:
                 for number in signals:
                     os.kill(os.getpid(), number)
@@ -130,9 +133,9 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["fastwavenet.training.call", "pytest"])
 
 
-def start_training(source, run, changes, at=0, signals=(), save_seconds=None):
+def start_training(source, run, changes, at=0, signals=(), save_seconds=None, slow=0):
     """`train_in_a_process` in a process of its own, which has begun."""
-    arguments = source, run, changes, at, signals, save_seconds
+    arguments = source, run, changes, at, signals, save_seconds, slow
     process = FORKS.Process(target=train_in_a_process, args=arguments, daemon=True)
     process.start()
     return process

@@ -30,7 +30,7 @@ GOLDEN = [
     ROOT / "tests/golden/peers/ibab_bias/model.ckpt-99999.index",
     ROOT / "tests/golden/peers/ibab_gc_nobias/model.ckpt-1999.index",
 ]
-SECONDS = 5  # of processor time for one file
+SECONDS = 30  # of processor time for one file
 
 
 def refused(index: Path, match: str) -> None:
@@ -316,7 +316,7 @@ def read_or_refused(index: Path) -> None:
         assert len(str(error)) < 1000
     else:
         assert all(array.dtype.kind == "f" for array in found.values())
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < SECONDS
 
 
 def fuzz(folder: Path, count: int, seed: int) -> None:

@@ -76,8 +76,16 @@ results["timed"] = outcome(source, "timed", **LONG | {"steps": 2, "bfloat16": No
 results["accumulated"] = outcome(source, "accumulated", **ACCUMULATED)
 (folder / f"{rank}.json").write_text(json.dumps(results))
 """
+# Each rank that is well within training has a file with the number of its process.
 CALL = """
-(folder / f"{rank}.pid").write_text(str(os.getpid()))
+def at_work(learner, factor):
+    if learner.steps == 20:
+        (folder / f"{rank}.begun").write_text(str(os.getpid()))
+        (folder / f"{rank}.begun").rename(folder / f"{rank}.pid")
+    return step(learner, factor)
+
+
+Learner.step = at_work
 from fastwavenet.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -205,10 +213,8 @@ def test_sigterm_of_one_process_ends_all_and_is_reported_once(folder, tmp_path, 
     with subprocess.Popen(
         line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        wait_for(run / "checkpoint.safetensors", process)
-        time.sleep(1)
-        file = tmp_path / f"{rank}.pid"
-        os.kill(process.pid if rank is None else int(file.read_text()), signal.SIGTERM)
+        ranks = processes_at_work(tmp_path, process)
+        os.kill(process.pid if rank is None else ranks[rank], signal.SIGTERM)
         printed, errors = process.communicate(timeout=300)
     assert printed.count("interrupted after") == 1, errors
     assert rank is None or "exitcode  : 130" in errors
@@ -223,9 +229,7 @@ def test_a_process_that_is_killed_ends_all_and_the_run_is_resumed(folder, tmp_pa
     with subprocess.Popen(
         line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        wait_for(run / "checkpoint.safetensors", process)
-        time.sleep(1)
-        os.kill(int((tmp_path / f"{rank}.pid").read_text()), signal.SIGKILL)
+        os.kill(processes_at_work(tmp_path, process)[rank], signal.SIGKILL)
         _, errors = process.communicate(timeout=300)
     assert process.returncode == 1 and "exitcode  : -9" in errors
     assert errors.count("fastwavenet: error:") <= rank
@@ -234,10 +238,13 @@ def test_a_process_that_is_killed_ends_all_and_the_run_is_resumed(folder, tmp_pa
     assert summary.steps == steps + 2
 
 
-def wait_for(file, process):
-    while not file.exists():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.1)
+def processes_at_work(folder, launcher):
+    """The numbers of the processes of both ranks, once they train."""
+    files = [folder / f"{rank}.pid" for rank in (0, 1)]
+    while not all(file.exists() for file in files):
+        assert launcher.poll() is None, launcher.stderr.read()
+        time.sleep(0.02)
+    return [int(file.read_text()) for file in files]
 
 
 # ---- without processes -------------------------------------------------------------------------

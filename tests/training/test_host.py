@@ -172,7 +172,7 @@ def test_a_forked_process_trains_on_one_thread_after_its_parent_trained(tmp_path
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path])},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert (done.returncode, done.stderr) == (0, "")
     child, remark, *_, threads = done.stdout.splitlines()

@@ -22,7 +22,7 @@ REFUSAL = r"run: another process trains into this folder: wait for its end, stop
 def busy(source, tmp_path):
     """A folder into which another process trains, and that process."""
     process = start_training(source, tmp_path / "run", ENDLESS)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not (tmp_path / "run" / "checkpoint.safetensors").exists():
         assert process.is_alive() and time.monotonic() < until
         time.sleep(0.01)
@@ -118,7 +118,7 @@ def test_a_forked_process_that_lives_on_keeps_nobody_out(source, tmp_path):
     with folder.held(resume=False):
         folder.claim(resume=False)
         child = subprocess.Popen(  # with a copy of the handle
-            [sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[folder.lock.handle]
+            [sys.executable, "-c", "import time; time.sleep(600)"], pass_fds=[folder.lock.handle]
         )
     assert quick(source, tmp_path / "run").steps == 3
     child.kill()

@@ -114,7 +114,7 @@ def test_a_program_whose_streams_are_missing_trains_to_its_end(source, tmp_path,
         ["bash", "-c", shell, sys.executable, PROGRAM, source, tmp_path / "run"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path])},
         stderr=subprocess.DEVNULL,
-        timeout=120,
+        timeout=300,
     )
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 12
     assert fw.load(tmp_path / "run" / "model.safetensors").precision_cost

@@ -134,7 +134,7 @@ def test_a_run_that_is_killed_at_random_ends_as_if_it_was_not(source, tmp_path, 
 # ---- killed in the middle of a save ----------------------------------------------------------
 
 WIDE = small_spec(sample_rate=16000, levels=256, residual=32, dilation_channels=32, skip=128)
-SAVING = {"spec": WIDE, "batch": 1, "window": 20}  # with a checkpoint every step
+SAVING = {"spec": WIDE, "batch": 1, "window": 20}  # six files are saved every step
 
 
 def half_written(run):
@@ -159,7 +159,7 @@ def kill_after(process, run, saves, wait):
 
 
 @pytest.mark.parametrize(
-    ("kills", "steps"), [(4, 20), pytest.param(20, 80, marks=pytest.mark.slow)]
+    ("kills", "steps"), [(4, 20), pytest.param(20, 120, marks=pytest.mark.slow)]
 )
 def test_a_run_that_is_killed_in_the_middle_of_saves_ends_as_if_it_was_not(
     source, tmp_path, kills, steps
@@ -170,8 +170,8 @@ def test_a_run_that_is_killed_in_the_middle_of_saves_ends_as_if_it_was_not(
     expected, halves, done = left_behind(tmp_path / "whole"), 0, 0
     run.mkdir()
     for n in range(kills):
-        process = start_training(source, run, options, save_seconds=0)
-        kill_after(process, run, rng.randint(2, 6), rng.uniform(0, 0.2) if n % 2 else 0)
+        process = start_training(source, run, options, save_seconds=0, slow=0.002)
+        kill_after(process, run, rng.randint(8, 20), rng.uniform(0, 0.2) if n % 2 else 0)
         halves += bool(half_written(run))
         before, done = done, RunFolder(run).load().progress.steps
         assert done >= before

@@ -41,7 +41,7 @@ def test_training_takes_the_steps_it_is_given(source, tmp_path):
 def test_training_takes_the_minutes_it_is_given(source, tmp_path):
     summary = quick(source, tmp_path / "run", steps=None, minutes=1 / 60)
     assert summary.seconds >= 1
-    assert summary.steps > 1
+    assert summary.steps > 0
     assert summary.samples_per_second > 0
 
 

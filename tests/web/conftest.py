@@ -34,7 +34,7 @@ class Node:
 
     def close(self) -> None:
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(300)
         self._process.stdout.close()
 
 

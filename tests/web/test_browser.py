@@ -159,7 +159,7 @@ AHEAD = """async ({Player, improvisation, loadModel}) => {
         lengths.push(detail.at + detail.audio.length - player.heard);
     });
     await player.play({frames: improvisation(model.spec, 1)});
-    await new Promise(resolve => setTimeout(resolve, 1500));
+    while (lengths.length < 9) await new Promise(resolve => setTimeout(resolve, 50));
     await player.stop();
     const made = lengths.length;
     await new Promise(resolve => setTimeout(resolve, 300));
@@ -172,7 +172,7 @@ AHEAD = """async ({Player, improvisation, loadModel}) => {
 
 def test_no_more_is_made_than_the_lead_of_a_player_and_nothing_after_a_stop(page):
     *lengths, after_stop = samples_of(page, AHEAD)
-    assert len(lengths) > 5 and max(lengths) <= 0.2 * 16000
+    assert max(lengths) <= 0.2 * 16000
     assert after_stop == 0
 
 
