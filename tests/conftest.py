@@ -8,11 +8,14 @@ import os
 import signal
 from collections import defaultdict
 from importlib import metadata
+from pathlib import Path
 
 import c_build
 import hypothesis
 import pytest
 from networks import PRECISIONS
+
+TESTS = Path(__file__).parent
 
 # A shared machine may stop any test for seconds: speed is asserted where it is the claim.
 hypothesis.settings.register_profile(
@@ -24,12 +27,29 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 
-def pytest_configure():
-    """Signals end the tests and their programs, also where a shell (&, nohup) had them ignored."""
+def pytest_configure(config):
+    """Has several processes take the files in their order here, not by their numbers of tests.
+
+    Signals end the tests and their programs, also where a shell (&, nohup) had them ignored.
+    """
     for number, handler in ((signal.SIGINT, signal.default_int_handler),
                             (signal.SIGHUP, signal.SIG_DFL)):  # fmt: skip
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    config.option.loadscopereorder = False  # of pytest-xdist
+
+
+# Files of 10 s and more, the longest first: one that began last would leave one process alone.
+LONGEST = [
+    "packaging/test_packaging.py",
+    "engine/test_other_cpus.py",
+]
+
+
+def _place(item) -> int:
+    """Before or behind other files."""
+    name = os.path.relpath(item.path, TESTS)
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 def pytest_report_header():
@@ -60,9 +80,10 @@ def precision(request) -> str:
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what runs the same code, and of what is marked each_pair all but one precision of
-    each combination.
+    """Puts long files first; leaves out what runs the same code, and all but one precision of each
+    combination of what is marked each_pair.
     """
+    items.sort(key=_place)
     same = {item for item in items if _runs_the_code_of_another(item)}
     items[:] = [item for item in items if item not in same]
     config.hook.pytest_deselected(items=same)
@@ -103,18 +124,25 @@ def build() -> dict:
 
 @pytest.fixture(scope="session")
 def compile_engine(tmp_path_factory):
-    """c_build.compile_engine, once for each compiler and flags in all processes of a run."""
+    """c_build.compile_engine, once for each compiler and flags in all processes of a run.
+
+    Objects of gcc with setup.py's flags alone are those of the extension.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     @functools.cache
     def compiled(compiler: str, *flags: str, machine: str | None = None):
+        setup = c_build.setup_names(machine)
         asked = json.dumps([compiler, flags, machine])
+        there = c_build.objects_of_extension(setup)
+        if there and json.loads(asked) == ["gcc", [], None]:
+            return there
         folder = shared / f"objects-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         folder.mkdir(exist_ok=True)
         with open(folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return c_build.compile_engine(c_build.setup_names(machine), compiler, folder, *flags)
+            return c_build.compile_engine(setup, compiler, folder, *flags)
 
     return compiled
 

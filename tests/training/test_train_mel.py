@@ -191,6 +191,7 @@ def emphasise_frames(learner):
                 parameter *= 3
 
 
+@pytest.mark.usefixtures("short_search")
 def test_frames_are_learnt_from(tmp_path, capsys):
     """Noise and silence alternate by chance, so that frames of another place mislead."""
     train_on = record(tmp_path / "a.wav", alternating(6, 1))
