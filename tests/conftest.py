@@ -46,9 +46,10 @@ LONGEST = [
 ]
 
 
-def _place(item) -> int:
-    """Before or behind other files."""
-    name = os.path.relpath(item.path, TESTS)
+@functools.cache
+def _place(path: Path) -> int:
+    """Of a file before and behind others."""
+    name = os.path.relpath(path, TESTS)
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
@@ -83,7 +84,7 @@ def pytest_collection_modifyitems(config, items):
     """Puts long files first; leaves out what runs the same code, and all but one precision of each
     combination of what is marked each_pair.
     """
-    items.sort(key=_place)
+    items.sort(key=lambda item: _place(item.path))
     same = {item for item in items if _runs_the_code_of_another(item)}
     items[:] = [item for item in items if item not in same]
     config.hook.pytest_deselected(items=same)

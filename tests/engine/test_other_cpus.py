@@ -117,10 +117,10 @@ class Built(NamedTuple):
     target: Target
     folder: Path
     setup: dict  # of setup.py
-    objects: dict[str, Path]
+    objects: Callable[[], dict[str, Path]]
 
     def program(self, name: str, *flags: str) -> Path:
-        return link(self.target.compiler, name, self.objects, self.folder, *flags)
+        return link(self.target.compiler, name, self.objects(), self.folder, *flags)
 
     def run(self, program: Path, *arguments: str) -> str:
         return run(*self.target.emulator, program, *arguments)
@@ -159,23 +159,26 @@ def build_for(compile_engine, tmp_path_factory) -> Callable[[str], Built]:
         if not compiles(target.compiler, folder) or subprocess.run(command).returncode:
             pytest.skip(f"this machine has no C library that {target.compiler} finds")
         cross = target.machine if target.emulator else None
-        objects = compile_engine(target.compiler, machine=cross)
+        objects = functools.partial(compile_engine, target.compiler, machine=cross)
         return Built(target, folder, setup_names(target.machine), objects)
 
     return build_for
 
 
-SLOW = ("aarch64_clang",)  # gcc builds for that CPU too
+def targets(*slow: str) -> list:
+    """All of them; some are for `make test-slow`."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in TARGETS]
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in TARGETS]
-)
+@pytest.fixture(params=targets("aarch64_clang"))  # gcc builds for that CPU too
 def built(request, build_for) -> Built:
     return build_for(request.param)
 
 
-def test_every_instruction_set_of_every_cpu_prints_the_same_bits(built):
+# clang builds the engine for WebAssembly, and for this CPU without optimization for test_fuzz.py.
+@pytest.mark.parametrize("name", targets("clang", "aarch64_clang"))
+def test_every_instruction_set_of_every_cpu_prints_the_same_bits(name, build_for):
+    built = build_for(name)
     found = built.bits()
     assert list(found) == built.isas()
     for isa, bits in found.items():

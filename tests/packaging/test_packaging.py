@@ -31,13 +31,16 @@ VOICE_FILES = tuple(  # without suffixes
 WORST_FLAGS = "-Ofast -ffast-math -funsafe-math-optimizations -ffp-contract=fast -march=native"
 WORST = {"CFLAGS": f"{WORST_FLAGS} -Wall -Wextra", "LDFLAGS": WORST_FLAGS}
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into ELF files")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into ELF files"),
+    pytest.mark.timeout(1500),  # a wheel is built in a minute, if nobody else works
+]
 
 
 def run(*command: object, **arguments) -> str:
     """A command's output; its errors are the test's."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, **arguments)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=1200, **arguments)
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -72,9 +75,11 @@ def sdist(tracked, tmp_path_factory) -> Path:
 
 def build_wheel(sdist: Path, folder: Path, **environment: str) -> Path:
     """A wheel, of whose C code the compiler has nothing to remark."""
-    command = [sys.executable, "-m", "pip", "wheel", "--verbose", "--no-index", "--no-deps"]
-    command += ["--no-build-isolation", "-w", folder, sdist]
-    said = run(*command, env=os.environ | environment)
+    log = folder / "log"
+    folder.mkdir(exist_ok=True)
+    run(sys.executable, "-m", "pip", "wheel", "--verbose", "--log", log, "--no-index", "--no-deps",
+        "--no-build-isolation", "-w", folder, sdist, env=os.environ | environment)  # fmt: skip
+    said = log.read_text()
     assert "csrc/model.c" in said
     assert re.findall(r"^.*csrc/\S+:\d+:\d+: warning: .*", said, re.MULTILINE) == []
     return next(folder.glob("*.whl"))

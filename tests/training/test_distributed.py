@@ -221,7 +221,7 @@ def test_sigterm_of_one_process_ends_all_and_is_reported_once(folder, tmp_path, 
     assert checkpoint.load(run / "checkpoint.safetensors").progress.steps > 0
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_process_that_is_killed_ends_all_and_the_run_is_resumed(folder, tmp_path, rank):
     run = tmp_path / "run"
     arguments = ["train", folder / "in", "-o", run, "--preset", "tiny", "--batch", 2, "--window"]
