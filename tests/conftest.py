@@ -39,10 +39,26 @@ def pytest_configure(config):
     config.option.loadscopereorder = False  # of pytest-xdist
 
 
-# Files of 10 s and more, the longest first: one that began last would leave one process alone.
+# The files that take 10 s and more, the longest first: one that began last would leave one process
+# alone.
 LONGEST = [
-    "packaging/test_packaging.py",
     "engine/test_other_cpus.py",
+    "packaging/test_packaging.py",
+    "engine/test_fuzz.py",
+    "training/test_distributed.py",
+    "docs/test_examples.py",
+    "engine/test_c_engine.py",
+    "web/test_browser.py",
+    "docs/test_docs.py",
+    "bench/test_bench.py",
+    "engine/test_same_bits.py",
+    "training/test_train.py",
+    "bench/test_bench_results.py",
+    "bench/test_peers.py",
+    "engine/test_engine_is_reference.py",
+    "training/test_train_mel.py",
+    "training/test_corpus.py",
+    "engine/test_adversary.py",
 ]
 
 
