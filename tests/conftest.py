@@ -42,23 +42,29 @@ def pytest_configure(config):
 # The files that take 10 s and more, the longest first: one that began last would leave one process
 # alone.
 LONGEST = [
+    "engine/test_c_engine.py",
     "engine/test_other_cpus.py",
     "packaging/test_packaging.py",
     "engine/test_fuzz.py",
     "training/test_distributed.py",
-    "docs/test_examples.py",
-    "engine/test_c_engine.py",
     "web/test_browser.py",
     "docs/test_docs.py",
+    "docs/test_examples.py",
+    "engine/test_extremes.py",
     "bench/test_bench.py",
-    "engine/test_same_bits.py",
     "training/test_train.py",
+    "engine/test_same_bits.py",
+    "training/test_resume.py",
+    "packaging/test_types.py",
     "bench/test_bench_results.py",
-    "bench/test_peers.py",
-    "engine/test_engine_is_reference.py",
     "training/test_train_mel.py",
+    "bench/test_peers.py",
+    "cli/test_cli_demo.py",
+    "engine/test_engine_is_reference.py",
+    "audio/test_prepare_ended.py",
     "training/test_corpus.py",
     "engine/test_adversary.py",
+    "training/test_three_tones.py",
 ]
 
 
@@ -143,7 +149,7 @@ def build() -> dict:
 def compile_engine(tmp_path_factory):
     """c_build.compile_engine, once for each compiler and flags in all processes of a run.
 
-    Objects of gcc with setup.py's flags alone are those of the extension.
+    Objects of gcc with setup.py's flags alone are those of the extension, where they are there.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -152,14 +158,13 @@ def compile_engine(tmp_path_factory):
     def compiled(compiler: str, *flags: str, machine: str | None = None):
         setup = c_build.setup_names(machine)
         asked = json.dumps([compiler, flags, machine])
-        there = c_build.objects_of_extension(setup)
-        if there and json.loads(asked) == ["gcc", [], None]:
-            return there
+        of_extension = json.loads(asked) == ["gcc", [], None]
+        made = c_build.objects_of_extension(setup) if of_extension else None
         folder = shared / f"objects-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         folder.mkdir(exist_ok=True)
         with open(folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return c_build.compile_engine(setup, compiler, folder, *flags)
+            return c_build.compile_engine(setup, compiler, folder, *flags, made=made)
 
     return compiled
 

@@ -59,33 +59,37 @@ def files_of(build: dict) -> dict[str, tuple[str, list[str]]]:
     return {Path(source).stem: (source, []) for source in sources} | build["isa_objects"]()
 
 
-def objects_of_extension(build: dict) -> dict[str, Path] | None:
-    """Name -> object of each file of the engine that `setup.py build_ext --inplace` has left in
-    build/: those in the extension that is tested.  None unless gcc compiled them from the sources
-    as they are now, with setup.py's flags alone.
+def objects_of_extension(build: dict) -> dict[str, Path]:
+    """Name -> object that `setup.py build_ext --inplace` has left in build/, of the files of the
+    engine for which it is newer than all sources.  Empty if the extension is not of gcc with
+    setup.py's flags alone.
     """
     from fastwavenet import _engine
 
-    about, objects = _engine.build_info(), {}
+    compiler, _, flags = _engine.build_info().partition(", ")
+    if not compiler.startswith("gcc ") or flags != " ".join(build["FLAGS"]):
+        return {}
+    if Path(_engine.__file__).parents[1] != ROOT:
+        return {}
+    sources = [*(ROOT / "csrc").rglob("*.[ch]"), ROOT / "setup.py"]
+    newest, found = max(path.stat().st_mtime for path in sources), {}
     for name, (source, own_flags) in files_of(build).items():
         path = Path(name if own_flags else "", source).with_suffix(".o")
-        objects[name] = next(ROOT.glob(f"build/temp.*/{path}"), None)
-    if Path(_engine.__file__).parents[1] != ROOT or None in objects.values():
-        return None
-    if not about.startswith("gcc ") or about.partition(", ")[2] != " ".join(build["FLAGS"]):
-        return None
-    sources = [*(ROOT / "csrc").rglob("*.[ch]"), ROOT / "setup.py"]
-    newest = max(path.stat().st_mtime for path in sources)
-    return objects if newest < min(path.stat().st_mtime for path in objects.values()) else None
+        for made in ROOT.glob(f"build/temp.*/{path}"):
+            if made.stat().st_mtime > newest:
+                found[name] = made
+    return found
 
 
-def compile_engine(build: dict, compiler: str, folder: Path, *flags: str) -> dict[str, Path]:
+def compile_engine(
+    build: dict, compiler: str, folder: Path, *flags: str, made: dict[str, Path] | None = None
+) -> dict[str, Path]:
     """Name -> object of each file of the engine, with setup.py's flags and then these.
 
-    Objects that are in the folder already are not compiled again.
+    Those that are made, or in the folder already, are not compiled again.
     """
     files = files_of(build)
-    objects = {name: folder / f"{name}.o" for name in files}
+    objects = {name: folder / f"{name}.o" for name in files} | (made or {})
 
     def compile_one(name: str) -> None:
         source, own_flags = files[name]
