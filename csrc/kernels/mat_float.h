@@ -26,6 +26,14 @@ FWN_INLINE void act_gate(fwn_act row, const float *a, const float *b, uint32_t k
         vf_store((float *)row.at + i, vf_gate(vf_load(a + i), vf_load(b + i)));
 }
 
+/* The most rows that are multiplied at once. */
+#if FWN_GROUP == 1 && FWN_REGISTERS >= 32
+#define FWN_HAS_FEW
+#define FWN_MOST_ROWS 8
+#else
+#define FWN_MOST_ROWS FWN_MICRO_ROWS
+#endif
+
 /* A microkernel: `parts` of the partial sums of each output, from number `first` on, for `rows`
  * rows and `panels` panels.  The sums stay in registers. */
 typedef struct {
@@ -61,7 +69,7 @@ FWN_INLINE void add_micro(vf *p, const fwn_mat *m, fwn_rows x, uint32_t k, uint3
         t.rows * FWN_GROUP > 1 && micro_fits(t.rows * t.panels * t.parts, t.panels, FWN_GROUP);
     const size_t step = 64 / FWN_GROUP, panel = m->k * step; /* bytes of an input, of a panel */
     const char *w = (const char *)m->w + n / 16 * panel + k * step;
-    const float *xs[FWN_MICRO_ROWS];
+    const float *xs[FWN_MOST_ROWS];
     EACH(r, t.rows) xs[r] = x.at + r * x.stride + t.first;
     for (size_t at = k; at < until; at += FWN_PARTS, w += FWN_PARTS * step) {
         vi group[FWN_REGISTERS];
@@ -124,6 +132,35 @@ FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, size_t rows, f
         rows -= done;
     }
 }
+
+#ifdef FWN_HAS_FEW
+/* All outputs of `rows` rows. */
+FWN_INLINE void mul_outputs(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, const int panels,
+                            const int rows)
+{
+    size_t n = 0;
+    for (; n + 16 * panels <= m->n; n += 16 * panels) mul_micro(y, m, x, start, n, panels, rows);
+    for (; panels > 1 && n < m->n; n += 16) mul_micro(y, m, x, start, n, 1, rows);
+}
+
+/* mat_mul for 4 to 8 rows, which reads each weight once, not once for every three rows.  Returns 0
+ * for other rows, and for eight rows of few or many inputs: their four passes pay only where the
+ * weights of two panels fill the L1 cache and the inputs do not. */
+FWN_INLINE int mul_few(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
+{
+    switch (rows) {
+    case 4: mul_outputs(y, m, x, start, 1, 4); return 1;
+    case 5: mul_outputs(y, m, x, start, 1, 5); return 1;
+    case 6: mul_outputs(y, m, x, start, 1, 6); return 1;
+    case 7: mul_outputs(y, m, x, start, 1, 7); return 1;
+    case 8:
+        if (m->k < 256 || m->k > 2048) return 0;
+        mul_outputs(y, m, x, start, 3, 8);
+        return 1;
+    default: return 0;
+    }
+}
+#endif
 
 #define FWN_ONE_ROW_PANELS FWN_ROW_PANELS
 #define FWN_ROWS_PANELS FWN_MICRO_PANELS

@@ -123,6 +123,16 @@ def test_every_number_of_rows_has_the_bits_of_each_row_alone(rows, isa, precisio
     assert [found.row(i).bits() for i in range(rows)] == alone
 
 
+# Eight rows of float32 have microkernels of their own for 256 to 2048 inputs.
+@pytest.mark.parametrize("rows", [7, 8, 9])
+@pytest.mark.parametrize("inputs", [240, 256, 2048, 2064])
+def test_many_inputs_of_few_rows_have_the_bits_of_each_row_alone(inputs, rows, isa, precision):
+    spec = small_spec(dilations=(1,), skip=inputs, head=80)
+    found = run(generator(spec, isa, precision, batch=rows, stream=100), 4)
+    alone = single_rows(spec, 9, 4, precision)[:rows]
+    assert [found.row(i).bits() for i in range(rows)] == alone
+
+
 @pytest.mark.parametrize("rows", [2, 3, 64])
 def test_rows_of_a_batch_are_primed_and_continue_like_single_generators(rows, isa, precision):
     spec = NETWORKS["dilations_around_16"]
