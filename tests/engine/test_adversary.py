@@ -31,10 +31,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from networks import PRECISIONS, random_weights
-from slow_twin import SlowTwin, check_against_numpy, listen, to_codes
+from slow_twin import (
+    SlowTwin,
+    check_against_numpy,
+    frame_means,
+    listen,
+    slow_entropies,
+    to_codes,
+)
 
 import fastwavenet as fw
-from fastwavenet import vocoding
+from fastwavenet import scoring, vocoding
 from fastwavenet.block_coding import Values
 from fastwavenet.session import Session
 
@@ -322,6 +329,34 @@ class Calls(RuleBasedStateMachine):
         if len(codes):
             numpy_given = (self.spec, self.weights, self.precision, codes)
             check_against_numpy(*numpy_given, **conditioned, found=found[: len(codes)])
+
+    @rule(
+        n=draw.LENGTHS,
+        samples=draw.SAMPLES,
+        given=draw.GIVEN,
+        cut=draw.PIECES,
+        isa=draw.ISAS,
+        parts=draw.PARTS,
+        stretch=draw.STRETCHES,
+        hop=draw.SURPRISE_HOPS,
+        smooth=draw.SMOOTH,
+    )
+    def surprise(self, n, samples, given, cut, isa, parts, stretch, hop, smooth):
+        """Of any stretches and parts: the means of the twin's nats and entropies."""
+        self.cut, at = cut, int(not self.spec.start.fed)
+        self.patch.setattr(scoring, "STRETCH", stretch)
+        known = samples.array(self.spec, n, 1, None)
+        conditioned = self.conditioned(given, n, cut)
+        how = {"hop": hop, "smooth": smooth, "isa": isa, "threads": parts}
+        found = fw.surprise(self.model, known, **conditioned, **how)
+        logits, logp = listen(self.model, known, **conditioned)
+        if not len(logp):
+            assert found.nats.shape == found.expected.shape == (0,)
+            return
+        nats, entropies = -logp, slow_entropies(logits)[:-1]
+        np.testing.assert_allclose(found.nats, frame_means(nats, n, hop, at, smooth), rtol=1e-6)
+        expected = frame_means(entropies, n, hop, at, smooth)
+        np.testing.assert_allclose(found.expected, expected, rtol=1e-4, atol=1e-5)
 
     @precondition(lambda self: self.spec.conditioning is None)
     @rule(

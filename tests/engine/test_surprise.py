@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import every_network, random_codes, random_frames, random_weights, small_spec
 from recordings import noise, tone
+from slow_twin import frame_means, slow_entropies
 
 import fastwavenet as fw
 from fastwavenet import scoring
@@ -20,24 +21,9 @@ MODEL = fw.Model(SPEC, random_weights(SPEC, seed=1))
 FED = small_spec(start=Start(8, True))
 
 
-def entropies(model, codes, **how) -> np.ndarray:
-    """Of the distributions whose outcomes `score` measures, by float64."""
-    logits = fw.outputs(model, codes, **how).astype(np.float64)
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    return -(p * np.log(p)).sum(axis=1)[:-1]
-
-
-def slow_means(values: np.ndarray, n: int, hop: int, at: int, smooth: int) -> list[float]:
-    """The mean of each frame of n samples and its neighbours; values: of samples from `at` on."""
-    count = max(1, n // hop)
-    bounds = [(f * hop, n if f == count - 1 else (f + 1) * hop) for f in range(count)]
-    reach = smooth // 2
-    means = []
-    for f in range(count):
-        first, last = bounds[max(0, f - reach)], bounds[min(count - 1, f + reach)]
-        means.append(values[max(0, first[0] - at) : last[1] - at].mean(dtype=float))
-    return means
+def entropies_of(model, codes, **how) -> np.ndarray:
+    """Of the distributions whose outcomes `score` measures."""
+    return slow_entropies(fw.outputs(model, codes, **how))[:-1]
 
 
 # ---- frames ------------------------------------------------------------------------------------
@@ -53,13 +39,13 @@ def test_frames_are_the_means_of_score_and_of_the_entropies(fed, hop, smooth):
     spec = FED if fed else SPEC
     model, codes = fw.Model(spec, random_weights(spec, seed=1)), random_codes(SPEC, N, seed=2)
     found = fw.surprise(model, codes, hop, smooth=smooth)
-    nats, expected = fw.score(model, codes), entropies(model, codes)
+    nats, expected = fw.score(model, codes), entropies_of(model, codes)
     assert len(nats) == len(expected) == N - (not fed)
     assert found.nats.dtype == found.expected.dtype == found.excess.dtype == np.float32
-    of_nats = slow_means(nats, N, hop, not fed, smooth)
+    of_nats = frame_means(nats, N, hop, not fed, smooth)
     np.testing.assert_allclose(found.nats, of_nats, rtol=1e-6)
     np.testing.assert_allclose(
-        found.expected, slow_means(expected, N, hop, not fed, smooth), rtol=1e-5
+        found.expected, frame_means(expected, N, hop, not fed, smooth), rtol=1e-5
     )
     np.testing.assert_array_equal(found.excess, found.nats - found.expected)
 
@@ -89,10 +75,13 @@ def test_every_network_has_surprise(spec):
     model, codes = fw.Model(spec, random_weights(spec, seed=4)), random_codes(spec, 40, seed=5)
     frames = random_frames(spec, 40, 6) if spec.conditioning else None
     found = fw.surprise(model, codes, 8, frames=frames)
-    nats, expected = fw.score(model, codes, frames=frames), entropies(model, codes, frames=frames)
-    np.testing.assert_allclose(found.nats, slow_means(nats, 40, 8, 1, 1), rtol=1e-6)
+    nats, expected = (
+        fw.score(model, codes, frames=frames),
+        entropies_of(model, codes, frames=frames),
+    )
+    np.testing.assert_allclose(found.nats, frame_means(nats, 40, 8, 1, 1), rtol=1e-6)
     np.testing.assert_allclose(
-        found.expected, slow_means(expected, 40, 8, 1, 1), rtol=1e-4, atol=1e-5
+        found.expected, frame_means(expected, 40, 8, 1, 1), rtol=1e-4, atol=1e-5
     )
 
 
@@ -104,7 +93,7 @@ def test_frames_and_speaker_condition_the_prediction():
     how = {"frames": random_frames(spec, 90, 1), "speaker": "b"}
     found = fw.surprise(model, codes, 15, **how)
     np.testing.assert_allclose(
-        found.nats, slow_means(fw.score(model, codes, **how), 90, 15, 1, 1), rtol=1e-6
+        found.nats, frame_means(fw.score(model, codes, **how), 90, 15, 1, 1), rtol=1e-6
     )
     with pytest.raises(ValueError, match="needs frames of 3 channels"):
         fw.surprise(model, codes, 15, speaker="b")

@@ -26,6 +26,9 @@ TOP_K = st.sampled_from([None, 1, 2, 3, 7, 16, 17, None, 100, 300])
 MIN_P = st.sampled_from([None, 0, 1e-3, 0.1, 0.5, 1])
 THREADS = st.sampled_from([1] * 29 + [2])  # two are measured first, which takes a while
 PARTS = st.sampled_from([1, 2, 3])  # of a recording that are scored at the same time
+SURPRISE_HOPS = st.sampled_from([2, 3, 7, 16, 33, STEPS, STEPS + 1])
+SMOOTH = st.sampled_from([1, 3, 5, 999])
+STRETCHES = st.sampled_from([1 << 21, 1, 7, 16, 33])  # samples of a recording scored at a time
 
 
 @dataclasses.dataclass

@@ -211,6 +211,26 @@ def listen(
     return logits.reshape(n, model.spec.levels), logp
 
 
+def slow_entropies(logits: np.ndarray) -> np.ndarray:
+    """Of the distribution of each row, in nats: float64 (n,)."""
+    logits = logits.astype(np.float64)
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+
+
+def frame_means(values: np.ndarray, n: int, hop: int, at: int, smooth: int) -> list[float]:
+    """The mean of each frame of n samples and its neighbours; values: of samples from `at` on."""
+    count = max(1, n // hop)
+    bounds = [(f * hop, n if f == count - 1 else (f + 1) * hop) for f in range(count)]
+    reach = smooth // 2
+    means = []
+    for f in range(count):
+        first, last = bounds[max(0, f - reach)], bounds[min(count - 1, f + reach)]
+        means.append(values[max(0, first[0] - at) : last[1] - at].mean(dtype=float))
+    return means
+
+
 def to_codes(samples: np.ndarray, spec: WaveNetSpec) -> np.ndarray:
     """The inputs of a network without a past."""
     is_audio = np.issubdtype(samples.dtype, np.floating)
