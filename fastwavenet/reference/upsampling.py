@@ -15,8 +15,22 @@ StageFunction = Callable[[UpsamplingStage, np.ndarray, np.ndarray, np.ndarray], 
 
 
 def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """float32 a b + c: a b is exact in float64, and rounding twice shows once in 2**29 sums."""
-    return (np.asarray(a, np.float64) * b + c).astype(np.float32)
+    """float32 a b + c of float32 numbers, rounded once."""
+    p = np.asarray(a, np.float64) * b  # exact
+    s = np.asarray(p + c)
+    half_way = s.view(np.uint64) & np.uint64(0x1FFFFFFF) == 0x10000000  # between two floats
+    tiny = (np.abs(s) < 2.0**-126) & (s != 0)
+    return (_rounded_to_odd(p, c, s) if (half_way | tiny).any() else s).astype(np.float32)
+
+
+@np.errstate(invalid="ignore")
+def _rounded_to_odd(p: np.ndarray, c: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """s = p + c, or its odd neighbour if the sum is not exact (docs/arithmetic.md)."""
+    t = s - p
+    error = (p - (s - t)) + (c - t)
+    inexact = ((error < 0) | (error > 0)).astype(np.uint64)
+    beyond = inexact * (np.signbit(s) != np.signbit(error))  # the sum lies nearer to zero
+    return (s.view(np.uint64) - beyond | inexact).view(np.float64)
 
 
 def upsample(
