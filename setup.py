@@ -49,9 +49,9 @@ COMMON = (
     "dispatch",
 )
 
-# Each file is compiled for every precision (float32, bfloat16, int8, bfloat16x16), unless it adds
-# to some only.
-PRECISIONS = {"avxvnni": [2], "vnni": [2], "amx": [2], "avx512bf16": [3]}
+# Each file is compiled for every precision (float32, bfloat16, int8, bfloat16x16, int8x8), unless
+# it adds to some only.
+PRECISIONS = {"avxvnni": [2, 4], "vnni": [2, 4], "amx": [2, 4], "avx512bf16": [3]}
 
 
 def isa_objects() -> dict[str, tuple[str, list[str]]]:
@@ -62,7 +62,7 @@ def isa_objects() -> dict[str, tuple[str, list[str]]]:
             [f"-DFWN_PRECISION={precision}", *flags],
         )
         for isa, flags in ISA_FLAGS.items()
-        for precision in PRECISIONS.get(isa, [0, 1, 2, 3])
+        for precision in PRECISIONS.get(isa, [0, 1, 2, 3, 4])
     }
 
 

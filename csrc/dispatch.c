@@ -4,10 +4,10 @@
 /* clang-format off */
 #define FWN_EVERY_PRECISION(isa) \
     extern const fwn_kernels fwn_kernels_##isa##_0, fwn_kernels_##isa##_1, fwn_kernels_##isa##_2, \
-        fwn_kernels_##isa##_3; \
+        fwn_kernels_##isa##_3, fwn_kernels_##isa##_4; \
     static const fwn_kernels *const isa[FWN_PRECISIONS] = { \
         &fwn_kernels_##isa##_0, &fwn_kernels_##isa##_1, &fwn_kernels_##isa##_2, \
-        &fwn_kernels_##isa##_3};
+        &fwn_kernels_##isa##_3, &fwn_kernels_##isa##_4};
 /* clang-format on */
 
 /* Compiled with vectors in its common files, a module of WebAssembly runs only where they are. */
@@ -19,6 +19,7 @@ FWN_EVERY_PRECISION(avx2)
 FWN_EVERY_PRECISION(avx512)
 /* They multiply bytes. */
 extern const fwn_kernels fwn_kernels_avxvnni_2, fwn_kernels_vnni_2, fwn_kernels_amx_2;
+extern const fwn_kernels fwn_kernels_avxvnni_4, fwn_kernels_vnni_4, fwn_kernels_amx_4;
 extern const fwn_kernels fwn_kernels_avx512bf16_3; /* pairs of bfloat16 */
 #elif defined(__aarch64__)
 FWN_EVERY_PRECISION(neon)
@@ -88,14 +89,17 @@ const fwn_kernels *fwn_kernels_of(int isa, int precision)
     switch (isa) {
 #ifdef __x86_64__
     case FWN_AVXVNNI:
-        if (precision == FWN_INT8) return &fwn_kernels_avxvnni_2; /* fall through */
+        if (precision == FWN_INT8) return &fwn_kernels_avxvnni_2;
+        if (precision == FWN_INT8X8) return &fwn_kernels_avxvnni_4; /* fall through */
     case FWN_AVX2: return avx2[precision];
     case FWN_AVX512BF16:
         if (precision == FWN_BFLOAT16X16) return &fwn_kernels_avx512bf16_3; /* fall through */
     case FWN_AMX:
-        if (precision == FWN_INT8 && isa == FWN_AMX) return &fwn_kernels_amx_2; /* fall through */
+        if (precision == FWN_INT8 && isa == FWN_AMX) return &fwn_kernels_amx_2;
+        if (precision == FWN_INT8X8 && isa == FWN_AMX) return &fwn_kernels_amx_4; /* fall through */
     case FWN_VNNI:
-        if (precision == FWN_INT8) return &fwn_kernels_vnni_2; /* fall through */
+        if (precision == FWN_INT8) return &fwn_kernels_vnni_2;
+        if (precision == FWN_INT8X8) return &fwn_kernels_vnni_4; /* fall through */
     case FWN_AVX512: return avx512[precision];
 #elif defined(__aarch64__)
     case FWN_NEON: return neon[precision];
@@ -129,7 +133,8 @@ const char *fwn_isa_name(int isa)
 
 const char *fwn_precision_name(int precision)
 {
-    static const char *const names[FWN_PRECISIONS] = {"float32", "bfloat16", "int8", "bfloat16x16"};
+    static const char *const names[FWN_PRECISIONS] = {"float32", "bfloat16", "int8", "bfloat16x16",
+                                                      "int8x8"};
     return precision >= 0 && precision < FWN_PRECISIONS ? names[precision] : NULL;
 }
 

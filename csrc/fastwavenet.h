@@ -57,7 +57,8 @@ typedef enum {
     FWN_BFLOAT16 = 1,
     FWN_INT8 = 2,
     FWN_BFLOAT16X16 = 3, /* a draft: its bits may change */
-    FWN_PRECISIONS = 4
+    FWN_INT8X8 = 4,
+    FWN_PRECISIONS = 5
 } fwn_precision;
 const char *fwn_precision_name(int precision); /* "float32", "bfloat16", ...; NULL if unknown */
 

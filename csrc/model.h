@@ -15,11 +15,14 @@
 
 static inline uint32_t fwn_pad(uint32_t n) { return (n + 15u) & ~15u; }
 
-/* The inputs of a matrix.  int8 has gates' outputs in 8 bits and everything else in 16. */
+/* The inputs of a matrix.  int8 has gates' outputs in 8 bits and everything else in 16, int8x8 has
+ * only those of conditioning in 16. */
 typedef enum {
-    FWN_INPUT_ROW,  /* rows of the residual stream or of the head */
-    FWN_INPUT_GATE, /* one layer's gate outputs, which lie between those of other layers */
-    FWN_INPUT_GATES /* all layers' gate outputs */
+    FWN_INPUT_ROW,   /* rows of the residual stream, of the head or of conditioning */
+    FWN_INPUT_BYTES, /* int8x8: rows of the residual stream */
+    FWN_INPUT_RELU,  /* int8x8: rows of the head, none of them negative */
+    FWN_INPUT_GATE,  /* one layer's gate outputs, which lie between those of other layers */
+    FWN_INPUT_GATES  /* all layers' gate outputs */
 } fwn_input;
 
 /* y[n] = start[n] + bias[n] + sum_k W[n][k] x[k]: all outputs of a matrix, or some of them (then
@@ -36,22 +39,22 @@ typedef struct {
     const float *bias;         /* [n] or NULL */
 } fwn_mat;
 
-/* int8: the number of products of 8-bit weights and 16-bit inputs, or 8-bit gate outputs, whose sum
- * stays below 2^31.  For instructions that take unsigned bytes inputs are stored plus an offset. */
+/* int8: the number of products of 8-bit weights and 16-bit inputs, or 8-bit ones, whose sum stays
+ * below 2^31.  For instructions that take unsigned bytes inputs are stored plus an offset. */
 #define FWN_EXACT 512
-#define FWN_EXACT_GATED (512 * 256)
+#define FWN_EXACT_BYTES (512 * 256)
 #define FWN_OFFSET 32768
-#define FWN_OFFSET_GATED 128
+#define FWN_OFFSET_BYTES 128
 
 /* Rows of inputs in the form in which they are multiplied and stored: floats, or for int8 integers
  * as the instruction set multiplies them (kernels/inputs_i8_*.h): two bytes for an input, with a
- * scale per row; one byte for a gate's output, with 16 checks per row: 1, or NaN where a gate was
- * not finite. */
+ * scale per row; or one byte, with 16 units per row: of gates' outputs 1, or NaN where a gate was
+ * not finite, of int8x8's other inputs the row's scale. */
 typedef struct {
     char *at;
     size_t stride;  /* bytes from row to row */
-    float *scale;   /* [rows] int8; else NULL */
-    float *check;   /* [rows][16] int8, of gates' outputs; else NULL */
+    float *scale;   /* [rows] of two bytes an input; else NULL */
+    float *unit;    /* [rows][16] of one byte an input; else NULL */
     uint32_t batch; /* rows of one time step */
 } fwn_act;
 

@@ -70,15 +70,23 @@ static conv find_conv(source *src, const char *name, uint32_t outs, uint32_t ins
 
 static size_t weight_bytes(int precision)
 {
-    return precision == FWN_FLOAT32 ? 4 : precision == FWN_INT8 ? 1 : 2;
+    static const size_t bytes[FWN_PRECISIONS] = {4, 2, 1, 2, 1};
+    return bytes[precision];
 }
+
+static int has_int8_weights(const fwn_model *m) { return weight_bytes(m->precision) == 1; }
 
 /* Inputs per block of an exact sum, and the number of such blocks. */
 static uint32_t exact(const fwn_mat *mat)
 {
-    return mat->input != FWN_INPUT_ROW ? FWN_EXACT_GATED : FWN_EXACT;
+    return mat->input != FWN_INPUT_ROW ? FWN_EXACT_BYTES : FWN_EXACT;
 }
 static uint32_t blocks(const fwn_mat *mat) { return (mat->k + exact(mat) - 1) / exact(mat); }
+
+static fwn_input input_of(const fwn_model *m, fwn_input of_int8x8)
+{
+    return m->precision == FWN_INT8X8 ? of_int8x8 : FWN_INPUT_ROW;
+}
 
 /* Memory for a matrix in the model's precision. */
 static fwn_mat alloc_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint32_t n,
@@ -86,7 +94,7 @@ static fwn_mat alloc_mat(const fwn_model *m, fwn_arena *arena, uint32_t k, uint3
 {
     fwn_mat mat = {.k = k, .n = n, .stride = n, .input = input};
     mat.w = fwn_arena_take(arena, (size_t)k * n, weight_bytes(m->precision));
-    if (m->precision == FWN_INT8) {
+    if (has_int8_weights(m)) {
         mat.scale = fwn_arena_take(arena, n, sizeof(float));
         mat.zero_point = fwn_arena_take(arena, (size_t)blocks(&mat) * n, sizeof(int32_t));
     }
@@ -153,7 +161,7 @@ static int8_t to_int8(float w, float scale)
 /* The place of the weight of input k for output n (fwn_mat). */
 static size_t weight_at(int precision, const fwn_mat *mat, uint32_t k, uint32_t n)
 {
-    static const uint32_t groups[FWN_PRECISIONS] = {1, 2, 4, 4};
+    static const uint32_t groups[FWN_PRECISIONS] = {1, 2, 4, 4, 4};
     const uint32_t g = groups[precision];
     const size_t at = ((size_t)(n / 16) * mat->k + k / g * g) * 16;
     if (precision == FWN_BFLOAT16X16) return at + k % 2 * 32 + n % 16 * 2 + (k % 4 < 2);
@@ -168,11 +176,11 @@ static void put(const fwn_model *m, const fwn_mat *mat, uint32_t k, uint32_t n, 
     if (m->precision == FWN_BFLOAT16)
         ((uint16_t *)mat->w)[at] = to_bf16(w, k % 2 ? ((uint16_t *)mat->w)[at - 1] : 0);
     if (m->precision == FWN_BFLOAT16X16) ((uint16_t *)mat->w)[at] = to_bf16x16(w);
-    if (m->precision != FWN_INT8) return;
+    if (!has_int8_weights(m)) return;
     const int8_t q = to_int8(w, mat->scale[n]);
     ((int8_t *)mat->w)[at] = q;
     ((int32_t *)mat->zero_point)[k / exact(mat) * mat->n + n] -=
-        q * (mat->input != FWN_INPUT_ROW ? FWN_OFFSET_GATED : FWN_OFFSET);
+        q * (mat->input != FWN_INPUT_ROW ? FWN_OFFSET_BYTES : FWN_OFFSET);
 }
 
 /* int8: raises each output's scale to max |w| / 127.  Order: `measure` for all parts of a matrix,
@@ -201,7 +209,7 @@ static void fill(const fwn_model *m, fwn_mat *mat, const conv *c, uint32_t tap, 
 /* int8: folds the unit of gates' outputs, 1/127, into the scales. */
 static void finish(const fwn_mat *mat)
 {
-    for (uint32_t n = 0; mat->scale && mat->input != FWN_INPUT_ROW && n < mat->n; n++)
+    for (uint32_t n = 0; mat->scale && mat->input >= FWN_INPUT_GATE && n < mat->n; n++)
         ((float *)mat->scale)[n] /= 127.0f;
 }
 
@@ -332,8 +340,8 @@ static void pack_layer(fwn_model *m, uint32_t l, fwn_arena *arena, fwn_arena *ap
     const conv c = find_conv(src, name, 2 * d, s->residual, layer->taps);
     for (uint32_t j = 0; j < layer->taps; j++) {
         fwn_mat *tap = &layer->tap[j];
-        *tap = alloc_mat(m, j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp, FWN_INPUT_ROW,
-                         j == 0);
+        *tap = alloc_mat(m, j + 1 < layer->taps ? apart : arena, m->Rp, 2 * m->Dp,
+                         input_of(m, FWN_INPUT_BYTES), j == 0);
         if (!arena->base) continue;
         measure(tap, &c, j, d);
         fill(m, tap, &c, j, 0, d);
@@ -374,8 +382,9 @@ int fwn_pack(fwn_model *m, fwn_arena *arena, fwn_arena *apart, const fwn_tensor 
     for (uint32_t i = 0; i < m->spec.stages; i++) pack_stage(m, i, apart, &src);
     for (uint32_t l = 0; l < m->spec.layers; l++) pack_layer(m, l, arena, apart, &src);
     pack_skip(m, arena, &src);
-    m->hidden = pack(m, arena, &src, "head.hidden", m->spec.head, m->spec.skip, FWN_INPUT_ROW);
-    m->output = pack(m, arena, &src, "head.output", m->spec.levels, m->spec.head, FWN_INPUT_ROW);
+    const fwn_input relu = input_of(m, FWN_INPUT_RELU);
+    m->hidden = pack(m, arena, &src, "head.hidden", m->spec.head, m->spec.skip, relu);
+    m->output = pack(m, arena, &src, "head.output", m->spec.levels, m->spec.head, relu);
     fwn_arena_take(apart, 16, FWN_ALIGN); /* AMX reads whole tiles of weights */
     return src.found == src.count ? src.error : FWN_BAD_TENSOR;
 }

@@ -7,25 +7,38 @@
 
 /* ---- create ---------------------------------------------------------------------------------- */
 
-/* Rows of k inputs (fwn_act).  Bytes after k in a row's last cache line stay 0: AMX multiplies
- * them. */
-static fwn_act alloc_rows(const fwn_stream *s, fwn_arena *arena, size_t rows, uint32_t k)
+/* Rows of k inputs as bytes (fwn_act).  Bytes after k in a row's last cache line stay 0: AMX
+ * multiplies them. */
+static fwn_act alloc_bytes(const fwn_stream *s, fwn_arena *arena, size_t rows, uint32_t k)
 {
-    const int int8 = s->model->precision == FWN_INT8;
+    fwn_act a = {.stride = fwn_lines(k), .batch = s->batch};
+    a.at = fwn_arena_take(arena, rows, a.stride);
+    a.unit = fwn_arena_take(arena, rows * 16, sizeof(float));
+    return a;
+}
+
+/* Rows of k inputs as floats, or as int8's integers of 16 bits. */
+static fwn_act alloc_wide(const fwn_stream *s, fwn_arena *arena, size_t rows, uint32_t k)
+{
+    const int int8 = s->model->precision == FWN_INT8 || s->model->precision == FWN_INT8X8;
     fwn_act a = {.stride = int8 ? 2 * fwn_lines(k) : k * sizeof(float), .batch = s->batch};
     a.at = fwn_arena_take(arena, rows, a.stride);
     if (int8) a.scale = fwn_arena_take(arena, rows, sizeof(float));
     return a;
 }
 
-/* Rows of k outputs of gates (fwn_act). */
+/* Rows of k inputs from the residual stream or of the head. */
+static fwn_act alloc_rows(const fwn_stream *s, fwn_arena *arena, size_t rows, uint32_t k)
+{
+    const int bytes = s->model->precision == FWN_INT8X8;
+    return bytes ? alloc_bytes(s, arena, rows, k) : alloc_wide(s, arena, rows, k);
+}
+
+/* Rows of k outputs of gates. */
 static fwn_act alloc_gated(const fwn_stream *s, fwn_arena *arena, size_t rows, uint32_t k)
 {
     const int int8 = s->model->precision == FWN_INT8;
-    fwn_act a = {.stride = int8 ? fwn_lines(k) : k * sizeof(float), .batch = s->batch};
-    a.at = fwn_arena_take(arena, rows, a.stride);
-    if (int8) a.check = fwn_arena_take(arena, rows * 16, sizeof(float));
-    return a;
+    return int8 ? alloc_bytes(s, arena, rows, k) : alloc_rows(s, arena, rows, k);
 }
 
 /* Samples for which a layer's past taps are computed at once. */
@@ -49,7 +62,7 @@ static void lay_out_cond(fwn_stream *s, fwn_arena *arena)
     const fwn_model *m = s->model;
     const size_t rows = (size_t)s->cond_most * s->batch;
     s->cond = fwn_arena_take(arena, m->spec.layers * rows * 2 * m->Dp, sizeof(float));
-    s->u = alloc_rows(s, arena, rows, m->Up);
+    s->u = alloc_wide(s, arena, rows, m->Up);
     s->cond_row = fwn_arena_take(arena, m->Up, sizeof(float));
     fwn_arena_take(arena, FWN_TILED_ROWS, s->u.stride); /* AMX reads whole tiles */
 }
@@ -82,11 +95,12 @@ static void lay_out(fwn_stream *s, fwn_arena *arena)
     if (s->threads > 1) {
         lay_out_share(s, arena, &s->share[0]);
         lay_out_share(s, arena, &s->share[1]);
-        if (m->skip.k <= FWN_EXACT_GATED)
+        if (m->skip.k <= FWN_EXACT_BYTES)
             s->skip_sums = fwn_arena_take(arena, 4 * m->Sp, sizeof(float));
     }
     /* AMX reads whole tiles: rows after the last one. */
-    fwn_arena_take(arena, FWN_TILED_ROWS, s->whole.wide[1].stride + s->z.stride);
+    fwn_arena_take(arena, FWN_TILED_ROWS,
+                   s->whole.wide[0].stride + s->whole.wide[1].stride + s->z.stride);
 }
 
 /* Sizes of a stream, no memory. */

@@ -104,6 +104,7 @@ static inline fwn_act fwn_past_row(const fwn_stream *s, uint32_t layer, uint32_t
     fwn_act x = past->ring;
     x.at += at * x.stride;
     if (x.scale) x.scale += at;
+    if (x.unit) x.unit += 16 * at;
     return x;
 }
 

@@ -39,6 +39,7 @@ cdef extern from "fastwavenet.h" nogil:
         FWN_BFLOAT16
         FWN_INT8
         FWN_BFLOAT16X16
+        FWN_INT8X8
         FWN_PRECISIONS
     const char *fwn_precision_name(int precision)
 

@@ -66,7 +66,7 @@ class Model:
 
     @property
     def precision(self) -> Precision:
-        """Of the products: "float32", "bfloat16", "int8" or "bfloat16x16"."""
+        """Of the products: "float32", "bfloat16", "int8", "int8x8" or "bfloat16x16"."""
         return self._precision
 
     @property

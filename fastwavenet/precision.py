@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from .shown import shown
-from .spec import DRAFTS, PRECISIONS, Precision
+from .spec import ONLY_BY_NAME, PRECISIONS, Precision
 from .types import AskedPrecision
 
 AUTO: Literal["auto"] = "auto"
@@ -21,7 +21,7 @@ def resolve_precision(name: AskedPrecision, cost: Mapping[str, float]) -> Precis
     """`name`, or for "auto" the smallest precision that costs at most AFFORDABLE.
 
     cost: precision -> nats per sample above float32.  "auto" never takes a precision without a
-    measured cost, float32 apart, nor a draft, and its choice never depends on the CPU.
+    measured cost, float32 apart, nor one of ONLY_BY_NAME, and its choice never depends on the CPU.
     Raises ValueError, which lists the supported names, for another name.
     """
     if isinstance(name, str) and name in PRECISIONS:
@@ -29,7 +29,7 @@ def resolve_precision(name: AskedPrecision, cost: Mapping[str, float]) -> Precis
     if name != AUTO:
         names = ", ".join([AUTO, *PRECISIONS])
         raise ValueError(f"precision must be one of {names}, not {shown(name)}")
-    settled = [p for p in PRECISIONS if p not in DRAFTS]
+    settled = [p for p in PRECISIONS if p not in ONLY_BY_NAME]
     affordable = [p for p in settled if p in cost and cost[p] <= AFFORDABLE]
     return affordable[-1] if affordable else "float32"
 

@@ -58,12 +58,18 @@ TILE = 32  # rows that may be read past the last one
 MORE_FRAMES = 2  # frames of a block beyond one for each sample
 AHEAD = 16  # samples for which past taps are computed at once, at most
 
-Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "bfloat16x16"]
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "bfloat16x16", "int8x8"]
 
 # Number formats of the engine, in the order of their numbers: name -> bytes of a product's weight.
-PRECISIONS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 1, "bfloat16x16": 2}
-# Those whose samples may still change in a later version: "auto" takes none.
-DRAFTS: frozenset[Precision] = frozenset({"bfloat16x16"})
+PRECISIONS: dict[Precision, int] = {
+    "float32": 4,
+    "bfloat16": 2,
+    "int8": 1,
+    "bfloat16x16": 2,
+    "int8x8": 1,
+}
+# Those that "auto" never takes.
+ONLY_BY_NAME: frozenset[Precision] = frozenset({"bfloat16x16", "int8x8"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,15 +266,16 @@ class WaveNetSpec:
     def weight_bytes(self, precision: str = "float32") -> int:
         """Bytes of all weights and biases; in float32, as stored in the model file.
 
-        The precision is that of the products.  In int8 each output has a float32 scale: one for
-        every tap of a dilated convolution, one for the skip products of all layers together.
+        The precision is that of the products.  In int8 and int8x8 each output has a float32 scale:
+        one for every tap of a dilated convolution, one for the skip products of all layers
+        together.
         Raises ValueError for an unknown precision.
         """
         if not isinstance(precision, str) or precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
             raise ValueError(f"precision must be one of {known}, not {shown(precision)}")
         numbers = sum(math.prod(shape) for shape in self.tensors().values())
-        if precision == "int8":
+        if PRECISIONS[precision] == 1:
             numbers += 2 * self.dilation_channels * sum(self.kernel)
             numbers += self.residual * (self.layers - 1) + self.skip + self.head + self.levels
             if self.conditioning is not None:

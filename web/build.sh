@@ -23,7 +23,7 @@ fi
 for file in arena model pack upsample stream run state threads pool mulaw range_coder probe dispatch; do
     compile -c "csrc/$file.c" -o "$objects/$file.o"
 done
-for precision in 0 1 2 3; do
+for precision in 0 1 2 3 4; do
     compile -DFWN_PRECISION=$precision -c csrc/kernels/isa_wasm.c -o "$objects/wasm_$precision.o"
 done
 compile -c web/layout.c -o "$objects/layout.o"

@@ -1,6 +1,6 @@
 /** fastwavenet in a page: load a model, generate, play.  README.md describes it. */
 
-export type Precision = "float32" | "bfloat16" | "int8" | "bfloat16x16";
+export type Precision = "float32" | "bfloat16" | "int8" | "bfloat16x16" | "int8x8";
 
 /** How codes are drawn; what is left out or null is the model's own. */
 export interface Sampling {

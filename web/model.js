@@ -10,7 +10,7 @@ const ENGINE = new URL("./fastwavenet.wasm", import.meta.url).href;
  * Reads a model and starts its worker.
  * @param {string|URL|Blob|ArrayBuffer} source a URL, a file, or its bytes; gzip is decompressed
  * @param {object} [options]
- * @param {"auto"|"float32"|"bfloat16"|"int8"|"bfloat16x16"} [options.precision] of the products; auto: the smallest
+ * @param {"auto"|"float32"|"bfloat16"|"int8"|"bfloat16x16"|"int8x8"} [options.precision] of the products; auto: the smallest
  * that the file affords, as in Python
  * @param {number} [options.maxBytes] of the file; a larger one is refused before it is read
  * @param {string} [options.engine] URL of fastwavenet.wasm; else it lies beside this file
@@ -74,7 +74,7 @@ export class Model {
   /** @type {import("./spec.js").Spec} */
   // @ts-ignore: set by loadModel before anybody has the model
   spec;
-  /** @type {"float32"|"bfloat16"|"int8"|"bfloat16x16"} */
+  /** @type {"float32"|"bfloat16"|"int8"|"bfloat16x16"|"int8x8"} */
   precision = "float32";
   /** @type {Record<string, number>} */
   precisionCost = {};

@@ -12,8 +12,15 @@ const CHECKPOINT_KEY = "fastwavenet.training";
 const AFFORDABLE = 0.002; // nats per sample, up to which "auto" takes a smaller precision
 export const MAX_FILE_BYTES = 8 + MAX_HEADER_BYTES + MAX_WEIGHT_BYTES;
 // By number.
-export const PRECISIONS = /** @type {const} */ (["float32", "bfloat16", "int8", "bfloat16x16"]);
-const DRAFT = "bfloat16x16"; // "auto" never takes it
+export const PRECISIONS = /** @type {const} */ ([
+  "float32",
+  "bfloat16",
+  "int8",
+  "bfloat16x16",
+  "int8x8",
+]);
+/** @type {readonly string[]} */
+const ONLY_BY_NAME = ["bfloat16x16", "int8x8"]; // "auto" never takes them
 
 /** @typedef {typeof PRECISIONS[number]} Precision */
 
@@ -54,7 +61,7 @@ export function resolvePrecision(name, cost) {
       `precision must be one of auto, ${PRECISIONS.join(", ")}, not ${shown(name)}`,
     );
   }
-  const settled = PRECISIONS.filter((one) => one !== DRAFT);
+  const settled = PRECISIONS.filter((one) => !ONLY_BY_NAME.includes(one));
   return settled.findLast((one) => one in cost && cost[one] <= AFFORDABLE) ?? "float32";
 }
 

@@ -21,12 +21,12 @@
 #include "mat_f32.h"
 #elif FWN_PRECISION == 1
 #include "mat_bf16.h"
-#elif FWN_PRECISION == 2
+#elif FWN_PRECISION == 2 || FWN_PRECISION == 4
 #include "mat_i8.h"
 #elif FWN_PRECISION == 3
 #include "mat_bf16x16.h"
 #else
-#error "FWN_PRECISION must be 0 (float32), 1 (bfloat16), 2 (int8) or 3 (bfloat16x16)"
+#error "FWN_PRECISION must be 0 (float32), 1 (bfloat16), 2 (int8), 3 (bfloat16x16) or 4 (int8x8)"
 #endif
 #include "input_codes.h"
 #include "past_taps.h"
@@ -65,7 +65,7 @@ static fwn_act relu(fwn_act to, float *row, const float *x, size_t rows, uint32_
     for (size_t i = 0; i < rows; i++, x += n) {
         for (uint32_t k = 0; k < n; k += 16)
             vf_store(row + k, vf_max(vf_set(0.0f), vf_load(x + k)));
-        act_store(act_from(to, i), row, n);
+        act_store_relu(act_from(to, i), row, n);
     }
     return to;
 }

@@ -24,8 +24,8 @@ FWN_INLINE vi input_load(fwn_act row, uint32_t k)
     return vi_sub(vi_add(low, vi_shl(high, 8)), vi_set(FWN_OFFSET));
 }
 
-/* The initial sums of 16 outputs. */
-FWN_INLINE vi sum_begin(const int32_t *zero_point) { return vi_load(zero_point); }
+/* The initial sums of 16 outputs, for inputs stored with their offset. */
+FWN_INLINE vi offset_begin(const int32_t *zero_point) { return vi_load(zero_point); }
 
 /* Four weights of 16 outputs.  They multiply low bytes, whose products are added to sum[0], and high
  * bytes, of sum[1]. */

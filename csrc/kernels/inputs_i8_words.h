@@ -19,8 +19,8 @@ FWN_INLINE vi input_load(fwn_act row, uint32_t k)
     return vi_load_i16((const int16_t *)row.at + k);
 }
 
-/* The initial sums of 16 outputs. */
-FWN_INLINE vi sum_begin(const int32_t *zero_point)
+/* The initial sums of 16 outputs, for inputs stored with their offset. */
+FWN_INLINE vi offset_begin(const int32_t *zero_point)
 {
     (void)zero_point;
     return vi_set(0);

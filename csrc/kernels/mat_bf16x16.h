@@ -55,6 +55,8 @@ FWN_INLINE void act_store(fwn_act row, const float *x, uint32_t k)
     for (uint32_t i = 0; i < k; i += 16) act_put(row, i, act_round(vf_load(x + i)));
 }
 
+#define act_store_relu act_store /* of x that are not negative */
+
 FWN_INLINE void act_load(float *x, fwn_act row, uint32_t k)
 {
     for (uint32_t i = 0; i < k; i += 16) vf_store(x + i, act_get(row, i));

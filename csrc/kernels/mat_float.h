@@ -16,6 +16,8 @@ FWN_INLINE void act_store(fwn_act row, const float *x, uint32_t k)
     memcpy(row.at, x, k * sizeof *x);
 }
 
+#define act_store_relu act_store /* of x that are not negative */
+
 FWN_INLINE void act_load(float *x, fwn_act row, uint32_t k) { memcpy(x, row.at, k * sizeof *x); }
 
 /* Stores tanh(a[k]) sigmoid(b[k]) as a row of a gate's outputs. */

@@ -1,8 +1,9 @@
-/* The number format int8: weights of 8 bits with a scale per output, times rows of integers
+/* The number formats int8 and int8x8: weights of 8 bits with a scale per output, times rows of integers
  * (quant_i8.h).  Integer products are summed exactly, FWN_EXACT inputs at a time, so that any order
  * gives the same bits (docs/arithmetic.md, "int8"):
  *   y = start + bias;  for each block of k:  y = fma(sum, scale[n] * scale of the row, y)
- * `gated`, a constant where the code is inlined, selects gates' outputs as inputs. */
+ * `bytes`, a constant where the code is inlined, selects inputs of 8 bits: gates' outputs, and those
+ * of int8x8.  They have 16 scales, one for each lane. */
 #ifndef FWN_MAT_H
 #define FWN_MAT_H
 
@@ -11,7 +12,7 @@
 /* sum[rows][panels] += exact products of `count` inputs.  Before 16-bit inputs `sum` is that of
  * sum_begin. */
 FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, size_t stride,
-                          uint32_t count, const int panels, const int rows, const int gated)
+                          uint32_t count, const int panels, const int rows, const int bytes)
 {
     vi parts[16][2];
     const char *xs[8];
@@ -22,7 +23,7 @@ FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, s
         EACH(i, 4)
             EACH(j, panels) {
                 const char *at_k = w + j * panel + k * 16 + 64 * i;
-                if (gated) {
+                if (bytes) {
                     const vi wk = vi_load_once(at_k);
                     EACH(r, rows) {
                         vi *to = &parts[r * panels + j][i % FWN_GATED_SUMS];
@@ -35,15 +36,24 @@ FWN_INLINE void mul_exact(vi *sum, const char *w, size_t panel, const char *x, s
                                   stride, wk);
                 }
             }
-    EACH(j, panels * rows) sum[j] = gated ? vi_add(parts[j][0], parts[j][1]) : input_sum(parts[j]);
+    EACH(j, panels * rows) sum[j] = bytes ? vi_add(parts[j][0], parts[j][1]) : input_sum(parts[j]);
+}
+
+/* The initial sums of 16 outputs.  Inputs that are not negative are stored less 128, which a second
+ * zero point makes good. */
+FWN_INLINE vi sum_begin(const fwn_mat *m, const int32_t *zero_point)
+{
+    const vi begin = offset_begin(zero_point);
+    const int shifted = FWN_PRECISION == 4 && m->input == FWN_INPUT_RELU;
+    return shifted ? vi_sub(begin, vi_load(zero_point)) : begin;
 }
 
 /* A microkernel: a fixed number of rows and panels, whose sums stay in registers. */
 FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, size_t n,
-                          const int panels, const int rows, const int gated)
+                          const int panels, const int rows, const int bytes)
 {
-    const uint32_t block = gated ? FWN_EXACT_GATED : FWN_EXACT;
-    const size_t bytes = gated ? FWN_GATED_BYTES : FWN_INPUT_BYTES;
+    const uint32_t block = bytes ? FWN_EXACT_BYTES : FWN_EXACT;
+    const size_t size = bytes ? FWN_GATED_BYTES : FWN_INPUT_BYTES;
     const int32_t *zero_point = m->zero_point + n;
     const char *w = (const char *)m->w + n * m->k;
     vf out[16];
@@ -53,13 +63,13 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
         const uint32_t count = m->k - k < block ? m->k - k : block;
         vi sum[16];
         EACH(r, rows)
-            EACH(j, panels) sum[r * panels + j] = sum_begin(zero_point + 16 * j);
-        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k * bytes, x.stride, count,
-                  panels, rows, gated);
+            EACH(j, panels) sum[r * panels + j] = sum_begin(m, zero_point + 16 * j);
+        mul_exact(sum, w + (size_t)k * 16, (size_t)m->k * 16, x.at + k * size, x.stride, count,
+                  panels, rows, bytes);
         EACH(r, rows)
             EACH(j, panels) {
                 const vf scale = vf_mul(vf_load(m->scale + n + 16 * j),
-                                        gated ? vf_load(x.check + 16 * r) : vf_set(x.scale[r]));
+                                        bytes ? vf_load(x.unit + 16 * r) : vf_set(x.scale[r]));
                 out[r * panels + j] =
                     vf_fma(vf_convert(sum[r * panels + j]), scale, out[r * panels + j]);
             }
@@ -70,28 +80,28 @@ FWN_INLINE void mul_micro(float *y, const fwn_mat *m, fwn_act x, fwn_rows start,
 
 /* All outputs of `rows` rows, `panels` panels at a time. */
 FWN_INLINE void mul_panels(float *y, const fwn_mat *m, fwn_act x, fwn_rows start, const int panels,
-                           const int rows, const int gated)
+                           const int rows, const int bytes)
 {
     size_t n = 0;
     for (; n + 16 * panels <= m->n; n += 16 * panels)
-        mul_micro(y, m, x, start, n, panels, rows, gated);
+        mul_micro(y, m, x, start, n, panels, rows, bytes);
     if (panels > 1)
-        for (; n < m->n; n += 16) mul_micro(y, m, x, start, n, 1, rows, gated);
+        for (; n < m->n; n += 16) mul_micro(y, m, x, start, n, 1, rows, bytes);
 }
 
 /* All rows, FWN_INT8_MICRO_ROWS (1 to 4) at a time, then those left. */
 FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start,
-                         const int gated)
+                         const int bytes)
 {
     while (rows) {
         size_t done;
         if (FWN_INT8_MICRO_ROWS >= 4 && rows >= 4)
-            mul_panels(y, m, x, start, FWN_INT8_MICRO_PANELS, done = 4, gated);
+            mul_panels(y, m, x, start, FWN_INT8_MICRO_PANELS, done = 4, bytes);
         else if (FWN_INT8_MICRO_ROWS >= 3 && rows >= 3 && rows != 4) /* four are two and two */
-            mul_panels(y, m, x, start, FWN_INT8_MICRO_PANELS, done = 3, gated);
+            mul_panels(y, m, x, start, FWN_INT8_MICRO_PANELS, done = 3, bytes);
         else if (FWN_INT8_MICRO_ROWS >= 2 && rows >= 2)
-            mul_panels(y, m, x, start, FWN_INT8_PAIR_PANELS, done = 2, gated);
-        else mul_panels(y, m, x, start, FWN_INT8_ROW_PANELS, done = 1, gated);
+            mul_panels(y, m, x, start, FWN_INT8_PAIR_PANELS, done = 2, bytes);
+        else mul_panels(y, m, x, start, FWN_INT8_ROW_PANELS, done = 1, bytes);
         y += done * m->stride;
         x = act_from(x, done);
         start = rows_from(start, done);
@@ -105,17 +115,17 @@ FWN_INLINE void mul_rows(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn
 
 static void mat_mul(float *y, const fwn_mat *m, fwn_act x, size_t rows, fwn_rows start)
 {
-    const int gated = m->input != FWN_INPUT_ROW;
+    const int bytes = m->input != FWN_INPUT_ROW;
 #ifdef FWN_HAS_TILES
     /* The inputs fill whole tiles, or zeros follow them: not the z of the next layer. */
     const int padded = m->k % 64 == 0 || m->input != FWN_INPUT_GATE;
     if (padded && (rows >= FWN_AHEAD || x.batch >= FWN_TILE_BATCH)) {
-        if (gated) mul_by_tiles(y, m, x, rows, start, 1);
+        if (bytes) mul_by_tiles(y, m, x, rows, start, 1);
         else mul_by_tiles(y, m, x, rows, start, 0);
         return;
     }
 #endif
-    if (gated) mul_rows(y, m, x, rows, start, 1);
+    if (bytes) mul_rows(y, m, x, rows, start, 1);
     else mul_rows(y, m, x, rows, start, 0);
 }
 
@@ -126,12 +136,12 @@ static void mat_mul_back(float *y, const fwn_mat *m, fwn_act row, fwn_rows start
     mat_mul(y, m, row, 1, start);
 }
 
-/* The same for one row of at most FWN_EXACT_GATED gates' outputs that arrive in parts: sums_begin
+/* The same for one row of at most FWN_EXACT_BYTES gates' outputs that arrive in parts: sums_begin
  * initialises `sums` [n], sums_add adds inputs [k, until), sums_end stores the y of mat_mul. */
 static void sums_begin(float *sums, const fwn_mat *m)
 {
     for (size_t n = 0; n < m->n; n += 16)
-        vf_store(sums + n, vf_bitcast(sum_begin(m->zero_point + n)));
+        vf_store(sums + n, vf_bitcast(offset_begin(m->zero_point + n)));
 }
 
 FWN_INLINE void add_panels(float *sums, const fwn_mat *m, const char *x, uint32_t k, uint32_t until,
@@ -155,7 +165,7 @@ static void sums_add(float *sums, const fwn_mat *m, fwn_act row, uint32_t k, uin
 static void sums_end(float *y, const fwn_mat *m, const float *sums, fwn_act row)
 {
     for (size_t n = 0; n < m->n; n += 16) {
-        const vf scale = vf_mul(vf_load(m->scale + n), vf_load(row.check));
+        const vf scale = vf_mul(vf_load(m->scale + n), vf_load(row.unit));
         vf_store(y + n, vf_fma(vf_convert(vi_load(sums + n)), scale, vf_load(m->bias + n)));
     }
 }

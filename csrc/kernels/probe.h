@@ -34,12 +34,12 @@ static void probe_read(const char *memory, size_t size, size_t times)
 
 /* The products of a microkernel with hardly a beginning and an end, `times` times, of zeros: at
  * least 16 KB.  Returns their number, in which 16-bit inputs count as two. */
-#if FWN_PRECISION == 2
-FWN_INLINE void probe_exact(vi *sum, const char *zeros, const int gated)
+#if FWN_PRECISION == 2 || FWN_PRECISION == 4
+FWN_INLINE void probe_exact(vi *sum, const char *zeros, const int bytes)
 {
     const size_t panel = 16 * FWN_PROBE_INPUTS, stride = 2 * FWN_PROBE_INPUTS;
     mul_exact(sum, zeros, panel, zeros, stride, FWN_PROBE_INPUTS, FWN_INT8_MICRO_PANELS,
-              FWN_INT8_MICRO_ROWS, gated);
+              FWN_INT8_MICRO_ROWS, bytes);
 }
 
 static uint64_t probe_multiply(const void *zeros, size_t times)
@@ -48,12 +48,12 @@ static uint64_t probe_multiply(const void *zeros, size_t times)
     vi sum[16], all = vi_set(0);
     EACH(j, SUMS) sum[j] = all;
     for (size_t n = 0; n < times; n++) {
-        probe_exact(sum, zeros, 0);
+        if (FWN_PRECISION == 2) probe_exact(sum, zeros, 0);
         probe_exact(sum, zeros, 1);
     }
     EACH(j, SUMS) all = vi_add(all, sum[j]);
     probe_use(all);
-    return (uint64_t)(2 + 1) * FWN_PROBE_INPUTS * 16 * SUMS * times;
+    return (uint64_t)(FWN_PRECISION == 2 ? 2 + 1 : 1) * FWN_PROBE_INPUTS * 16 * SUMS * times;
 }
 #elif FWN_PRECISION == 3
 static uint64_t probe_multiply(const void *zeros, size_t times)

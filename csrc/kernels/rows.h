@@ -30,7 +30,7 @@ FWN_INLINE fwn_act act_from(fwn_act a, size_t row)
 {
     a.at += row * a.stride;
     if (a.scale) a.scale += row;
-    if (a.check) a.check += 16 * row;
+    if (a.unit) a.unit += 16 * row;
     return a;
 }
 

@@ -54,11 +54,12 @@ def products_of(spec: WaveNetSpec, precision: Precision, isa: Isa, batch: int) -
     In int8 an input of 16 bits takes two; those of the skip and the residual products have 8.
     """
     macs = spec_without_frames(spec).macs_per_sample
+    if precision in ("int8", "int8x8") and isa == "amx" and batch >= TILED:
+        return None
     if precision != "int8":
         return batch * macs
     gated = spec.dilation_channels * (spec.layers * (spec.skip + spec.residual) - spec.residual)
-    tiled = isa == "amx" and batch >= TILED
-    return None if tiled else batch * (2 * macs - gated)
+    return batch * (2 * macs - gated)
 
 
 def spec_without_frames(spec: WaveNetSpec) -> WaveNetSpec:

@@ -14,7 +14,8 @@ from .engine_peer import Engine
 from .peer import NotAvailable, Peer, Weights
 
 CLEAN = "PyTorch, clean queue"  # the yardstick
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "bfloat16x16", "int8")  # by exactness
+# By exactness.
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "bfloat16x16", "int8", "int8x8")
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,8 @@ def add_precision(option: AddOption) -> None:
     option(
         "--precision",
         default="auto",
-        help="float32, bfloat16, int8, bfloat16x16 (a draft), or auto: the smallest that is known "
-        "to cost nothing worth mentioning (%(default)s)",
+        help="float32, bfloat16, int8, int8x8, bfloat16x16 (a draft), or auto: the smallest of the "
+        "first three that is known to cost nothing worth mentioning (%(default)s)",
     )
 
 

@@ -7,6 +7,7 @@ modules, which import neither.
 from .bfloat16 import bfloat16_weights, round_to_bfloat16
 from .bfloat16x16 import Bfloat16x16Steps, project_frames_bfloat16x16
 from .int8 import Int8Steps, project_frames_int8
+from .int8x8 import Int8x8Steps
 from .mu_law import mu_law_decode, mu_law_encode
 from .network import WaveNetSteps, project_frames, relu, sigmoid, teacher_forced
 from .outputs import draw, draw_order, philox4x32, uniform
@@ -16,6 +17,7 @@ from .upsampling import upsample, upsample_float32
 __all__ = [
     "Bfloat16x16Steps",
     "Int8Steps",
+    "Int8x8Steps",
     "RangeDecoder",
     "RangeEncoder",
     "WaveNetSteps",

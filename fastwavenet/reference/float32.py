@@ -1,4 +1,4 @@
-"""The parts of docs/arithmetic.md that int8 and bfloat16x16 compute in float32, to the last bit."""
+"""The float32 parts of int8, int8x8 and bfloat16x16 in docs/arithmetic.md, to the last bit."""
 
 from __future__ import annotations
 

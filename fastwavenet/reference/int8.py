@@ -16,7 +16,7 @@ from .network import conditioning_inputs
 from .upsampling import fused, upsample_float32
 
 EXACT = 512  # products of weights and 16-bit inputs whose sum is below 2**31 ...
-EXACT_GATED = 131072  # ... and of weights and 8-bit outputs of gates
+EXACT_BYTES = 131072  # ... and of weights and 8-bit inputs
 LEAST_SCALE = np.float32(1e-30)  # smaller weights count as 0
 
 
@@ -38,13 +38,15 @@ class Int8Matrix:
         unit = np.where(self.scale > 0, self.scale, np.float32(np.inf))[:, None]
         self.w = np.rint(weight / unit).astype(np.float64)
 
-    def add_to(self, y: np.ndarray, q: np.ndarray, unit: np.float32) -> np.ndarray:
-        """y + W q, of 16-bit inputs q in this unit."""
-        return self._add(y, q, self.scale * unit, EXACT)
+    def add_to(
+        self, y: np.ndarray, q: np.ndarray, unit: np.float32, block: int = EXACT
+    ) -> np.ndarray:
+        """y + W q, of inputs q in this unit; block: inputs of an exact sum."""
+        return self._add(y, q, self.scale * unit, block)
 
     def add_gated_to(self, y: np.ndarray, q: np.ndarray) -> np.ndarray:
         """y + W q, of gates' outputs q in units of 1/127."""
-        return self._add(y, q, self.scale / np.float32(127), EXACT_GATED)
+        return self._add(y, q, self.scale / np.float32(127), EXACT_BYTES)
 
     def _add(self, y: np.ndarray, q: np.ndarray, scale: np.ndarray, block: int) -> np.ndarray:
         for k in range(0, len(q), block):
@@ -110,6 +112,8 @@ def project_frames_int8(
 class Int8Steps(Float32Steps):
     """A WaveNet in int8 that is fed one code at a time; its logits are float32."""
 
+    block = EXACT  # inputs of an exact sum, gates' outputs apart
+
     def __init__(self, spec: WaveNetSpec, weights: Mapping[str, np.ndarray]):
         super().__init__(spec, weights)
         self.matrices = {
@@ -118,29 +122,37 @@ class Int8Steps(Float32Steps):
             if name.startswith(("layers.", "head.")) and not name.endswith(".skip")
         }
         self.matrices["skip"] = [Int8Matrix(self._skip_weight())]
-        silence = to_16_bits(np.zeros(spec.residual, np.float32))
+        silence = self._rounded(np.zeros(spec.residual, np.float32))
         self.past = [deque([silence] * len(queue), len(queue)) for queue in self.queues]
+
+    def _rounded(self, x: np.ndarray) -> tuple[np.ndarray, np.float32]:
+        """Inputs of a layer, and their unit."""
+        return to_16_bits(x)
+
+    def _rounded_relu(self, x: np.ndarray) -> tuple[np.ndarray, np.float32]:
+        """Inputs of the head, none of them negative, and their unit."""
+        return to_16_bits(x)
 
     def _add_gated(self, name: str, start: np.ndarray, z: np.ndarray) -> np.ndarray:
         (matrix,) = self.matrices[name]
         return matrix.add_gated_to(start, z)
 
     def _gate(self, layer: int, x: np.ndarray, cond: np.ndarray | None) -> np.ndarray:
-        """The dilated convolution and its gate (D,); the past is kept in 16 bits."""
+        """The dilated convolution and its gate (D,); the past is kept rounded."""
         dilation, past = self.spec.dilations[layer], self.past[layer]
-        now = to_16_bits(x)
+        now = self._rounded(x)
         taps = [past[j * dilation] for j in range(self.spec.kernel[layer] - 1)] + [now]
         h = self.w[f"layers.{layer}.dilated.bias"]  # (2D,)
         *before, current = zip(self.matrices[f"layers.{layer}.dilated"], taps, strict=True)
         for matrix, (q, unit) in before:
-            h = matrix.add_to(h, q, unit)  # oldest first
+            h = matrix.add_to(h, q, unit, self.block)  # oldest first
         if cond is not None:
             h = h + cond
-        h = current[0].add_to(h, *current[1])
+        h = current[0].add_to(h, *current[1], self.block)
         past.append(now)
         d = self.spec.dilation_channels
         return gate(h[:d], h[d:])
 
     def _pointwise(self, name: str, x: np.ndarray) -> np.ndarray:
         (matrix,) = self.matrices[name]
-        return matrix.add_to(self.w[f"{name}.bias"], *to_16_bits(x))
+        return matrix.add_to(self.w[f"{name}.bias"], *self._rounded_relu(x), self.block)

@@ -369,6 +369,7 @@ def test_a_step_has_a_product_for_each_weight_and_two_for_inputs_of_16_bits(tiny
         ("bfloat16", macs),
         ("bfloat16x16", macs),
         ("int8", 2 * (macs - gated) + gated),
+        ("int8x8", macs),
     ):
         assert bounds.products_of(tiny, precision, "avx2", 1) == expected
         assert bounds.products_of(tiny, precision, "avx2", 64) == 64 * expected
@@ -378,6 +379,7 @@ def test_a_step_has_a_product_for_each_weight_and_two_for_inputs_of_16_bits(tiny
     )
     assert bounds.products_of(tiny, "int8", "amx", 3) == bounds.products_of(tiny, "int8", "vnni", 3)
     assert bounds.products_of(tiny, "int8", "amx", 4) is None
+    assert bounds.products_of(tiny, "int8x8", "amx", 4) is None
 
 
 def test_wrong_mu_law_is_refused():

@@ -352,6 +352,7 @@ def test_contenders_are_made_for_the_batch_and_the_naive_one_only_for_one_voice(
         "fastwavenet, bfloat16",
         "fastwavenet, bfloat16x16",
         "fastwavenet, int8",
+        "fastwavenet, int8x8",
     ]
     for contender in (*field.peers.values(), *field.engines.values()):
         assert contender.generate(3).shape == (batch, 3)

@@ -176,6 +176,7 @@ static void every_error_isa_and_precision_has_a_text(void)
     CHECK(!strcmp(fwn_precision_name(FWN_BFLOAT16), "bfloat16"));
     CHECK(!strcmp(fwn_precision_name(FWN_INT8), "int8"));
     CHECK(!strcmp(fwn_precision_name(FWN_BFLOAT16X16), "bfloat16x16"));
+    CHECK(!strcmp(fwn_precision_name(FWN_INT8X8), "int8x8"));
     CHECK(!fwn_precision_name(-1) && !fwn_precision_name(FWN_PRECISIONS));
 }
 

@@ -83,7 +83,9 @@ def test_without_it_the_file_decides(run, voice, recordings, tmp_path, command):
 
 
 def test_an_unknown_precision_is_refused_and_the_known_ones_are_listed(refused, voice, tmp_path):
-    expected = "precision must be one of auto, float32, bfloat16, int8, bfloat16x16, not 'int4'"
+    expected = (
+        "precision must be one of auto, float32, bfloat16, int8, bfloat16x16, int8x8, not 'int4'"
+    )
     out = tmp_path / "out.wav"
     assert refused("generate", voice, "-o", out, "--precision", "int4") == expected
     assert refused("score", voice, out, "--precision", "int4") == expected
@@ -134,7 +136,8 @@ def test_export_writes_what_was_measured_into_the_file(run, trained, copy, recor
     assert tensors(copy) == tensors(best)
     assert said.splitlines() == [
         f"against float32 on {SECONDS} s: bfloat16 {cost['bfloat16']:+.5f}, "
-        f"int8 {cost['int8']:+.5f}, bfloat16x16 {cost['bfloat16x16']:+.5f} nats per sample",
+        f"int8 {cost['int8']:+.5f}, bfloat16x16 {cost['bfloat16x16']:+.5f}, "
+        f"int8x8 {cost['int8x8']:+.5f} nats per sample",
         f"{copy}: 3 layers, 8000 Hz, {copy.stat().st_size:,} bytes, {model.precision}",
     ]
 

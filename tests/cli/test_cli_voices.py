@@ -205,7 +205,7 @@ def test_a_copy_of_a_voice_may_be_changed(run, folder, elsewhere):
     recording = record(elsewhere / "a.wav", tone(4000), rate=8000)
     assert run("export", "hum", "-o", "own.safetensors", "--measure", recording)[0] == 0
     cost = fw.load("own.safetensors").precision_cost
-    assert cost.keys() == {"bfloat16", "int8", "bfloat16x16"}
+    assert cost.keys() == {"bfloat16", "int8", "bfloat16x16", "int8x8"}
     assert fw.load("hum").precision_cost == {}
 
 

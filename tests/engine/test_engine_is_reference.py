@@ -158,6 +158,11 @@ def test_int8_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
 
 
 @every_end
+def test_int8x8_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
+    assert_equal_to_twin("int8x8", end, isa)
+
+
+@every_end
 def test_bfloat16x16_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
     assert_equal_to_twin("bfloat16x16", end, isa)
 

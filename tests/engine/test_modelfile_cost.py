@@ -68,10 +68,13 @@ NOT_FINITE = [float("nan"), float("inf"), -float("inf"), 10**400]
 BAD_COSTS = [
     (None, "precision_cost must map precisions to numbers, not NoneType"),
     ([], "precision_cost must map precisions to numbers, not list"),
-    ({"float32": 0.0}, "precision_cost of 'float32': expected bfloat16 or int8 or bfloat16x16"),
+    (
+        {"float32": 0.0},
+        "precision_cost of 'float32': expected bfloat16 or int8 or bfloat16x16 or int8x8",
+    ),
     (
         {"int8": 0.1, "int4": 0.1},
-        "precision_cost of 'int4': expected bfloat16 or int8 or bfloat16x16",
+        "precision_cost of 'int4': expected bfloat16 or int8 or bfloat16x16 or int8x8",
     ),
     ({"x\n\x1b" * 500: 0.1}, r"precision_cost of 'x\\n"),
     *(

@@ -70,6 +70,33 @@ most_probable_4     453c9228e1322716 b57b2c69b3adb721 ecbeed197d52b95e b5168e503
 encoded_4           8ff09874a4d1c0ba 53869edfb83701db 3dfd0bb28f058033 f2bdbd4d6efc1afb
 conditioned_batch_4 ef8373852cc0b9b5 71418760d995c775 8fea23d0a5fe3bc7 ea3bf64ab7077acb
 
+case                int8x8
+drawn_0             92c42d763c8463de
+primed_and_scored_0 76e39ad75d1f1266
+most_probable_0     a81d9653b01764cb
+encoded_0           fb9ed64491f6230d
+conditioned_batch_0 dd00a28750018a47
+drawn_1             609debdd59ce0176
+primed_and_scored_1 1487245d1966fbca
+most_probable_1     76bd05b598907e9f
+encoded_1           2c673d7dae8e8e7d
+conditioned_batch_1 93d97a7b2ad86e3e
+drawn_2             636e54cc37239363
+primed_and_scored_2 d0b634a1ccffaad6
+most_probable_2     954bdf4d08a3ea5f
+encoded_2           55cc142fb6fcfdcf
+conditioned_batch_2 c95a48f7c30e1854
+drawn_3             a914d5ad463c2008
+primed_and_scored_3 e713d87c8522c857
+most_probable_3     2f8876b2996a87ed
+encoded_3           1bd306518babe70e
+conditioned_batch_3 6e3ac90f15c94366
+drawn_4             9afd9ac5eb3fe524
+primed_and_scored_4 420045c16325fc0b
+most_probable_4     d12e2f3866aed610
+encoded_4           635e9b00ef216cee
+conditioned_batch_4 63b9018a2d771cff
+
 case                mulaw
 levels_2            6c3cbce9a3c15c85
 levels_3            20ff5298b6cf2789

@@ -13,10 +13,10 @@ from fastwavenet import modelfile
 from fastwavenet.ends import FrameConditioning
 from fastwavenet.precision import AFFORDABLE, describe_precision_cost
 from fastwavenet.precision_cost import Comparison
-from fastwavenet.spec import DRAFTS, PRECISIONS
+from fastwavenet.spec import ONLY_BY_NAME, PRECISIONS
 
 SPEC = small_spec(levels=64, residual=16, dilation_channels=16, skip=32, head=32)
-SMALLER = ["bfloat16", "int8", "bfloat16x16"]
+SMALLER = ["bfloat16", "int8", "bfloat16x16", "int8x8"]
 every_smaller_one = pytest.mark.parametrize("smaller", SMALLER)
 CODES = random_codes(SPEC, 300, seed=2)
 MORE_CODES = random_codes(SPEC, 40, seed=3)
@@ -68,7 +68,8 @@ def test_a_smaller_precision_reads_fewer_bytes():
 @pytest.mark.parametrize("name", ["float16", "INT8", "", None, 8])
 def test_an_unknown_precision_is_refused_and_the_known_ones_are_listed(path, name):
     expected = (
-        f"^precision must be one of auto, float32, bfloat16, int8, bfloat16x16, not {name!r}$"
+        "^precision must be one of auto, float32, bfloat16, int8, bfloat16x16, int8x8, "
+        f"not {name!r}$"
     )
     with pytest.raises(ValueError, match=expected):
         fw.load(path, name)
@@ -103,6 +104,8 @@ DECISIONS = [
     ({"bfloat16x16": -1.0}, "float32"),  # a draft
     ({"bfloat16": TOO_MUCH, "int8": TOO_MUCH, "bfloat16x16": 0.0}, "float32"),
     ({"bfloat16": 0.0, "bfloat16x16": 0.0}, "bfloat16"),
+    ({"int8x8": -1.0}, "float32"),  # only by name
+    ({"int8": AFFORDABLE, "int8x8": 0.0}, "int8"),
     ({"int8": -1.0}, "int8"),  # it predicted those recordings better
 ]
 
@@ -164,6 +167,7 @@ def test_a_loss_of_these_precisions_is_small(path):
     assert abs(cost["bfloat16"]) < 0.005
     assert abs(cost["int8"]) < 0.02
     assert abs(cost["bfloat16x16"]) < 0.02
+    assert abs(cost["int8x8"]) < 0.02
 
 
 def test_audio_is_measured_like_its_codes(path):
@@ -184,7 +188,7 @@ def test_what_was_measured_is_recorded_and_decides(path):
     fw.record_precision_cost(path, cost)
     model = fw.load(path)
     assert model.precision_cost == cost
-    affordable = [name for name in SMALLER if name not in DRAFTS and cost[name] <= AFFORDABLE]
+    affordable = [name for name in SMALLER if name not in ONLY_BY_NAME and cost[name] <= AFFORDABLE]
     assert model.precision == ["float32", *affordable][-1]
 
 
@@ -207,8 +211,8 @@ def test_progress_goes_once_from_nothing_to_all(path):
     comparison = Comparison(SPEC, weights_of(SPEC))
     comparison.add(CODES, progress=lambda done, total: said.append((done, total)))
     steps = len(CODES) - 1
-    assert said == sorted(said) and said[-1] == (4 * steps, 4 * steps)
-    assert {total for _, total in said} == {4 * steps}
+    assert said == sorted(said) and said[-1] == (5 * steps, 5 * steps)
+    assert {total for _, total in said} == {5 * steps}
 
 
 def test_losses_are_said_to_a_hundred_thousandth():

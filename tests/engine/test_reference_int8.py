@@ -14,6 +14,7 @@ import fastwavenet as fw
 from fastwavenet import reference
 from fastwavenet.reference import bfloat16_weights, bfloat16x16, int8, round_to_bfloat16
 from fastwavenet.reference.int8 import Int8Matrix, to_16_bits
+from fastwavenet.reference.int8x8 import to_8_bits
 
 DEEP = small_spec(**widths(24), levels=64, dilations=(1, 2, 4, 8, 16) * 4)
 DISTANCE = 0.05  # of the largest logit: what rounding costs these networks, and no mistake would
@@ -53,6 +54,18 @@ def test_a_deep_network_in_int8_is_its_twin_to_the_last_bit(isa):
 
 
 @every_network
+def test_int8x8_outputs_are_those_of_the_twin_to_the_last_bit(spec, isa):
+    found = outputs(spec, "int8x8", isa)
+    assert found.std() > 0.1
+    assert found.tobytes() == expected_logits(spec, "int8x8").tobytes()
+
+
+def test_a_deep_network_in_int8x8_is_its_twin_to_the_last_bit(isa):
+    expected = expected_logits(DEEP, "int8x8")
+    assert outputs(DEEP, "int8x8", isa).tobytes() == expected.tobytes()
+
+
+@every_network
 def test_bfloat16x16_outputs_are_those_of_the_twin_to_the_last_bit(spec, isa):
     found = outputs(spec, "bfloat16x16", isa)
     assert found.std() > 0.1
@@ -74,7 +87,7 @@ def test_bfloat16_outputs_are_those_of_float32_with_rounded_weights(spec, isa):
 
 
 @every_network
-@pytest.mark.parametrize("smaller", ["bfloat16", "int8", "bfloat16x16"])
+@pytest.mark.parametrize("smaller", ["bfloat16", "int8", "bfloat16x16", "int8x8"])
 def test_a_smaller_precision_is_near_the_network_it_was_made_of(spec, smaller):
     exact = outputs(spec, "float32")
     assert 0 < np.abs(outputs(spec, smaller) - exact).max() < DISTANCE * max(1, np.abs(exact).max())
@@ -183,6 +196,35 @@ def test_inputs_of_16_bits_are_half_a_unit_away_and_stay_when_stored_again(large
     assert np.abs(q * unit - x).max() <= unit * (0.5 if q[7] < 32767 else 1)
     again, same = to_16_bits((q * unit).astype(np.float32))
     assert np.array_equal(again * same, q * unit)
+
+
+@pytest.mark.parametrize("most", [127, 255])
+@pytest.mark.parametrize("largest", [0, 1e-45, 1e-39, 1e-23, 1e-18, 0.1, 0.99999, 1, 1.5, 2, 3e38])
+def test_inputs_of_8_bits_are_half_a_unit_away_and_stay_when_stored_again(largest, most):
+    x = np.random.default_rng(1).uniform(-1, 1, 40).astype(np.float32) * np.float32(largest)
+    x[7] = largest
+    q, unit = to_8_bits(x, most)
+    assert np.abs(q).max() <= most and (largest < 1e-18 or q[7] == most)
+    assert np.abs(q * unit - x.astype(np.float64)).max() <= unit * 0.505
+    stored = (q * unit).astype(np.float32)
+    assert np.array_equal(stored, q * unit)  # without rounding
+    again, same = to_8_bits(stored, most)
+    assert np.array_equal(again, q) and same == unit
+
+
+def test_the_unit_of_8_bits_stays_when_stored_again_whatever_the_largest_input_is():
+    for bits in np.random.default_rng(2).integers(0x20000000, 0x7F800000, 3000):
+        x = np.array([bits, 0x20000000 + bits % 999], np.uint32).view(np.float32)
+        for most in (127, 255):
+            q, unit = to_8_bits(x, most)
+            again, same = to_8_bits((q * unit).astype(np.float32), most)
+            assert q[0] == again[0] == most and np.array_equal(q, again) and same == unit
+
+
+def test_inputs_of_8_bits_that_are_not_finite_are_nan():
+    for value in (np.nan, np.inf, -np.inf):
+        q, unit = to_8_bits(np.array([1, value], np.float32), 127)
+        assert np.isnan(q).all() and np.isnan(unit)
 
 
 def test_the_table_of_tanh_is_that_of_the_engine():

@@ -45,6 +45,7 @@ DIGESTS = {
     "bfloat16": "96d1d880795a1616",
     "int8": "6f4690d7f8fe1fd8",
     "bfloat16x16": "3735bfb031866306",
+    "int8x8": "dae4086969360fd5",
 }
 
 
@@ -165,9 +166,10 @@ def test_one_prime_for_all_rows_is_given_to_each(isa, precision):
     ids=["skip_and_head_differ", "gates_share_a_line", "long_sums"],
 )
 @pytest.mark.parametrize("batch", [3, 4, 9, 17, 33])
-def test_int8_reads_nothing_that_stands_beside_its_rows(spec, batch):
+@pytest.mark.parametrize("precision", ["int8", "int8x8"])
+def test_int8_reads_nothing_that_stands_beside_its_rows(precision, spec, batch):
     """Tiles of bytes are read 64 at a time, whatever the sizes are."""
-    model = fw.Model(spec, weights_of(spec), "int8")
+    model = fw.Model(spec, weights_of(spec), precision)
     drawn = {
         isa: fw.Generator(model, isa=isa, seed=5, batch=batch).generate(20)
         for isa in fw.available_isas()

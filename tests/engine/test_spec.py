@@ -150,11 +150,13 @@ def test_smaller_precisions_store_the_products_in_fewer_bytes():
     assert spec.weight_bytes("float32") == spec.weight_bytes() == apart + 4 * 3_964_928
     assert spec.weight_bytes("bfloat16") == apart + 2 * 3_964_928
     assert spec.weight_bytes("int8") == apart + 3_964_928 + 4 * scales
+    assert spec.weight_bytes("int8x8") == spec.weight_bytes("int8")
 
 
 @pytest.mark.parametrize("precision", ["float63", "auto", "", None, 0])
 def test_an_unknown_precision_is_refused_and_the_known_ones_are_listed(precision):
-    expected = f"precision must be one of float32, bfloat16, int8, bfloat16x16, not {precision!r}$"
+    known = "float32, bfloat16, int8, bfloat16x16, int8x8"
+    expected = f"precision must be one of {known}, not {precision!r}$"
     with pytest.raises(ValueError, match=expected):
         small_spec().weight_bytes(precision)
 

@@ -17,6 +17,7 @@ from fastwavenet import reference
 from fastwavenet.ends import Start
 from fastwavenet.reference.bfloat16x16 import to_bfloat16
 from fastwavenet.reference.int8 import to_16_bits
+from fastwavenet.reference.int8x8 import to_8_bits
 
 # ---- copies and states -------------------------------------------------------------------------
 
@@ -245,7 +246,7 @@ def test_the_last_sample_in_a_state_is_finite_and_0_without_pre_emphasis():
                 gen.set_state(forged(state, LAST, struct.pack("<f", value)))
 
 
-# ---- what int8 and bfloat16x16 keep ------------------------------------------------------------
+# ---- what int8, int8x8 and bfloat16x16 keep ----------------------------------------------------
 
 PAST = HISTORY + 4 * (SPEC.input.taps - 1)
 CHANNELS = SPEC.residual
@@ -254,13 +255,20 @@ VALUES = st.floats(-8, 8, width=32) | st.sampled_from(
 )
 
 
+def to_signed_bytes(x: np.ndarray) -> tuple[np.ndarray, np.float32]:
+    return to_8_bits(x, 127)
+
+
+@pytest.mark.parametrize(
+    ("precision", "to_integers"), [("int8", to_16_bits), ("int8x8", to_signed_bytes)]
+)
 @given(x=st.lists(VALUES, min_size=CHANNELS, max_size=CHANNELS))
-def test_a_past_of_any_floats_is_rounded_once(x):
+def test_a_past_of_any_floats_is_rounded_once(precision, to_integers, x):
     """A saved one was rounded before; a foreign one is then, and as the slow twin rounds it."""
-    state = generator(precision="int8").get_state()
-    gens = [generator(precision="int8", isa=isa) for isa in fw.available_isas()]
+    state = generator(precision=precision).get_state()
+    gens = [generator(precision=precision, isa=isa) for isa in fw.available_isas()]
     gens[0].set_state(forged(state, PAST, struct.pack(f"<{CHANNELS}f", *x)))
-    q, unit = to_16_bits(np.array(x, np.float32))
+    q, unit = to_integers(np.array(x, np.float32))
     rounded = (q * unit).astype(np.float32) + np.float32(0)
     taken = gens[0].get_state()
     assert taken == forged(state, PAST, rounded.tobytes())

@@ -6,7 +6,7 @@ import pytest
 from fastwavenet.ends import CodeInput, FrameConditioning
 from fastwavenet.spec import WaveNetSpec
 
-PRECISIONS = ["float32", "bfloat16", "int8", "bfloat16x16"]
+PRECISIONS = ["float32", "bfloat16", "int8", "bfloat16x16", "int8x8"]
 
 
 def small_spec(**changes) -> WaveNetSpec:

@@ -17,6 +17,7 @@ PORTABLE_MACS = 5_000  # of a step in portable code, whose multiply-adds are slo
 # Of the precisions whose bits numpy computes: the steps, and the projection of frames.
 TWINS = {
     "int8": (reference.Int8Steps, reference.project_frames_int8),
+    "int8x8": (reference.Int8x8Steps, reference.project_frames_int8),
     "bfloat16x16": (reference.Bfloat16x16Steps, reference.project_frames_bfloat16x16),
 }
 PROMISED = 1e-4  # of max(1, the largest logit), between float32 and the float64 reference

@@ -216,7 +216,7 @@ def test_a_trained_vocoder_makes_sound_of_frames_and_holds_their_convention(
     summary = quick(source, tmp_path / "run", mel="hifigan-16k+pitch")
     model = fw.load(summary.model)
     assert model.spec.conditioning == recording_conditioning("hifigan-16k+pitch")
-    assert set(model.precision_cost) == {"bfloat16", "int8", "bfloat16x16"}
+    assert set(model.precision_cost) == {"bfloat16", "int8", "bfloat16x16", "int8x8"}
     assert len(fw.generate(model, frames=np.zeros((3, 83)), seed=1)) == 3 * HOP
 
 

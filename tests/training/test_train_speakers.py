@@ -113,7 +113,7 @@ def test_a_model_file_holds_the_names_of_its_speakers(source, tmp_path, mel):
     end = model.spec.conditioning
     assert (end.speakers, end.speaker_channels) == (NAMES, SPEAKER_CHANNELS)
     assert (end.mel is None) == (mel is None)
-    assert set(model.precision_cost) == {"bfloat16", "int8", "bfloat16x16"}
+    assert set(model.precision_cost) == {"bfloat16", "int8", "bfloat16x16", "int8x8"}
     frames = None if mel is None else np.zeros((2, 80))
     how = {"frames": frames, "seed": 1} | ({"seconds": 0.02} if mel is None else {})
     by_name = fw.generate(model, speaker="cid", **how)

@@ -52,7 +52,9 @@ test("auto takes the smallest precision that costs at most 0.002 nats", () => {
   assert.equal(resolvePrecision("auto", { bfloat16: 0.1, int8: 0.001 }), "int8");
   assert.equal(resolvePrecision("float32", { int8: 0 }), "float32");
   assert.equal(resolvePrecision("auto", { bfloat16: 0, bfloat16x16: 0 }), "bfloat16");
-  const names = /auto, float32, bfloat16, int8, bfloat16x16/;
+  assert.equal(resolvePrecision("auto", { int8: 0, int8x8: 0 }), "int8");
+  assert.equal(resolvePrecision("int8x8", {}), "int8x8");
+  const names = /auto, float32, bfloat16, int8, bfloat16x16, int8x8/;
   assert.throws(() => resolvePrecision("int4", {}), names);
 });
 
