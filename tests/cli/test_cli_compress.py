@@ -226,7 +226,7 @@ def test_wrong_options_are_one_line(run, model, recording, tmp_path, given, mess
 def test_memory_does_not_grow_with_the_recording(run, model, tmp_path, monkeypatch):
     monkeypatch.setattr(audio_reading, "BLOCK", 2**14)
     peaks = []
-    for n in (1_000, 50_000, 400_000):  # the first loads modules and fills caches
+    for n in (1_000, 50_000, 700_000):  # the first loads modules and fills caches
         soundfile.write(tmp_path / "a.wav", np.zeros(n, np.int16), 8000, "PCM_16")
         tracemalloc.start()
         packed, copy = tmp_path / "a.fwz", tmp_path / "b.wav"
@@ -235,4 +235,4 @@ def test_memory_does_not_grow_with_the_recording(run, model, tmp_path, monkeypat
         assert not run("decompress", packed, "-m", model, "-o", copy, *given[:2])[0]
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[2] < peaks[1] + 300_000  # 700 KB more, had it been held in 16 bits
+    assert peaks[2] < peaks[1] + 650_000  # 1.3 MB more, had it been held in 16 bits
