@@ -99,4 +99,5 @@ def test_loading_takes_twice_the_memory_of_the_file_at_most(tmp_path, padding, l
     command = [sys.executable, "-c", LOADED, str(path)]
     outcome, grown = subprocess.check_output(command, text=True).split()
     assert outcome == ("loaded" if last == 0.5 else "refused")
-    assert len(data) > 2**24 and int(grown) < 2 * len(data) + 2**22
+    assert len(data) > 1.5 * 2**24  # more than the room for modules and huge pages
+    assert int(grown) < 2 * len(data) + 2**24
