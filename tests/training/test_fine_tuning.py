@@ -1,6 +1,7 @@
 """Training that begins with the weights of a model file."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -21,9 +22,18 @@ def source(tmp_path):
     return two_tones(tmp_path / "recordings")
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, one_thread):
+    """The folder of a run on recordings as of `source`."""
+    folder = tmp_path_factory.mktemp("trained")
+    return quick(two_tones(folder / "recordings"), folder / "voice", steps=20).model.parent
+
+
 @pytest.fixture
-def voice(source, tmp_path):
-    return quick(source, tmp_path / "voice", steps=20).model
+def voice(trained, tmp_path):
+    """The model file of the run, in a copy of its folder."""
+    shutil.copytree(trained, tmp_path / "voice")
+    return tmp_path / "voice" / "model.safetensors"
 
 
 def fine_tune(source, output, model, **changes):
