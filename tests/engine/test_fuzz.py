@@ -27,7 +27,7 @@ OPTIONS = ["-use_counters=0", "-entropic=0", "-max_len=128", "-print_final_stats
 # The address sanitizer keeps freed memory, up to a sum of the sizes that were asked for: by default
 # 256 MB, which are 1.2 GiB if all blocks have two bytes.  The rest of the process is 0.1 GiB.
 FREED = {"ASAN_OPTIONS": "quarantine_size_mb=64"}
-OPTIONS += ["-rss_limit_mb=1024", "-malloc_limit_mb=256"]
+OPTIONS += ["-rss_limit_mb=2048", "-malloc_limit_mb=256"]
 
 
 @pytest.fixture(scope="session")

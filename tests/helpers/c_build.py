@@ -48,7 +48,7 @@ def setup_names(machine: str | None = None) -> dict:
 def run(*command: object, **arguments) -> str:
     """A command's output; its errors are the test's."""
     command = [str(part) for part in command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **arguments)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, **arguments)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
