@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -79,7 +80,10 @@ INSTALL = (
 
 
 class BuildExtension(build_ext):
-    """Compiles csrc/kernels/isa_<name>.c with the flags of its instruction set, and links it."""
+    """Compiles csrc/kernels/isa_<name>.c with the flags of its instruction set, and links it.
+
+    Up to four compilers run at once, each of which may take half a GB.
+    """
 
     def build_extensions(self) -> None:
         """Raises PlatformError with what to install if there is no C compiler that can do it."""
@@ -98,9 +102,9 @@ class BuildExtension(build_ext):
             ) from None
 
     def build_extension(self, ext: Extension) -> None:
-        objects = []
-        for name, (source, flags) in isa_objects().items():
-            objects += self.compiler.compile(
+        def compiled(item: tuple[str, tuple[str, list[str]]]) -> list[str]:
+            name, (source, flags) = item
+            return self.compiler.compile(
                 [source],
                 output_dir=os.path.join(self.build_temp, name),
                 include_dirs=ext.include_dirs,
@@ -108,6 +112,9 @@ class BuildExtension(build_ext):
                 extra_postargs=[*FLAGS, *flags],
                 depends=ext.depends,
             )
+
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            objects = sum(pool.map(compiled, isa_objects().items()), [])
         saved = list(ext.extra_objects)
         ext.extra_objects = saved + objects
         try:
