@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_build import compiles, link, run_under_thread_sanitizer
+from c_build import compiles, link, run, run_under_thread_sanitizer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses GNU ld and libFuzzer")
 
@@ -74,3 +74,7 @@ def test_a_wrong_second_thread_is_found(fuzzed_engine, tmp_path):
 @pytest.mark.parametrize("forks", [8, pytest.param(100, marks=pytest.mark.slow)])
 def test_forks_at_any_moment_leave_children_whole_copies(compile_engine, tmp_path, forks):
     run_under_thread_sanitizer(compile_engine, tmp_path, "forks", f"-DFORKS={forks}")
+
+
+def test_children_of_forks_at_any_moment_free_their_copies(compile_engine, tmp_path):
+    run(link("gcc", "forks", compile_engine("gcc"), tmp_path, "-DFORKS=100"))
