@@ -75,11 +75,13 @@ def colours_of(cells: Sequence[dict]) -> dict[str, str]:
 def _draw_panel(axes: Axes, cells: Sequence[dict], colours: dict[str, str]) -> None:
     names = [name for name in colours if any(name in _rates(cell) for cell in cells)]
     width = 0.85 / len(names)
+    ours = [name for name in names if name.startswith("fastwavenet")]
+    labelled = {*ours[:1], *ours[-1:]}  # all would cover one another
     for i, name in enumerate(names):
         at = [x + (i - (len(names) - 1) / 2) * width for x in range(len(cells))]
         rates = [_rates(cell).get(name, float("nan")) for cell in cells]
         bars = axes.bar(at, rates, width, color=colours[name], label=name)
-        if name.startswith("fastwavenet"):
+        if name in labelled:
             axes.bar_label(bars, [_times(cell, name) for cell in cells], fontsize=6)
     real_time = cells[0]["sample_rate"]
     axes.axhline(real_time, color="black", linewidth=0.8, linestyle="--")

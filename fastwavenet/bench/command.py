@@ -179,11 +179,14 @@ def _keep(arguments: argparse.Namespace, results: dict) -> None:
 
 
 def _add_cell(results: dict, cell: dict) -> None:
+    """In the order of the plan, also where it was refused in the run that this one goes on with."""
     if "refused" in cell:
         _refuse(results, cell["refused"])
     else:
         print("\n" + text_of_cell(cell), flush=True)
         results["cells"].append(cell)
+        networks = list(results["settings"]["plan"])
+        results["cells"].sort(key=lambda cell: (networks.index(cell["network"]), cell["batch"]))
 
 
 def _add_rows(results: dict, key: str, rows: Callable[[], list[dict]]) -> None:

@@ -20,8 +20,9 @@ MOST_LOST = 0.05  # of the time, to other processes on this core
 SHORT = 32  # steps by which the voices between the first and the last are checked
 # How far logits may be off the reference: in float32 at any place, in shares of the largest, as the
 # engine promises; in the others in the root of their mean square, twice what trained networks on
-# random codes were seen to have (speech-16k with 64 voices: bfloat16 0.025, int8 0.125).
-ALLOWED = {"float32": 1e-4, "bfloat16": 0.05, "bfloat16x16": 0.05, "int8": 0.25, "int8x8": 0.25}
+# random codes were seen to have (speech-16k with 64 voices: bfloat16 0.025, bfloat16x16 0.053, int8
+# 0.125).
+ALLOWED = {"float32": 1e-4, "bfloat16": 0.05, "bfloat16x16": 0.1, "int8": 0.25, "int8x8": 0.25}
 
 
 class Refused(ValueError):
