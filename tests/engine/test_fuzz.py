@@ -77,4 +77,4 @@ def test_forks_at_any_moment_leave_children_whole_copies(compile_engine, tmp_pat
 
 
 def test_children_of_forks_at_any_moment_free_their_copies(compile_engine, tmp_path):
-    run(link("gcc", "forks", compile_engine("gcc"), tmp_path, "-DFORKS=100"))
+    run(link("gcc", "forks", compile_engine("gcc"), tmp_path, "-DFORKS=40"))

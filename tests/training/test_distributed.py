@@ -204,7 +204,7 @@ def test_an_error_is_that_of_the_first_process_and_ends_all(folder, results, nam
 
 
 @pytest.mark.parametrize(
-    "rank", [pytest.param(0, marks=pytest.mark.slow), 1, None]
+    "rank", [*(pytest.param(rank, marks=pytest.mark.slow) for rank in (0, 1)), None]
 )  # None: torchrun itself
 def test_sigterm_of_one_process_ends_all_and_is_reported_once(folder, tmp_path, rank):
     run = tmp_path / "run"
