@@ -15,8 +15,6 @@ import hypothesis
 import pytest
 from networks import PRECISIONS
 
-from fastwavenet.spec import ONLY_BY_NAME
-
 TESTS = Path(__file__).parent
 
 # A shared machine may stop any test for seconds: speed is asserted where it is the claim.
@@ -104,11 +102,9 @@ def precision(request) -> str:
     return request.param
 
 
-@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(config, items):
     """Puts long files first; leaves out what runs the same code, and all but one precision of each
-    combination of what is marked each_pair.  Every other combination with a precision that is taken
-    only by name is slow.
+    combination of what is marked each_pair.
     """
     items.sort(key=lambda item: _place(item.path))
     same = {item for item in items if _runs_the_code_of_another(item)}
@@ -127,11 +123,6 @@ def pytest_collection_modifyitems(config, items):
             total += known.index(value)
         return total
 
-    for item in items:
-        if hasattr(item, "callspec") and "isa" in item.callspec.params:
-            by_name = item.callspec.params.get("precision") in ONLY_BY_NAME
-            if by_name and number(item) % 2:
-                item.add_marker(pytest.mark.slow)
     marked = [item for item in items if item.get_closest_marker("each_pair")]
     left_out = {item for item in marked if number(item) % len(PRECISIONS)}
     items[:] = [item for item in items if item not in left_out]
