@@ -153,21 +153,8 @@ def test_outputs_with_frames_and_speakers_are_the_references(end, n, isa):
 
 
 @every_end
-def test_int8_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
-    assert_equal_to_twin("int8", end, isa)
-
-
-@every_end
-def test_int8x8_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
-    assert_equal_to_twin("int8x8", end, isa)
-
-
-@every_end
-def test_bfloat16x16_with_frames_and_speakers_has_the_bits_of_its_slow_twin(end, isa):
-    assert_equal_to_twin("bfloat16x16", end, isa)
-
-
-def assert_equal_to_twin(precision: str, end: FrameConditioning, isa: str) -> None:
+@pytest.mark.parametrize("precision", TWINS)
+def test_frames_and_speakers_have_the_bits_of_the_slow_twin(precision, end, isa):
     network, project = TWINS[precision]
     spec, n = small_spec(conditioning=end), 60
     codes, frames = random_codes(spec, n, 2), given(spec, n)["frames"]

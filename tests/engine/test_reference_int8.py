@@ -42,39 +42,20 @@ def outputs(spec, precision: str, isa: str | None = None) -> np.ndarray:
 # ---- networks ----------------------------------------------------------------------------------
 
 
+every_twin = pytest.mark.parametrize("precision", TWINS)
+
+
+@every_twin
 @every_network
-def test_int8_outputs_are_those_of_the_twin_to_the_last_bit(spec, isa):
-    found = outputs(spec, "int8", isa)
+def test_outputs_are_those_of_the_twin_to_the_last_bit(spec, precision, isa):
+    found = outputs(spec, precision, isa)
     assert found.std() > 0.1
-    assert found.tobytes() == expected_logits(spec).tobytes()
+    assert found.tobytes() == expected_logits(spec, precision).tobytes()
 
 
-def test_a_deep_network_in_int8_is_its_twin_to_the_last_bit(isa):
-    assert outputs(DEEP, "int8", isa).tobytes() == expected_logits(DEEP).tobytes()
-
-
-@every_network
-def test_int8x8_outputs_are_those_of_the_twin_to_the_last_bit(spec, isa):
-    found = outputs(spec, "int8x8", isa)
-    assert found.std() > 0.1
-    assert found.tobytes() == expected_logits(spec, "int8x8").tobytes()
-
-
-def test_a_deep_network_in_int8x8_is_its_twin_to_the_last_bit(isa):
-    expected = expected_logits(DEEP, "int8x8")
-    assert outputs(DEEP, "int8x8", isa).tobytes() == expected.tobytes()
-
-
-@every_network
-def test_bfloat16x16_outputs_are_those_of_the_twin_to_the_last_bit(spec, isa):
-    found = outputs(spec, "bfloat16x16", isa)
-    assert found.std() > 0.1
-    assert found.tobytes() == expected_logits(spec, "bfloat16x16").tobytes()
-
-
-def test_a_deep_network_in_bfloat16x16_is_its_twin_to_the_last_bit(isa):
-    expected = expected_logits(DEEP, "bfloat16x16")
-    assert outputs(DEEP, "bfloat16x16", isa).tobytes() == expected.tobytes()
+@every_twin
+def test_a_deep_network_is_its_twin_to_the_last_bit(precision, isa):
+    assert outputs(DEEP, precision, isa).tobytes() == expected_logits(DEEP, precision).tobytes()
 
 
 @every_network
@@ -93,7 +74,7 @@ def test_a_smaller_precision_is_near_the_network_it_was_made_of(spec, smaller):
     assert 0 < np.abs(outputs(spec, smaller) - exact).max() < DISTANCE * max(1, np.abs(exact).max())
 
 
-@pytest.mark.parametrize("precision", TWINS)
+@every_twin
 def test_widths_around_what_is_packed_and_summed_together_change_nothing(precision, isa):
     for width in (2, 15, 16, 18, 31, 33, 63, 64, 65, 79, 80, 81):
         spec = small_spec(**widths(width), dilations=(1, 3))
