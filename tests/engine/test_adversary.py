@@ -48,6 +48,13 @@ from fastwavenet.session import Session
 SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "200"))
 CALLS = 10  # of a sequence, at most
 BLOCK = 7  # of an iterator; 256 would take the twin long
+KNOWN = {  # of a call that takes known samples
+    "n": draw.LENGTHS,
+    "samples": draw.SAMPLES,
+    "given": draw.GIVEN,
+    "cut": draw.PIECES,
+    "isa": draw.ISAS,
+}
 COPIES = [
     fw.Generator.clone,
     copy.copy,
@@ -297,32 +304,15 @@ class Calls(RuleBasedStateMachine):
         found = (fast.temperature, fast.top_k, fast.min_p)
         assert found == (voice.temperature, voice.top_k, voice.min_p)
 
-    @rule(
-        n=draw.LENGTHS,
-        samples=draw.SAMPLES,
-        given=draw.GIVEN,
-        cut=draw.PIECES,
-        isa=draw.ISAS,
-        parts=draw.PARTS,
-    )
+    @rule(**KNOWN, parts=draw.PARTS)
     def score(self, n, samples, given, cut, isa, parts):
-        self.cut = cut
-        known = samples.array(self.spec, n, 1, None)
-        conditioned = self.conditioned(given, n, cut)
+        known, conditioned = self.known(n, samples, given, cut)
         found = fw.score(self.model, known, **conditioned, isa=isa, threads=parts)
         same(found, -listen(self.model, known, **conditioned)[1])
 
-    @rule(
-        n=draw.LENGTHS,
-        samples=draw.SAMPLES,
-        given=draw.GIVEN,
-        cut=draw.PIECES,
-        isa=draw.ISAS,
-    )
+    @rule(**KNOWN)
     def outputs(self, n, samples, given, cut, isa):
-        self.cut = cut
-        known = samples.array(self.spec, n, 1, None)
-        conditioned = self.conditioned(given, n, cut)
+        known, conditioned = self.known(n, samples, given, cut)
         found = fw.outputs(self.model, known, **conditioned, isa=isa)
         same(found, listen(self.model, known, **conditioned)[0])
         codes = to_codes(known, self.spec)[:6]
@@ -331,11 +321,7 @@ class Calls(RuleBasedStateMachine):
             check_against_numpy(*numpy_given, **conditioned, found=found[: len(codes)])
 
     @rule(
-        n=draw.LENGTHS,
-        samples=draw.SAMPLES,
-        given=draw.GIVEN,
-        cut=draw.PIECES,
-        isa=draw.ISAS,
+        **KNOWN,
         parts=draw.PARTS,
         stretch=draw.STRETCHES,
         hop=draw.SURPRISE_HOPS,
@@ -343,10 +329,9 @@ class Calls(RuleBasedStateMachine):
     )
     def surprise(self, n, samples, given, cut, isa, parts, stretch, hop, smooth):
         """Of any stretches and parts: the means of the twin's nats and entropies."""
-        self.cut, at = cut, int(not self.spec.start.fed)
+        at = int(not self.spec.start.fed)
         self.patch.setattr(scoring, "STRETCH", stretch)
-        known = samples.array(self.spec, n, 1, None)
-        conditioned = self.conditioned(given, n, cut)
+        known, conditioned = self.known(n, samples, given, cut)
         how = {"hop": hop, "smooth": smooth, "isa": isa, "threads": parts}
         found = fw.surprise(self.model, known, **conditioned, **how)
         logits, logp = listen(self.model, known, **conditioned)
@@ -389,10 +374,11 @@ class Calls(RuleBasedStateMachine):
             twin = twin_of_block(logits, codes, places, values.widths)
             assert blocks_of(data)[0] == twin
 
-    def conditioned(self, given, n: int, number: int) -> dict:
-        """Frames and a speaker for n known samples."""
-        frames = given.frames(self.spec, n, 1)
-        return {"frames": frames, "speaker": self.any_speaker(number)}
+    def known(self, n: int, samples, given, cut) -> tuple[np.ndarray, dict]:
+        """n samples, which go through the engine in pieces, and their frames and speaker."""
+        self.cut = cut
+        conditions = {"frames": given.frames(self.spec, n, 1), "speaker": self.any_speaker(cut)}
+        return samples.array(self.spec, n, 1, None), conditions
 
     def any_speaker(self, number: int) -> int | None:
         end = self.spec.conditioning
