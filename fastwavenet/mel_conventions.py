@@ -57,7 +57,7 @@ class Mel:
                   at sample i hop; "same": (n_fft - hop) / 2, so that it has its centre in the
                   middle of samples i hop to (i + 1) hop - 1
     mean, deviation
-                  of the affine normalisation, the same for all channels
+                  of the affine normalisation: a number for all channels, or (mels,), one for each
     clip          (lowest, highest) value of a frame; None: no limits
 
     Raises ValueError naming the field, the value found and the expected ones.
@@ -80,8 +80,8 @@ class Mel:
     log_factor: float = 1.0
     log_offset: float = 0.0
     padding: Literal["center", "same"] = "center"
-    mean: float = 0.0
-    deviation: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    deviation: float | tuple[float, ...] = 1.0
     clip: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -121,9 +121,10 @@ class Mel:
         self._within("power_floor", 0, MAX_NUMBER)
         self._within("epsilon", 0, MAX_NUMBER)
         self._set("floor", number("mel floor", self.floor, zero=False))
-        for name in ("log_factor", "log_offset", "mean"):
+        for name in ("log_factor", "log_offset"):
             self._within(name, -MAX_NUMBER, MAX_NUMBER)
-        self._within("deviation", 1 / MAX_NUMBER, MAX_NUMBER)
+        self._for_channels("mean", -MAX_NUMBER, MAX_NUMBER)
+        self._for_channels("deviation", 1 / MAX_NUMBER, MAX_NUMBER)
         self._set("clip", _limits(self.clip))
 
     def _whole(self, name: str, high: int, low: int = 1) -> None:
@@ -131,6 +132,19 @@ class Mel:
 
     def _within(self, name: str, low: float, high: float) -> None:
         self._set(name, within(f"mel {name}", getattr(self, name), low, high))
+
+    def _for_channels(self, name: str, low: float, high: float) -> None:
+        given = getattr(self, name)
+        values = given.tolist() if hasattr(given, "tolist") else given  # of numpy
+        if not isinstance(values, (tuple, list)):
+            self._within(name, low, high)
+            return
+        if len(values) != self.mels:
+            raise ValueError(
+                f"mel {name} must be one number or {self.mels}, one for each channel, "
+                f"not {len(values)} numbers"
+            )
+        self._set(name, tuple(within(f"each of mel {name}", v, low, high) for v in values))
 
     # ---- names -----------------------------------------------------------------------------
 
@@ -147,9 +161,9 @@ class Mel:
     # ---- as in the model file --------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as numbers, strings, a list or None, for JSON."""
+        """All fields as numbers, strings, lists or None, for JSON."""
         fields = dataclasses.asdict(self)
-        return fields | {"clip": None if self.clip is None else list(self.clip)}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items()}
 
     @classmethod
     def from_dict(cls, fields: object) -> Mel:

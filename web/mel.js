@@ -1,6 +1,7 @@
 /** Mel frames of audio, as by features.py, to float32's last digits. */
 
 import { Fourier } from "./fourier.js";
+import { ofChannel } from "./mel_convention.js";
 
 /** @typedef {import("./mel_convention.js").Mel} Mel */
 
@@ -24,7 +25,7 @@ export function melFrames(audio, mel) {
     const energies = fourier.energies(x).map((energy) => level(energy, mel));
     filters.forEach(({ start, weights }, i) => {
       const sum = weights.reduce((total, weight, j) => total + weight * energies[start + j], 0);
-      frames[frame * mel.mels + i] = logarithm(sum, mel);
+      frames[frame * mel.mels + i] = logarithm(sum, mel, i);
     });
   }
   return frames;
@@ -53,11 +54,11 @@ function level(energy, mel) {
   return mel.power === 1 ? Math.sqrt(raised) : raised;
 }
 
-/** @param {number} filtered @param {Mel} mel */
-function logarithm(filtered, mel) {
+/** @param {number} filtered @param {Mel} mel @param {number} channel */
+function logarithm(filtered, mel, channel) {
   const log = mel.log === "ln" ? Math.log : Math.log10;
   const found = log(Math.max(filtered, mel.floor)) * mel.log_factor + mel.log_offset;
-  const normal = (found - mel.mean) / mel.deviation;
+  const normal = (found - ofChannel(mel.mean, channel)) / ofChannel(mel.deviation, channel);
   return mel.clip === null ? normal : Math.min(Math.max(normal, mel.clip[0]), mel.clip[1]);
 }
 

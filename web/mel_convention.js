@@ -41,8 +41,8 @@ const NAMES = [
  * @property {number} log_factor
  * @property {number} log_offset
  * @property {"center"|"same"} padding
- * @property {number} mean
- * @property {number} deviation
+ * @property {number|number[]} mean of all channels, or of each
+ * @property {number|number[]} deviation
  * @property {[number, number]|null} clip
  */
 
@@ -87,11 +87,33 @@ function checkLevels(mel) {
   mel.floor = within("mel floor", mel.floor, Number.MIN_VALUE, Number.MAX_VALUE, {
     expected: "a positive number",
   });
-  for (const name of ["log_factor", "log_offset", "mean"]) {
+  for (const name of ["log_factor", "log_offset"]) {
     mel[name] = within(`mel ${name}`, mel[name], -MAX_NUMBER, MAX_NUMBER);
   }
-  mel.deviation = within("mel deviation", mel.deviation, 1 / MAX_NUMBER, MAX_NUMBER);
+  mel.mean = forChannels(mel, "mean", -MAX_NUMBER, MAX_NUMBER);
+  mel.deviation = forChannels(mel, "deviation", 1 / MAX_NUMBER, MAX_NUMBER);
   mel.clip = limits(mel.clip);
+}
+
+/** A number for all channels, or one for each.
+ * @param {Record<string, any>} mel @param {string} name @param {number} low @param {number} high
+ * @returns {number|number[]}
+ */
+function forChannels(mel, name, low, high) {
+  const values = mel[name];
+  if (!Array.isArray(values)) return within(`mel ${name}`, values, low, high);
+  if (values.length !== mel.mels) {
+    throw new ModelFormatError(
+      `mel ${name} must be one number or ${mel.mels}, one for each channel, ` +
+        `not ${values.length} numbers`,
+    );
+  }
+  return values.map((value) => within(`each of mel ${name}`, value, low, high));
+}
+
+/** That of a channel.  @param {number|number[]} values @param {number} channel */
+export function ofChannel(values, channel) {
+  return Array.isArray(values) ? values[channel] : values;
 }
 
 /** @param {unknown} clip @returns {[number, number]|null} */

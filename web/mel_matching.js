@@ -5,6 +5,7 @@
 
 import { Fourier } from "./fourier.js";
 import { filtersOf, firstSample, hann, reflected } from "./mel.js";
+import { ofChannel } from "./mel_convention.js";
 
 const PASSES = 32;
 const MOMENTUM = 0.8;
@@ -52,8 +53,9 @@ function filteredSums(levels, mel) {
     return weights.reduce((sum, weight) => sum + weight, 0) * (mel.window / 2) ** mel.power;
   });
   return levels.map((level, i) => {
-    const exponent = (level * mel.deviation + mel.mean - mel.log_offset) / mel.log_factor;
-    return Math.min(base ** exponent, loudest[i % mel.mels]);
+    const channel = i % mel.mels;
+    const found = level * ofChannel(mel.deviation, channel) + ofChannel(mel.mean, channel);
+    return Math.min(base ** ((found - mel.log_offset) / mel.log_factor), loudest[channel]);
   });
 }
 

@@ -104,13 +104,17 @@ def drawn_mels() -> st.SearchStrategy[fw.Mel]:
         n_fft = 2 * draw(st.integers(1, 20))
         padding = draw(st.sampled_from(["center", "same"]))
         hop = draw(st.integers(1, n_fft).filter(lambda h: padding == "center" or h % 2 == 0))
-        fmin = draw(st.floats(0, 350))
+        fmin, mels = draw(st.floats(0, 350)), draw(st.integers(1, 12))
+        means, deviations = st.sampled_from([0, -5.5]), st.sampled_from([1, 2.1])
+        if draw(st.booleans()):  # one for each channel
+            means = st.lists(means, min_size=mels, max_size=mels)
+            deviations = st.lists(deviations, min_size=mels, max_size=mels)
         return fw.Mel(
             sample_rate=800,
             n_fft=n_fft,
             hop=hop,
             window=draw(st.integers(2, n_fft)),
-            mels=draw(st.integers(1, 12)),
+            mels=mels,
             fmin=fmin,
             fmax=draw(st.floats(fmin + 1, 400)),
             mel_scale=draw(st.sampled_from(["slaney", "htk"])),
@@ -122,8 +126,8 @@ def drawn_mels() -> st.SearchStrategy[fw.Mel]:
             log_factor=draw(st.sampled_from([1, -3, 20])),
             log_offset=draw(st.sampled_from([0, -16])),
             padding=padding,
-            mean=draw(st.sampled_from([0, -5.5])),
-            deviation=draw(st.sampled_from([1, 2.1])),
+            mean=draw(means),
+            deviation=draw(deviations),
             clip=draw(st.sampled_from([None, (-4, 4)])),
         )
 

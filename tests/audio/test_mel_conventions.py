@@ -109,6 +109,17 @@ def test_an_unknown_convention_is_refused(convention, error, message):
         ({"floor": 0}, "mel floor must be a positive number, not 0"),
         ({"mean": math.inf}, "mel mean must be from -1000000.0 to 1000000.0, not inf"),
         ({"deviation": 0}, "mel deviation must be from 1e-06 to 1000000.0, not 0"),
+        ({"mean": "ab"}, "mel mean must be a number, not 'ab'"),
+        (
+            {"mean": [0, 1]},
+            "mel mean must be one number or 80, one for each channel, not 2 numbers",
+        ),
+        (
+            {"mean": [math.nan] * 80},
+            "each of mel mean must be from -1000000.0 to 1000000.0, not nan",
+        ),
+        ({"deviation": [1] * 79 + [0]}, "each of mel deviation must be from 1e-06 to 1000000.0"),
+        ({"deviation": [[1] * 80]}, "mel deviation must be one number or 80, .* not 1 numbers"),
         ({"clip": (1, 0)}, r"mel clip must be \(lower, higher\), not \(1, 0\)"),
         ({"clip": 4}, "mel clip must be None or two numbers, not 4"),
         ({"clip": [0, "1"]}, "each of mel clip must be a number, not '1'"),
@@ -128,6 +139,17 @@ def test_a_preset_survives_the_model_file(name):
     mel = PRESETS[name]
     kept = fw.Mel.from_dict(json.loads(json.dumps(mel.to_dict())))
     assert kept == mel and hash(kept) == hash(mel) and kept.preset == str(kept) == name
+
+
+def test_means_and_deviations_of_channels_survive_the_model_file():
+    numbers = np.arange(1, 6, dtype=np.float32)
+    mel = dataclasses.replace(SMALL, mean=-numbers, deviation=list(numbers))
+    assert mel.mean == (-1.0, -2.0, -3.0, -4.0, -5.0) and mel.deviation == (1.0, 2.0, 3.0, 4.0, 5.0)
+    kept = fw.Mel.from_dict(json.loads(json.dumps(mel.to_dict())))
+    assert kept == mel and hash(kept) == hash(mel)
+    audio = noise(99)
+    frames = (fw.mel(audio, SMALL).astype(float) + numbers) / numbers
+    np.testing.assert_allclose(fw.mel(audio, mel), frames, rtol=1e-6, atol=1e-6)
 
 
 def test_constants_of_numpys_types_become_plain_ones():

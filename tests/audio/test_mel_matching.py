@@ -1,5 +1,6 @@
 """Mel matching: sound nearer to its mel frames with each pass, whole or in blocks."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_float64_is_the_same_sound():
     audio, frames = noise(5 * MEL.hop), fw.mel(speech(MEL, 5), MEL)
     one, two = (fw.match_mel(audio.astype(of), frames, MEL, passes=2) for of in "fd")
     assert np.array_equal(one, two)
+
+
+def test_normalised_frames_are_matched_as_the_levels_that_they_stand_for():
+    numbers = np.linspace(1, 3, MEL.mels)
+    normalised = dataclasses.replace(MEL, mean=-numbers, deviation=numbers)
+    audio, sound = noise(9 * MEL.hop), noise(9 * MEL.hop, 1)
+    plain = fw.match_mel(audio, fw.mel(sound, MEL), MEL, passes=3)
+    found = fw.match_mel(audio, fw.mel(sound, normalised), normalised, passes=3)
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-4)
 
 
 def drawn(rng: np.random.Generator) -> fw.Mel:

@@ -73,6 +73,26 @@ def test_a_power_mel_in_decibels_with_limits_is_pythons(node, store, tmp_path, c
     np.testing.assert_allclose(found, fw.mel(clip[:8000], mel), rtol=0, atol=1e-3)
 
 
+def normalised(mel: fw.Mel) -> fw.Mel:
+    """With a mean and a deviation of each channel, of the size that speech has."""
+    mean, deviation = np.linspace(-7, -4, mel.mels), np.linspace(1, 2.5, mel.mels)
+    return dataclasses.replace(mel, mean=mean, deviation=deviation)
+
+
+def test_mel_frames_normalised_for_each_channel_are_pythons(node, store, tmp_path, clip):
+    mel, out = normalised(as_mel("hifigan-16k")), tmp_path / "matched.f32"
+    audio = clip[: 30 * 256]
+    levels = fw.mel(audio, mel)
+    found = mel_of(node, store, tmp_path, audio, mel)
+    np.testing.assert_allclose(found, levels, rtol=0, atol=1e-4)
+    node.call(
+        "match", audio=store(audio / 2, "audio.f32"), levels=store(levels, "levels.f32"),
+        convention=mel.to_dict(), passes=3, out=out,
+    )  # fmt: skip
+    expected = match_mel(audio / 2, levels, mel, passes=3)
+    np.testing.assert_allclose(np.fromfile(out, np.float32), expected, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("frames", [0, 1, 2, 5, 60])
 @pytest.mark.parametrize("passes", [0, 1, 8])
 def test_sound_is_matched_to_mel_frames_as_in_python(node, store, tmp_path, clip, frames, passes):
