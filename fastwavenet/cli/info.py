@@ -22,6 +22,7 @@ from .models import MODEL, load_model, model_file
 from .report import Report
 
 PACKAGES = ("numpy", "soundfile", "soxr", "safetensors", "torch")
+SHOWN_SPEAKERS = 20
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -95,7 +96,7 @@ def _model(model: Model, path: Path) -> dict[str, object]:
 def _conditioning(end: FrameConditioning | None) -> str:
     if end is None:
         return "none"
-    parts = [f"{len(end.speakers)} speakers"] if end.speakers else []
+    parts = [_speakers(end.speakers)] if end.speakers else []
     if end.channels:
         features = f" ({end.described})" if end.described else ""
         every = f"{end.channels} numbers every {end.hop} samples, {end.interpolation}"
@@ -103,6 +104,12 @@ def _conditioning(end: FrameConditioning | None) -> str:
             every += f" after {len(end.upsampling)} learned stages, every {end.feature_hop} samples"
         parts.append(f"frames{features}: {every}")
     return "; ".join(parts)
+
+
+def _speakers(names: tuple[str, ...]) -> str:
+    more = ", ..." if len(names) > SHOWN_SPEAKERS else ""
+    count = "1 speaker" if len(names) == 1 else f"{len(names)} speakers"
+    return f"{count} ({', '.join(map(shown, names[:SHOWN_SPEAKERS]))}{more})"
 
 
 def _sampling(own: Sampling) -> str:

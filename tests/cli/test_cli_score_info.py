@@ -150,6 +150,22 @@ def test_info_describes_upsampling(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("ann",), "1 speaker ('ann')"),
+        (("ann", "a\nb"), r"2 speakers ('ann', 'a\nb')"),
+        (tuple(map(str, range(21))), "'18', '19', ...)"),
+    ],
+)
+def test_info_names_the_speakers(run, tmp_path, names, expected):
+    spec = small_spec(conditioning=FrameConditioning(speakers=names, speaker_channels=2))
+    modelfile.save(tmp_path / "voice.safetensors", spec, random_weights(spec, seed=1))
+    said = run("info", tmp_path / "voice.safetensors")[1]
+    (line,) = [line for line in said.splitlines() if line.startswith("conditioning")]
+    assert line.endswith(expected)
+
+
+@pytest.mark.parametrize(
     ("rule", "expected"),
     [
         (VoicedSampling(1, 0.6), "temperature 0.9, in voiced frames 0.6; min_p 0"),
