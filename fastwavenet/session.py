@@ -100,7 +100,9 @@ def frames_of(
     with np.errstate(all="ignore"):  # infinity is refused below, tiny numbers become 0
         values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        raise ValueError("frames must be finite, but hold NaN or infinity")
+        beyond = array.dtype.kind != "O" and np.isfinite(array).all()
+        found = "numbers beyond float32: scale them" if beyond else "NaN or infinity"
+        raise ValueError(f"frames must be finite, but hold {found}")
     return np.broadcast_to(values, (rows, *values.shape[-2:]))
 
 

@@ -63,5 +63,5 @@ def _check(frames: FramesFile, spec: WaveNetSpec) -> int:
     mels = predicted_from if frames.shape[1] == predicted_from else None
     check_frames_array(spec, frames.shape, frames.dtype, 1, mels)
     if not frames.shape[0]:
-        raise ValueError("holds no frames")
+        raise ValueError("holds no frames, expected at least one")
     return frames.shape[0]

@@ -113,7 +113,8 @@ ARRAYS = {
     "text": (np.full((7, 80), "a"), r"real numbers \(frames, channels\)"),
     "pickled": (np.array([[None]]), r"real numbers \(frames, channels\), found object"),
     "empty": (np.zeros((0, 80)), "bad.npy: holds no frames"),
-    "nan": (np.full((7, 80), np.nan), "bad.npy: frames must be finite"),
+    "nan": (np.full((7, 80), np.nan), "bad.npy: frames must be finite, but hold NaN or infinity"),
+    "large": (np.full((7, 80), 1e39), "bad.npy: frames must be finite, but hold numbers beyond fl"),
 }
 
 
