@@ -113,12 +113,18 @@ class _Work:
         self.listening = listening
 
     def learn(self, listening: Listening, normal: list[Found]) -> None:
-        """Measures the threshold on the normal recordings, if there are some."""
+        """Measures the threshold on the normal recordings, if there are some.
+
+        Those shorter than a frame are left out: the mean of a few samples may be anything.
+        """
         if not normal:
             return
         each, convert = [], self.arguments.convert
         for search in normal:
             for recording in read_recordings(search, self.model.spec, convert, self.report):
+                if len(recording.codes) < listening.hop:
+                    self.report.warn(f"{shown(recording.file)}: shorter than a frame: left out")
+                    continue
                 each.append(listening.sums())
                 self._nats(recording, each[-1])
         listening.learn(each)

@@ -180,7 +180,10 @@ class Listening:
         return surprise.excess if self.by == "excess" else surprise.nats
 
     def learn(self, normal: Sequence[SurpriseSums]) -> None:
-        """Sets the threshold by the frames of normal recordings."""
+        """Sets the threshold by the frames of normal recordings.  Raises ValueError without one."""
+        if not normal:
+            seconds = self.hop / self.model.sample_rate
+            raise ValueError(f"--normal: expected a recording of at least a frame, {seconds:g} s")
         each = [self._measure(sums.finish(self.smooth)) for sums in normal]
         self.normal = len(each), sum(map(len, each))
         self.threshold = surprise_threshold(each, self.quantile)

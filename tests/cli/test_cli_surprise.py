@@ -210,6 +210,22 @@ def test_too_few_normal_frames_for_the_quantile_are_remarked(run, voice, normal,
         )
 
 
+def test_normal_recordings_shorter_than_a_frame_are_left_out(run, voice, normal, new):
+    line = (voice, new, "--normal", normal, "--quantile", 1)
+    expected = result(run, *line)
+    record(normal / "short.wav", noise(HOP - 1), rate=8000)
+    assert result(run, *line) == expected
+    assert "short.wav: shorter than a frame: left out" in run("score", *line)[2]
+    record(normal / "short.wav", noise(HOP), rate=8000)
+    assert result(run, *line)["normal_frames"] == 31
+
+
+def test_normal_recordings_without_a_whole_frame_are_an_error(run, voice, normal, new):
+    code, said, errors = run("score", voice, new, "--normal", normal, "--hop", 0.6)
+    message = "fastwavenet: error: --normal: expected a recording of at least a frame, 0.6 s"
+    assert (code, said) == (2, "") and errors.splitlines()[-1] == message
+
+
 # ---- labels and picture ------------------------------------------------------------------------
 
 
