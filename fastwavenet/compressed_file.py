@@ -20,10 +20,12 @@ MAGIC = b"\x89FWZ\r\n\x1a\n"
 VERSION = 1
 MODES = {"codes": 1, "pcm16": 2}  # name -> number in the file
 MAX_BLOCK = 2**20  # samples
+MAX_BLOCKS = 2**32  # of a file: a block's number has 32 bits
 HEADER_BYTES, HEAD_BYTES = 40, 24
 SCANNED = 1 << 20  # bytes searched for a head at a time
 MOST_SEARCHED = 1000  # damaged blocks in which the next one's head is searched for
-MORE_LOST = 2**16  # blocks that may be missing beyond those for which a file has bytes
+MORE_LOST = 2**30  # samples that may be lost beyond LOST_SAMPLES for each byte of a file
+LOST_SAMPLES = 8
 DAMAGED = "the file is damaged: copy it again, or decompress with --salvage (fastwavenet.salvage)"
 
 
@@ -59,6 +61,11 @@ class Header(NamedTuple):
             found, own = getattr(self, name), getattr(expected, name)
             if found != own:
                 raise CompressionError(f"compressed with a model of {name} {found}, not {own}")
+        if self.fingerprint == expected.fingerprint and self != expected:
+            raise CompressionError(
+                "compressed with a model of the same weights, but another codec or start: "
+                "load the model that compressed the file"
+            )
         if self != expected:
             raise CompressionError(
                 f"compressed with another model: its fingerprint is {self.fingerprint:016x}, "
@@ -81,26 +88,46 @@ def _rules(spec: WaveNetSpec) -> int:
     return zlib.crc32(struct.pack("<6dI", *numbers, *more, spec.start.times))
 
 
-def read_header(file: BinaryIO) -> Header:
-    """Raises CompressionError if the file does not begin with a header of this version."""
+def read_header(file: BinaryIO, correct: bool = False) -> Header:
+    """The header of a file.  correct: even if one of its bytes was changed.
+
+    Raises CompressionError if the file does not begin with a header of this version.
+    """
     data = file.read(HEADER_BYTES)
+    if correct and len(data) == HEADER_BYTES:
+        data = _corrected(data)
     if data[:8] != MAGIC[: len(data)] or not data:
         raise CompressionError("not a compressed file: it does not begin with a header")
     if len(data) < HEADER_BYTES:
         raise CompressionError(f"cut off in the header, after {len(data)} bytes")
     version, mode, precision, *numbers = struct.unpack("<HBBIIIQI", data[8:-4])
-    if version != VERSION and _sealed(data[:-4]) == data:
+    if not _is_sealed(data):
+        hint = "" if correct else ", or decompress with --salvage, which corrects a changed byte"
+        raise CompressionError(f"the header is damaged: copy the file again{hint}")
+    if version != VERSION:
         raise CompressionError(
             f"the file has format version {version}, expected {VERSION}: "
             f"decompress it with the fastwavenet that wrote it"
         )
     names = {number: name for name, number in MODES.items()}
-    if _sealed(data[:-4]) != data or mode not in names or precision >= len(PRECISIONS):
-        raise CompressionError("the header is damaged: copy the file again")
+    if mode not in names or precision >= len(PRECISIONS):
+        raise CompressionError("the header is damaged: it names an unknown mode or precision")
     header = Header(names[mode], list(PRECISIONS)[precision], *numbers)
     if not 1 <= header.block <= MAX_BLOCK:
         raise CompressionError(f"blocks have {header.block} samples, expected 1 to {MAX_BLOCK}")
     return header
+
+
+def _corrected(data: bytes) -> bytes:
+    """A header of which one byte was changed as it was before; any other as it is."""
+    if _is_sealed(data):
+        return data
+    changed = (
+        data[:at] + bytes([value]) + data[at + 1 :]
+        for at in range(len(data))
+        for value in range(256)
+    )
+    return next(filter(_is_sealed, changed), data)
 
 
 class Block(NamedTuple):
@@ -132,6 +159,10 @@ def _sealed(data: bytes) -> bytes:
     return data + struct.pack("<I", zlib.crc32(data))
 
 
+def _is_sealed(data: bytes) -> bool:
+    return _sealed(data[:-4]) == data
+
+
 class _Head(NamedTuple):
     number: int
     samples: int  # 0: the end
@@ -148,48 +179,60 @@ class _Head(NamedTuple):
 
 def _parse_head(data: bytes, block: int) -> _Head | None:
     """None for bytes that are no head."""
-    if len(data) < HEAD_BYTES or _sealed(data[:-4]) != data:
+    if len(data) < HEAD_BYTES or not _is_sealed(data):
         return None
     head = _Head(*struct.unpack("<5I", data[:-4]))
     return head if head.fits(block) else None
 
 
 class Blocks:
-    """The blocks of a file whose header was read.
+    """The blocks of a file whose header was read, in their order.
 
-    total  number of samples, once the last block was taken
-    check  CRC-32 of all samples, by the file's end
+    block  samples of each block but the last
+    total  number of samples of the blocks that were taken or skipped
+    check  CRC-32 of all samples, by the file's end, once that was reached
     """
 
     def __init__(self, file: BinaryIO, header: Header):
         self.file, self.block = file, header.block
-        self.total = self.check = 0
+        self.total = self.number = self.last = self.check = 0  # last: samples of block number - 1
 
     def __iter__(self) -> Iterator[Block]:
-        """Raises CompressionError where the file is damaged."""
-        number, samples = 0, self.block
-        while (head := self._head(number)).samples:
-            if samples != self.block:
-                raise CompressionError(f"block {number - 1} is short, but not the last: {DAMAGED}")
+        """The blocks from the next one on.  Raises CompressionError where the file is damaged."""
+        while (head := self._next()).samples:
             data = self.file.read(head.size)
             if len(data) < head.size:
-                raise CompressionError(f"cut off in block {number}: {DAMAGED}")
+                raise CompressionError(f"cut off in block {head.number}: {DAMAGED}")
             if zlib.crc32(data) != head.crc:
-                raise CompressionError(f"block {number} has a wrong checksum: {DAMAGED}")
-            number, samples = number + 1, head.samples
-            self.total += samples
-            yield Block(head.number, samples, data, head.check)
-        if head.size != (samples if number else 0) or self.file.read(1):
+                raise CompressionError(f"block {head.number} has a wrong checksum: {DAMAGED}")
+            yield Block(head.number, head.samples, data, head.check)
+        if head.size != self.last or self.file.read(1):
             raise CompressionError(f"the end is none: {DAMAGED}")
         self.check = head.check
 
-    def _head(self, number: int) -> _Head:
+    def skip(self, count: int) -> None:
+        """Passes over at most `count` blocks, by their heads alone; the file can seek.
+
+        Raises CompressionError where a head is damaged; data are not looked at.
+        """
+        while count and (head := self._next()).samples:
+            self.file.seek(head.size, os.SEEK_CUR)
+            count -= 1
+
+    def _next(self) -> _Head:
+        """The head of the next block, or of the end."""
         data = self.file.read(HEAD_BYTES)
         if len(data) < HEAD_BYTES:
-            raise CompressionError(f"cut off after {number} blocks: {DAMAGED}")
+            raise CompressionError(f"cut off after {self.number} blocks: {DAMAGED}")
         head = _parse_head(data, self.block)
-        if head is None or head.number != number:
-            raise CompressionError(f"expected block {number}, found other bytes: {DAMAGED}")
+        if head is None or head.number != self.number:
+            raise CompressionError(f"expected block {self.number}, found other bytes: {DAMAGED}")
+        if head.samples:
+            if self.number and self.last != self.block:
+                short = f"block {self.number - 1} is short, but not the last"
+                raise CompressionError(f"{short}: {DAMAGED}")
+            self.number, self.last = self.number + 1, head.samples
+            self.total += head.samples
         return head
 
 
@@ -198,13 +241,10 @@ def count_samples(file: BinaryIO, header: Header) -> int:
 
     Raises CompressionError as the blocks do, but data are not looked at.
     """
-    start, total, number = file.tell(), 0, 0
-    blocks = Blocks(file, header)
-    while (head := blocks._head(number)).samples:
-        total, number = total + head.samples, number + 1
-        file.seek(head.size, os.SEEK_CUR)
+    start, blocks = file.tell(), Blocks(file, header)
+    blocks.skip(MAX_BLOCKS)
     file.seek(start)
-    return total
+    return blocks.total
 
 
 class SalvagedBlocks:
@@ -212,7 +252,8 @@ class SalvagedBlocks:
 
     cut_off  whether the file's end is missing, and with it the number of blocks
 
-    Where a head is damaged, the next one is searched for.
+    Where a head is damaged, the next one is searched for.  A file of forged heads gives a bounded
+    length of lost samples: a block that would exceed it belongs to no file.
     """
 
     def __init__(self, file: BinaryIO, header: Header):
@@ -220,6 +261,7 @@ class SalvagedBlocks:
         self.damaged = 0  # blocks whose head is whole
         self.at = file.tell()
         self.size = file.seek(0, os.SEEK_END)
+        self.left = MORE_LOST + LOST_SAMPLES * self.size  # samples that may still be lost
 
     def __iter__(self) -> Iterator[Block]:
         number = 0  # of the next block
@@ -232,6 +274,7 @@ class SalvagedBlocks:
             data = self.file.read(head.size)
             whole = len(data) == head.size and zlib.crc32(data) == head.crc
             self.damaged += not whole
+            self.left -= 0 if whole else head.samples
             if whole or self.damaged > MOST_SEARCHED:
                 self.at += head.size  # else bytes may be missing in it: the next head is searched
             yield Block(head.number, head.samples, data if whole else None, head.check)
@@ -240,12 +283,14 @@ class SalvagedBlocks:
 
     def _lost(self, number: int, end: _Head | None) -> Block:
         is_last = end is not None and number == end.number - 1
-        return Block(number, end.size if end is not None and is_last else self.block, None)
+        samples = end.size if end is not None and is_last else self.block
+        self.left -= samples
+        return Block(number, samples, None)
 
     def _next(self, number: int) -> _Head | None:
         """The next head of a block from `number` on, or of the end; `at` is behind it then."""
-        most = number + MORE_LOST + self.size // HEAD_BYTES
-        while self.at + HEAD_BYTES <= self.size:
+        most = min(number + self.left // self.block - 1, MAX_BLOCKS - 1)
+        while self.at + HEAD_BYTES <= self.size and self.left >= self.block:
             self.file.seek(self.at)
             window = self.file.read(HEAD_BYTES)
             if _parse_head(window, self.block) is None:  # seldom: it is searched for

@@ -7,6 +7,7 @@ groups of blocks.
 from __future__ import annotations
 
 import io
+import itertools
 import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -100,6 +101,8 @@ def decompress(
     data: bytes,
     *,
     codes: bool = False,
+    first: int = 0,
+    n_samples: int | None = None,
     batch: int = BATCH,
     isa: Isa | None = None,
     threads: int = 1,
@@ -108,18 +111,27 @@ def decompress(
     """The samples (n,) of a file of `compress`: int16 in mode "pcm16", else float32.
 
     codes: gives codes instead, uint8 up to 256 levels, uint16 above.
+    first, n_samples: a part of the file's samples, n_samples of them from number `first` on; None:
+    to the end.  Only the blocks that hold it are decoded, and looked at for damage, and those
+    before it if the model has pre-emphasis, which adds up over all samples, unless codes are given.
     Other arguments as in `compress`; samples do not depend on them.
     Raises CompressionError for bytes that are damaged, or of another model, precision or version;
-    TypeError for anything but bytes.
+    ValueError for a part that is not in the file; TypeError for anything but bytes.
     """
     file, header, coding = _opened(model, data, batch, isa, threads)
-    total, done, parts = count_samples(file, header), 0, []
-    for part in coding.decompressed(Blocks(file, header)):
+    total = count_samples(file, header)
+    first = integer("first", first, 0, total)
+    end = total
+    if n_samples is not None:
+        end = first + integer("n_samples", n_samples, 0, total - first)
+    begin = 0 if coding.adds_up and not codes else first
+    done, parts = 0, []
+    for part in coding.decompressed(Blocks(file, header), total, begin, end):
         parts.append(part)
         done += len(part)
         if progress is not None:
-            progress(done, total)
-    return coding.output(parts, codes)
+            progress(done, end - begin)
+    return coding.output(parts, codes)[first - begin :]
 
 
 def salvage(
@@ -134,9 +146,10 @@ def salvage(
     """The whole blocks of a damaged file of `compress`, and silence in the place of the others.
 
     Arguments as in `decompress`.
-    Raises CompressionError for a file without its header, or of another model.
+    Raises CompressionError for a file of another model, and for one without its header, of which a
+    changed byte is corrected.
     """
-    file, header, coding = _opened(model, data, batch, isa, threads)
+    file, header, coding = _opened(model, data, batch, isa, threads, correct=True)
     parts: list[np.ndarray] = []
     lost = Lost()
     blocks = SalvagedBlocks(file, header)
@@ -147,13 +160,13 @@ def salvage(
 
 
 def _opened(
-    model: Model, data: bytes, batch: int, isa: Isa | None, threads: int
+    model: Model, data: bytes, batch: int, isa: Isa | None, threads: int, correct: bool = False
 ) -> tuple[BinaryIO, Header, Coding]:
     check_model(model)
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"data must be bytes, as from compress, not {type(data).__name__}")
     file = io.BytesIO(data)
-    header = read_header(file)
+    header = read_header(file, correct)
     header.check_model(model)
     return file, header, Coding(model, header.mode, isa, batch, threads)
 
@@ -177,6 +190,7 @@ class Lost:
 class Coding:
     """Compression with a model in one mode, "codes" or "pcm16".
 
+    adds_up  whether the amplitude of a code depends on all codes before it: de-emphasis
     Raises ValueError if the model cannot compress in it.
     """
 
@@ -194,6 +208,7 @@ class Coding:
             )
         self.model, self.mode, self.isa = model, mode, resolve_isa(isa)
         self.values = Values(spec, mode)
+        self.adds_up = bool(spec.codec.pre_emphasis)
         self.batch = integer("batch", batch, 1, MAX_BATCH)
         self.threads = integer("threads", threads, 1, MAX_THREADS)
 
@@ -228,18 +243,34 @@ class Coding:
         for group in self._mapped(BlockCoder.decode, groups):
             yield from group
 
-    def decompressed(self, blocks: Blocks) -> Iterator[np.ndarray]:
-        """The samples of each block.  Raises CompressionError where they have a wrong checksum."""
+    def decompressed(
+        self, blocks: Blocks, total: int, first: int, end: int
+    ) -> Iterator[np.ndarray]:
+        """Samples [first, end) of a file of `total` samples, in pieces of a block at most.
+
+        Raises CompressionError for samples with a wrong checksum.
+        """
+        if (first, end) != (0, total):
+            yield from self._part(blocks, first, end)
+            return
         check = 0
         for decoded in self.decoded(blocks):
-            if decoded.samples is None:
-                raise CompressionError(
-                    f"block {decoded.block.number} gives other samples than it has: {DAMAGED}"
-                )
-            check = self.values.check(decoded.samples, check)
-            yield decoded.samples
+            samples = _whole(decoded)
+            check = self.values.check(samples, check)
+            yield samples
         if check != blocks.check:
             raise CompressionError(f"the samples have a wrong checksum: {DAMAGED}")
+
+    def _part(self, blocks: Blocks, first: int, end: int) -> Iterator[np.ndarray]:
+        """Samples [first, end), by the blocks that hold them."""
+        skipped = first // blocks.block
+        blocks.skip(skipped)
+        at = skipped * blocks.block
+        needed = -(-end // blocks.block) - skipped
+        for decoded in self.decoded(itertools.islice(blocks, needed)):
+            samples = _whole(decoded)
+            yield samples[max(first - at, 0) : end - at]
+            at += len(samples)
 
     def or_silence(self, decoded: Decoded) -> np.ndarray:
         """A block's samples, or as much silence."""
@@ -289,6 +320,15 @@ class Coding:
             for coder in coders:
                 coder.cancel()
             pool.shutdown(cancel_futures=True)
+
+
+def _whole(decoded: Decoded) -> np.ndarray:
+    """The samples of a block.  Raises CompressionError if its bytes are no encoder's."""
+    if decoded.samples is None:
+        raise CompressionError(
+            f"block {decoded.block.number} gives other samples than it has: {DAMAGED}"
+        )
+    return decoded.samples
 
 
 def _encode(

@@ -21,6 +21,7 @@ from ..shown import shown
 from .arguments import AddOption, add_command, add_precision, path
 from .models import MODEL, load_model
 from .report import Report
+from .signals import interruptible
 
 SUFFIX = ".fwz"
 FULL_SCALE = 2**15
@@ -81,17 +82,19 @@ def run(arguments: argparse.Namespace) -> int:
     seconds = within("--block", arguments.block, 1 / model.sample_rate, MAX_BLOCK)
     block = min(round(seconds * model.sample_rate), MAX_BLOCK)
     coding = Coding(model, arguments.mode, arguments.isa, arguments.batch, arguments.threads)
-    done = [
-        _compress(coding, source, target, block, arguments.convert, report)
-        for source, target in files
-    ]
-    samples, size = sum(d["samples"] for d in done), sum(d["bytes"] for d in done)
-    report.result(
-        {"mode": coding.mode, "precision": model.precision, "files": done},
-        f"{samples:,} samples in {size:,} bytes, {8 * size / max(samples, 1):.3f} bits per sample "
-        f"({coding.mode}, {model.precision})",
-    )
-    return 0
+
+    def work() -> int:
+        convert = arguments.convert
+        done = [_compress(coding, *names, block, convert, report) for names in files]
+        samples, size = sum(d["samples"] for d in done), sum(d["bytes"] for d in done)
+        report.result(
+            {"mode": coding.mode, "precision": model.precision, "files": done},
+            f"{samples:,} samples in {size:,} bytes, {8 * size / max(samples, 1):.3f} bits per "
+            f"sample ({coding.mode}, {model.precision})",
+        )
+        return 0
+
+    return interruptible(work)
 
 
 def outputs_of(source: Path, output: Path, suffix: str) -> list[tuple[Path, Path]]:

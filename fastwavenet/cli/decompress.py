@@ -13,6 +13,7 @@ import numpy as np
 
 from ..atomic import open_regular, written_at_end
 from ..audio import check_size
+from ..checks import within
 from ..compressed_file import (
     HEADER_BYTES,
     Blocks,
@@ -32,6 +33,7 @@ from .arguments import add_command, path
 from .compress import add_coding, outputs_of
 from .models import load_model
 from .report import Report
+from .signals import interruptible
 
 SUBTYPE = "PCM_16"
 
@@ -50,19 +52,33 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="of a damaged file, keep the blocks that are whole: silence takes the others' place",
     )
+    option(
+        "--begin",
+        type=float,
+        metavar="S",
+        help="second at which the output begins; the blocks before it are not decoded (0)",
+    )
+    option("--seconds", type=float, metavar="S", help="length of the output (all that follows)")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    is_part = arguments.begin is not None or arguments.seconds is not None
+    if arguments.salvage and is_part:
+        raise ValueError("--salvage gives whole files: leave out --begin and --seconds")
     files = outputs_of(arguments.source, arguments.output, ".wav")
     report, models = Report(arguments), Models(arguments.model)
-    done = [_decompress(source, target, models, arguments, report) for source, target in files]
-    samples, lost = sum(d["samples"] for d in done), sum(len(d["lost"]) for d in done)
-    report.result(
-        {"files": done},
-        f"{samples:,} samples in {len(done)} file{'s' * (len(done) != 1)}"
-        + (f", {lost} gaps" if lost else ""),
-    )
-    return 0
+
+    def work() -> int:
+        done = [_decompress(source, target, models, arguments, report) for source, target in files]
+        samples, lost = sum(d["samples"] for d in done), sum(len(d["lost"]) for d in done)
+        report.result(
+            {"files": done},
+            f"{samples:,} samples in {len(done)} file{'s' * (len(done) != 1)}"
+            + (f", {lost} gaps" if lost else ""),
+        )
+        return 0
+
+    return interruptible(work)
 
 
 class Models:
@@ -96,19 +112,26 @@ def _write(
     arguments: argparse.Namespace,
     report: Report,
 ) -> dict[str, Any]:
-    began, header, lost = time.perf_counter(), read_header(file), Lost()
+    began, lost = time.perf_counter(), Lost()
+    header = read_header(file, correct=arguments.salvage)
     model = models.in_precision(header.precision)
     header.check_model(model)
     coding = Coding(model, header.mode, arguments.isa, arguments.batch, arguments.threads)
-    total, cut_off = _count(file, header, arguments.salvage)
+    of_file, cut_off = _count(file, header, arguments.salvage)
+    first, end = _part(arguments, of_file, model.sample_rate)
+    total = end - first
     check_size(total, 1, "WAV", SUBTYPE)
+    if arguments.salvage:
+        pieces = _salvaged(coding, file, header, lost)
+    else:
+        pieces = _samples(coding, Blocks(file, header), of_file, first, end)
     with (
         report.progress(model.sample_rate, f"{shown(Path(source.name))} ") as progress,
         written_at_end(target) as out,
     ):
         out.write(wav_header(total, model.sample_rate, SUBTYPE))
         done = 0
-        for samples in _samples(coding, file, header, lost if arguments.salvage else None):
+        for samples in pieces:
             out.write(samples)
             done += len(samples) // 2
             progress(done, total)
@@ -138,13 +161,35 @@ def _count(file: BinaryIO, header: Header, salvaging: bool) -> tuple[int, bool]:
     return total, blocks.cut_off
 
 
-def _samples(coding: Coding, file: BinaryIO, header: Header, lost: Lost | None) -> Iterator[bytes]:
-    """16-bit samples, block by block.  lost: receives the lost blocks; None: they are errors."""
+def _part(arguments: argparse.Namespace, samples: int, rate: int) -> tuple[int, int]:
+    """The first sample of the output, and the one behind its last.
+
+    Raises ValueError unless the file has them.
+    """
+    expected = f"from 0 to the file's {samples / rate:g} seconds"
+    begin = arguments.begin or 0.0
+    begin = within("--begin", begin, 0, samples / rate, expected=expected)
+    first = min(round(begin * rate), samples)
+    if arguments.seconds is None:
+        return first, samples
+    left = (samples - first) / rate
+    expected = f"from 0 to the {left:g} seconds of the file behind --begin"
+    seconds = within("--seconds", arguments.seconds, 0, left, expected=expected)
+    return first, min(first + round(seconds * rate), samples)
+
+
+def _samples(coding: Coding, blocks: Blocks, total: int, first: int, end: int) -> Iterator[bytes]:
+    """16-bit samples [first, end) of a file of `total`, in pieces of a block at most."""
+    begin = 0 if coding.adds_up else first
+    last, left_out = np.zeros(1, np.float32), first - begin
+    for samples in coding.decompressed(blocks, total, begin, end):
+        yield _pcm16(coding, samples, last)[2 * left_out :]
+        left_out = max(left_out - len(samples), 0)
+
+
+def _salvaged(coding: Coding, file: BinaryIO, header: Header, lost: Lost) -> Iterator[bytes]:
+    """16-bit samples, block by block.  lost: receives the lost blocks."""
     last = np.zeros(1, np.float32)
-    if lost is None:
-        for samples in coding.decompressed(Blocks(file, header)):
-            yield _pcm16(coding, samples, last)
-        return
     for decoded in coding.decoded(SalvagedBlocks(file, header)):
         lost.add(decoded)
         yield _pcm16(coding, coding.or_silence(decoded), last)

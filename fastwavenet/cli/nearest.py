@@ -22,6 +22,7 @@ FOREIGN = {
     "--device": "gpu gpus cuda cpu accelerator",
     "--bfloat16": "amp fp16 bf16 half mixed-precision mixed",
     "--precision": "dtype quantize quantise bits-per-weight compute-type",
+    "--begin": "start ss offset skip seek from",
     "--seconds": "length duration time secs sec n-seconds",
     "--samples": "n-samples num-samples n length-samples sample-count",
     "--seed": "random-seed rng-seed manual-seed s",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+from .report import put
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -38,3 +41,13 @@ def ended_like_ctrl_c() -> Iterator[list[int]]:
         yield came
     finally:
         restore()
+
+
+def interruptible(work: Callable[[], int]) -> int:
+    """The exit code of work that leaves whole files only, or of the signal that ended it."""
+    with ended_like_ctrl_c() as came:
+        try:
+            return work()
+        except KeyboardInterrupt:
+            put("fastwavenet: interrupted", sys.stderr)
+    return 128 + (came or [signal.SIGINT])[0]

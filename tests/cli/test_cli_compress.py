@@ -1,6 +1,7 @@
 """fastwavenet compress and decompress: files, folders, damage."""
 
 import json
+import signal
 import tracemalloc
 
 import numpy as np
@@ -11,6 +12,7 @@ from recordings import record, tone
 
 import fastwavenet as fw
 from fastwavenet import audio_reading, modelfile
+from fastwavenet.block_coding import BlockCoder
 from fastwavenet.cli import decompress
 from fastwavenet.ends import MuLawCodec
 
@@ -129,6 +131,34 @@ def test_files_of_one_precision_load_the_model_once(run, model, recording, tmp_p
     assert {copy.read_bytes() for copy in copies.iterdir()} == {recording.read_bytes()}
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_files_that_are_whole(
+    run, model, recording, tmp_path, monkeypatch, number, threads
+):
+    given = ("-m", model, "--block", "0.01", "--batch", "1", "--threads", threads)
+    assert not run("compress", recording, *given[:4], "-o", tmp_path / "a.fwz")[0]
+    (tmp_path / "old.fwz").write_text("older")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for name, line in {
+        "encode": ("compress", recording, *given, "-o", tmp_path / "old.fwz"),
+        "decode": ("decompress", tmp_path / "a.fwz", *given[:2], "-o", tmp_path / "b.wav"),
+    }.items():
+        call, calls = getattr(BlockCoder, name), []
+
+        def interrupted(coder, *group, call=call, calls=calls):
+            calls.append(group)
+            if len(calls) == 2:
+                signal.raise_signal(number)
+            return call(coder, *group)
+
+        monkeypatch.setattr(BlockCoder, name, interrupted)
+        line += ("--batch", "1", "--threads", threads)
+        code, _, errors = run(*line)
+        assert (code, errors) == (128 + number, "fastwavenet: interrupted\n")
+        assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 def test_two_files_of_a_folder_that_would_get_one_name_are_refused(run, model, recording, tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("a.wav", "a.flac"):
@@ -173,6 +203,46 @@ def test_an_older_output_outlives_an_error_in_the_last_block(run, model, recordi
     copy.write_text("older")
     code, _, _ = run("decompress", packed, "-m", model, "-o", copy, "--batch", "1")
     assert code == 2 and copy.read_text() == "older" and not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("pre_emphasis", [0.0, 0.85])
+def test_a_part_is_that_of_the_whole_file(run, tmp_path, recording, pre_emphasis):
+    spec = small_spec(levels=256, codec=MuLawCodec(255, 255, 255, pre_emphasis=pre_emphasis))
+    model, packed, copy = (tmp_path / name for name in ("m.safetensors", "a.fwz", "a.wav"))
+    modelfile.save(model, spec, random_weights(spec, 1))
+    given = ("--mode", "codes", "--block", "0.0125")
+    assert not run("compress", recording, "-m", model, "-o", packed, *given)[0]
+    run("decompress", packed, "-m", model, "-o", copy)
+    whole = pcm_of(copy)
+    for part, now in {
+        ("--begin", "0.05"): slice(400, None),
+        ("--seconds", "0.02"): slice(0, 160),
+        ("--begin", "0.03", "--seconds", "0.01"): slice(240, 320),
+        ("--begin", "0.1125"): slice(900, None),
+        ("--seconds", "0"): slice(0, 0),
+    }.items():
+        code, said, _ = run("decompress", packed, "-m", model, "-o", copy, *part, "--json")
+        assert code == 0 and np.array_equal(pcm_of(copy), whole[now])
+        assert json.loads(said)["files"][0]["samples"] == len(whole[now])
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (("--begin", "0.2"), "--begin must be from 0 to the file's 0.1125 seconds, not 0.2"),
+        (("--begin", "-1"), "--begin must be from 0"),
+        (("--begin", "nan"), "--begin must be from 0"),
+        (("--begin", "0.1", "--seconds", "0.1"), "--seconds must be from 0 to the 0.0125 seconds"),
+        (("--begin", "0.1", "--salvage"), "--salvage gives whole files"),
+        (("--start", "0.1"), "--begin"),
+    ],
+)
+def test_a_part_that_is_not_there_is_one_error(run, model, recording, tmp_path, part, message):
+    packed, copy = tmp_path / "a.fwz", tmp_path / "a.wav"
+    run("compress", recording, "-m", model, "-o", packed)
+    code, _, errors = run("decompress", packed, "-m", model, "-o", copy, *part)
+    assert code == 2 and message in errors and len(errors.splitlines()) == 1
+    assert not copy.exists()
 
 
 def test_a_file_that_is_cut_off_is_said_to_be(run, model, recording, tmp_path):

@@ -367,9 +367,13 @@ class Calls(RuleBasedStateMachine):
         found = fw.decompress(self.model, data, codes=not wide, **given)
         expected = known if wide else to_codes(known, self.spec)[int(self.spec.start.fed) :]
         assert np.array_equal(found, expected)
-        first = expected[:block].astype(values.dtype)
-        if len(first):
-            codes, places = values.split(first)
+        first = cut % (len(expected) + 1)
+        given |= {"first": first, "n_samples": (len(expected) - first) // 2}
+        found = fw.decompress(self.model, data, codes=not wide, **given)
+        assert np.array_equal(found, expected[first : first + given["n_samples"]])
+        block_0 = expected[:block].astype(values.dtype)
+        if len(block_0):
+            codes, places = values.split(block_0)
             logits = listen(self.model, after_start(self.model, codes), None, None)[0]
             twin = twin_of_block(logits, codes, places, values.widths)
             assert blocks_of(data)[0] == twin

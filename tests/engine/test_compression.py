@@ -131,6 +131,61 @@ def test_audio_comes_back_as_its_codes_sound_with_pre_emphasis_too():
         assert fw.decompress(model, data).tobytes() == sound.tobytes()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("first", [0, 1, 39, 40, 41, 79, 80, 99, 100])
+def test_a_part_is_that_of_all_samples(first, threads):
+    model, pcm = model_of(SPEC), random_pcm(100)
+    data, codes = fw.compress(model, pcm, block=40), Values(SPEC, "pcm16").split(pcm)[0]
+    given = {"first": first, "batch": 1, "threads": threads}
+    for n in {n for n in (0, 1, 39, 40, 41, 80, 100 - first) if first + n <= 100}:
+        now = slice(first, first + n)
+        assert np.array_equal(fw.decompress(model, data, n_samples=n, **given), pcm[now])
+        found = fw.decompress(model, data, n_samples=n, codes=True, **given)
+        assert np.array_equal(found, codes[now])
+    assert np.array_equal(fw.decompress(model, data, **given), pcm[first:])
+
+
+def test_a_part_has_the_amplitudes_of_pre_emphasis_that_adds_up_from_the_begin_on():
+    spec = replace(SPEC, codec=replace(MuLawCodec.symmetric(256), pre_emphasis=0.85))
+    model, codes = model_of(spec), random_codes(spec, 100, 3)
+    data = fw.compress(model, codes, block=30)
+    whole = fw.decompress(model, data)
+    for first in (0, 1, 30, 95, 100):
+        assert fw.decompress(model, data, first=first).tobytes() == whole[first:].tobytes()
+        found = fw.decompress(model, data, first=first, codes=True)
+        assert np.array_equal(found, codes[first:])
+    assert len(fw.decompress(model, data, first=10, n_samples=70)) == 70
+
+
+def test_only_the_blocks_of_a_part_are_decoded(monkeypatch):
+    model, pcm, seen, decode = model_of(SPEC), random_pcm(100), [], BlockCoder.decode
+
+    def watched(coder, group):
+        seen.extend(block.number for block in group)
+        return decode(coder, group)
+
+    monkeypatch.setattr(BlockCoder, "decode", watched)
+    data = fw.compress(model, pcm, block=10)
+    fw.decompress(model, data, first=35, n_samples=16, batch=2)
+    assert seen == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"first": -1}, ValueError, "first must be a whole number from 0 to 50, not -1"),
+        ({"first": 51}, ValueError, "first must be"),
+        ({"first": 0.5}, TypeError, "first must be"),
+        ({"n_samples": -1}, ValueError, "n_samples must be a whole number from 0 to 50, not -1"),
+        ({"first": 49, "n_samples": 2}, ValueError, "n_samples must be a whole number from 0 to 1"),
+    ],
+)
+def test_parts_that_a_file_does_not_have_are_refused(given, error, message):
+    model = model_of(SPEC)
+    with pytest.raises(error, match=message):
+        fw.decompress(model, fw.compress(model, random_pcm(50)), **given)
+
+
 def test_a_file_is_a_function_of_samples_model_and_block_alone():
     """Blocks are coded as if each were alone."""
     model, pcm = model_of(SPEC), random_pcm(100)

@@ -81,6 +81,28 @@ def test_random_damage_is_an_error_or_none(count):
         assert data == DATA
 
 
+def test_damage_outside_of_a_part_does_not_matter_to_it():
+    for at in range(PLACES[1], len(DATA)):
+        changed = bytearray(DATA)
+        changed[at] ^= 1
+        is_head = any(place <= at < place + HEAD_BYTES for place in PLACES)
+        given = {"codes": True, "first": 3, "n_samples": 27}
+        if is_head:  # heads lead to the number of samples
+            with pytest.raises(fw.CompressionError):
+                fw.decompress(MODEL, bytes(changed), **given)
+        else:
+            found = fw.decompress(MODEL, bytes(changed), **given)
+            assert np.array_equal(found, CODES[3:30])
+
+
+def test_damage_within_a_part_is_one_error():
+    for at in range(PLACES[1] + HEAD_BYTES, PLACES[2]):
+        changed = bytearray(DATA)
+        changed[at] ^= 1
+        with pytest.raises(fw.CompressionError, match="block 1 has a wrong checksum"):
+            fw.decompress(MODEL, bytes(changed), first=35, n_samples=1)
+
+
 def test_nothing_is_computed_for_damaged_bytes(monkeypatch):
     monkeypatch.setattr("fastwavenet.compression.BlockCoder.decode", None)
     changed = bytearray(DATA)
@@ -116,7 +138,7 @@ def test_another_precision_is_named():
         (model_of(small_spec(levels=17)), "levels 16, not 17"),
         (
             model_of(replace(SPEC, codec=replace(MuLawCodec.symmetric(16), encode_offset=0.4))),
-            "another model",
+            "the same weights, but another codec",
         ),
     ],
     ids=["weights", "rate", "levels", "codec"],
@@ -250,10 +272,20 @@ def test_runs_of_lost_blocks_are_one():
     assert salvaged(bytes(changed)).lost == [(30, 90)]
 
 
-def test_a_damaged_header_cannot_be_salvaged():
+def test_a_changed_byte_of_the_header_is_corrected():
+    chance = random.Random(7)
     for at in range(HEADER_BYTES):
         changed = bytearray(DATA)
+        changed[at] ^= chance.randint(1, 255)
+        found = salvaged(bytes(changed))
+        assert np.array_equal(found.samples, CODES) and not found.lost and not found.cut_off
+
+
+def test_two_changed_bytes_of_the_header_cannot_be_salvaged():
+    for at in range(HEADER_BYTES - 1):
+        changed = bytearray(DATA)
         changed[at] ^= 1
+        changed[at + 1] ^= 1
         with pytest.raises(fw.CompressionError):
             fw.salvage(MODEL, bytes(changed))
 
@@ -270,6 +302,19 @@ def test_a_forged_number_does_not_become_hours_of_silence():
     forged = head(2**31, BLOCK, 3, 0, zlib.crc32(b"abc")) + b"abc"
     found = salvaged(DATA[: PLACES[1]] + forged)
     assert found.cut_off and len(found.samples) <= 2 * BLOCK
+
+
+@pytest.mark.parametrize("step", [1, 5])
+@pytest.mark.parametrize("size", [8 * BLOCK, 1])
+def test_forged_heads_become_a_bounded_length_of_silence(monkeypatch, step, size):
+    """Each of them a block that seems to be damaged, or numbers of blocks between that are lost."""
+    monkeypatch.setattr(compressed_file, "MORE_LOST", 20 * BLOCK)
+    monkeypatch.setattr(compressed_file, "LOST_SAMPLES", 0)
+    monkeypatch.setattr(compressed_file, "MOST_SEARCHED", 10)
+    forged = b"".join(head(step * n, BLOCK, size) + b"x" for n in range(200))
+    found = fw.salvage(MODEL, DATA[:HEADER_BYTES] + forged)
+    assert found.cut_off and found.lost == [(0, len(found.samples))]
+    assert 0 < len(found.samples) <= 20 * BLOCK
 
 
 def test_searching_among_forged_heads_ends(monkeypatch):

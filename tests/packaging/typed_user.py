@@ -135,6 +135,8 @@ def listen(model: fw.Model, normal: list[Floats], new: Floats) -> list[tuple[flo
 def pack(model: fw.Model, recording: NDArray[np.int16]) -> NDArray[np.int16]:
     data: bytes = fw.compress(model, recording, block=8000, batch=4, threads=2)
     copy: NDArray[np.int16] = fw.decompress(model, data)
+    part: NDArray[np.int16] = fw.decompress(model, data, first=8000, n_samples=4000)
+    print(part)
     try:
         codes: NDArray[np.uint8] = fw.decompress(model, data[:-1], codes=True)
         print(codes)
