@@ -19,9 +19,10 @@ from ..compressed_file import MAX_BLOCK
 from ..compression import BATCH, Coding
 from ..shown import shown
 from .arguments import AddOption, add_command, add_precision, path
-from .models import MODEL, load_model
+from .models import MODEL, load_model, model_file
 from .report import Report
 from .signals import interruptible
+from .sound import DESCRIPTOR_1, STDOUT
 
 SUFFIX = ".fwz"
 FULL_SCALE = 2**15
@@ -56,7 +57,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def add_coding(option: AddOption, output: str) -> None:
     """Options of both directions.  output: the help of -o."""
     option("-m", "--model", type=path, required=True, help=MODEL)
-    option("-o", "--output", type=path, required=True, help=output)
+    option("-o", "--output", type=path, required=True, help=f"{output}; - is standard output")
     option("--isa", help="instruction set to use; changes the speed only")
     option(
         "--batch",
@@ -77,8 +78,9 @@ def add_coding(option: AddOption, output: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.convert and arguments.mode == "pcm16":
         raise ValueError("--convert changes the samples: with --mode codes only")
-    files = outputs_of(arguments.source, arguments.output, SUFFIX)
-    model, report = load_model(arguments.model, arguments.precision), Report(arguments)
+    files = outputs_of(arguments, SUFFIX)
+    report = report_of(arguments)
+    model = load_model(arguments.model, arguments.precision)
     seconds = within("--block", arguments.block, 1 / model.sample_rate, MAX_BLOCK)
     block = min(round(seconds * model.sample_rate), MAX_BLOCK)
     coding = Coding(model, arguments.mode, arguments.isa, arguments.batch, arguments.threads)
@@ -97,12 +99,30 @@ def run(arguments: argparse.Namespace) -> int:
     return interruptible(work)
 
 
-def outputs_of(source: Path, output: Path, suffix: str) -> list[tuple[Path, Path]]:
+def report_of(arguments: argparse.Namespace) -> Report:
+    """On stderr if the output goes to stdout."""
+    return Report(arguments, stdout_is_taken=arguments.output in DESCRIPTOR_1)
+
+
+def outputs_of(arguments: argparse.Namespace, suffix: str) -> list[tuple[Path, Path]]:
     """Each recording or compressed file with the name of its output.
 
-    Raises ValueError or OSError if there are none, or if an output cannot be written.
+    Raises ValueError or OSError if there are none, or if an output cannot be written or would
+    replace an input.
     """
+    files = _named(arguments.source, arguments.output, suffix)
+    inputs = [*(source for source, _ in files), model_file(arguments.model)]
+    read = {(s.st_dev, s.st_ino) for s in (file.stat() for file in inputs if file.exists())}
+    for target in (target for _, target in files if target.is_file()):
+        if (target.stat().st_dev, target.stat().st_ino) in read:
+            raise ValueError(f"{shown(target)} is read and would be replaced: name another output")
+    return files
+
+
+def _named(source: Path, output: Path, suffix: str) -> list[tuple[Path, Path]]:
     if not source.is_dir():
+        if output == STDOUT:
+            output = Path("/dev/stdout")
         if output.suffix.lower() != suffix and not is_special_file(output):
             raise ValueError(f"-o {shown(output)}: the name must end in {suffix}")
         check_target(output)

@@ -30,7 +30,7 @@ from ..shown import shown
 from ..types import Precision
 from ..wav_stream import wav_block, wav_header, wav_tail
 from .arguments import add_command, path
-from .compress import add_coding, outputs_of
+from .compress import add_coding, outputs_of, report_of
 from .models import load_model
 from .report import Report
 from .signals import interruptible
@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     is_part = arguments.begin is not None or arguments.seconds is not None
     if arguments.salvage and is_part:
         raise ValueError("--salvage gives whole files: leave out --begin and --seconds")
-    files = outputs_of(arguments.source, arguments.output, ".wav")
-    report, models = Report(arguments), Models(arguments.model)
+    files = outputs_of(arguments, ".wav")
+    report, models = report_of(arguments), Models(arguments.model)
 
     def work() -> int:
         done = [_decompress(source, target, models, arguments, report) for source, target in files]

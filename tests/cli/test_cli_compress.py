@@ -11,7 +11,7 @@ from networks import random_weights, small_spec
 from recordings import record, tone
 
 import fastwavenet as fw
-from fastwavenet import audio_reading, modelfile
+from fastwavenet import audio_reading, cli, modelfile
 from fastwavenet.block_coding import BlockCoder
 from fastwavenet.cli import decompress
 from fastwavenet.ends import MuLawCodec
@@ -165,6 +165,36 @@ def test_two_files_of_a_folder_that_would_get_one_name_are_refused(run, model, r
         soundfile.write(tmp_path / "in" / name, pcm_of(recording), 8000)
     code, _, errors = run("compress", tmp_path / "in", "-m", model, "-o", tmp_path / "packed")
     assert code == 2 and "would both become" in errors and not (tmp_path / "packed").exists()
+
+
+@pytest.mark.parametrize("to", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("given", [(), ("--json",), ("--quiet",)])
+def test_standard_output_has_the_bytes_of_the_file_and_no_others(
+    model, recording, tmp_path, capfdbinary, to, given
+):
+    packed = tmp_path / "a.fwz"
+    packed.write_bytes(fw.compress(fw.load(model), pcm_of(recording)))
+    for line, expected in {
+        ("compress", recording): packed.read_bytes(),
+        ("decompress", packed): recording.read_bytes(),
+    }.items():
+        capfdbinary.readouterr()
+        words = map(str, (*line, "-m", model, "-o", to, *given))
+        assert cli.main(list(words)) == 0
+        out, errors = capfdbinary.readouterr()
+        assert out == expected
+        assert (b"900" in errors) == (given != ("--quiet",))
+
+
+def test_no_output_replaces_the_recording_or_the_model(run, model, recording, tmp_path):
+    for suffix, command in (".fwz", "compress"), (".wav", "decompress"):
+        for file in (recording, model):
+            before, link = file.read_bytes(), tmp_path / f"link{suffix}"
+            link.unlink(missing_ok=True)
+            link.hardlink_to(file)
+            code, _, errors = run(command, recording, "-m", model, "-o", link)
+            assert code == 2 and "is read and would be replaced" in errors
+            assert file.read_bytes() == before
 
 
 def test_a_decompressed_file_is_a_wav_file(run, model, recording, tmp_path):
