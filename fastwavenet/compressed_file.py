@@ -24,7 +24,7 @@ MAX_BLOCKS = 2**32  # of a file: a block's number has 32 bits
 HEADER_BYTES, HEAD_BYTES = 40, 24
 SCANNED = 1 << 20  # bytes searched for a head at a time
 MOST_SEARCHED = 1000  # damaged blocks in which the next one's head is searched for
-MORE_LOST = 2**30  # samples that may be lost beyond LOST_SAMPLES for each byte of a file
+MORE_LOST = 2**28  # samples that may be lost beyond LOST_SAMPLES for each byte of a file
 LOST_SAMPLES = 8
 DAMAGED = "the file is damaged: copy it again, or decompress with --salvage (fastwavenet.salvage)"
 

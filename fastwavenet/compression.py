@@ -283,9 +283,9 @@ class Coding:
         samples = np.concatenate([np.empty(0, self.values.dtype), *parts])
         spec = self.model.spec
         if codes:
-            return self.values.split(samples)[0].astype(code_dtype(spec.levels))
+            return self.values.split(samples)[0].astype(code_dtype(spec.levels), copy=False)
         if self.mode == "pcm16":
-            return samples.astype(np.int16)
+            return samples.astype(np.int16, copy=False)
         return mu_law_decode(samples, spec.levels, codec=spec.codec, isa=self.isa)
 
     def _mapped(

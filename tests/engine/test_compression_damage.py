@@ -204,6 +204,17 @@ def test_absurd_heads_are_one_error(body):
     refused(DATA[:HEADER_BYTES] + body)
 
 
+def test_a_block_of_other_samples_than_its_checksum_is_refused_and_lost():
+    """Whole bytes, which an encoder of another network may have written."""
+    block, number = DATA[PLACES[1] : PLACES[2]], struct.unpack("<5I", DATA[PLACES[1] :][:20])
+    forged = sealed(struct.pack("<5I", *number[:3], number[3] ^ 1, number[4])) + block[HEAD_BYTES:]
+    data = DATA[: PLACES[1]] + forged + DATA[PLACES[2] :]
+    assert "block 1 gives other samples" in refused(data)
+    with pytest.raises(fw.CompressionError, match="block 1 gives other samples"):
+        fw.decompress(MODEL, data, first=30, n_samples=1)
+    assert fw.salvage(MODEL, data).lost == [(30, 60)]
+
+
 def test_a_file_of_no_samples_is_a_header_and_an_end():
     data = fw.compress(MODEL, CODES[:0])
     assert len(data) == HEADER_BYTES + HEAD_BYTES
@@ -212,7 +223,7 @@ def test_a_file_of_no_samples_is_a_header_and_an_end():
 
 def test_blocks_in_another_order_or_from_another_file_are_refused():
     first, second = DATA[PLACES[0] : PLACES[1]], DATA[PLACES[1] : PLACES[2]]
-    refused(DATA[: PLACES[0]] + second + first + DATA[PLACES[2] :])
+    assert "expected block 0" in refused(DATA[: PLACES[0]] + second + first + DATA[PLACES[2] :])
     refused(DATA[: PLACES[1]] + DATA[PLACES[2] :])
     other = fw.compress(MODEL, CODES[::-1].copy(), block=BLOCK)
     exchanged = other[:HEADER_BYTES] + first + other[places(other)[1] :]
