@@ -51,7 +51,8 @@ def lines(runs: dict[str, list[list[float]]]) -> str:
         for decay, rows in runs.items()
     )
     return (
-        f'{{\n "cpu": {json.dumps(cpu_name())},\n "torch": {json.dumps(torch.__version__)},\n'
+        f'{{\n "command": "python by_heart.py",\n "cpu": {json.dumps(cpu_name())},\n'
+        f' "torch": {json.dumps(torch.__version__)},\n'
         f' "columns": {json.dumps(COLUMNS)},\n "runs": {{\n' + ",\n".join(parts) + "\n }\n}\n"
     )
 

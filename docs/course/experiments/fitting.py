@@ -91,9 +91,13 @@ def run_all(function, jobs: list[tuple]) -> list:
         return list(p.map(function, *zip(*jobs, strict=True)))
 
 
-def store(script: str, name: str, results: dict) -> None:
-    """Puts results beside a script as JSON under a name, and keeps those of other names."""
+def store(script: str, name: str, results: dict, arguments: str = "") -> None:
+    """Puts results beside a script as JSON under a name, and keeps those of other names.
+
+    arguments: of the command that computes them
+    """
     path = Path(script).with_suffix(".json")
     stored = json.loads(path.read_text()) if path.exists() else {}
-    stored[name] = results | {"cpu": cpu_name(), "torch": torch.__version__}
+    command = f"python {Path(script).name} {arguments}".strip()
+    stored[name] = results | {"command": command, "cpu": cpu_name(), "torch": torch.__version__}
     path.write_text(json.dumps(stored, indent=1) + "\n")

@@ -71,5 +71,7 @@ def compare(source: str | None, steps: int) -> dict:
 if __name__ == "__main__":
     folder = sys.argv[1] if len(sys.argv) > 1 else None
     number = int(sys.argv[2]) if len(sys.argv) > 2 else STEPS
-    about = "sentence" if folder is None else "recordings"
-    store(__file__, f"{about}, {number} steps", compare(folder, number))
+    about, arguments = (
+        ("sentence", "") if folder is None else ("recordings", f"recordings/ {number}")
+    )
+    store(__file__, f"{about}, {number} steps", compare(folder, number), arguments)
