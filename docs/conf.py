@@ -62,10 +62,16 @@ html_copy_source = False
 html_show_sourcelink = False
 
 
+NOT_HERE = "Pictures and sounds: [on the site and in the notebooks](README.md#how-to-read-it)."
+
+
 def as_notebook(app, name: str, source: list[str]) -> None:
-    """A chapter's Markdown with Python in it -> MyST's Markdown with cells."""
+    """A chapter's Markdown with Python in it -> MyST's Markdown with cells.
+
+    NOT_HERE, for readers of the Markdown on a code host, is left out.
+    """
     if Path(name).parent.name == "course" and Path(name).name[0].isdigit():
-        notebook = jupytext.reads(source[0], "md")
+        notebook = jupytext.reads(source[0].replace(f"{NOT_HERE}\n\n", ""), "md")
         notebook.metadata |= {
             "kernelspec": {"name": "python3", "display_name": "Python 3"},
             "jupytext": {"text_representation": {"extension": ".md", "format_name": "myst"}},

@@ -3,6 +3,54 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("It grows from # weights to #", "[few, many]"),
+    ("All that is added, # %,", "100 * ends"),
+    ("In its 49,520 samples the sentence has # different values", "present"),
+    (
+        "# % of the samples of the second half have a value that never occurred",
+        "100 * unseen_values",
+    ),
+    ("With 256 values it is # %", "100 * unseen_codes"),
+    (
+        "amplified by # after it had been rounded, so of the 16 bits of the file # are",
+        "[stretch, real_bits]",
+    ),
+    ("Of the # numbers that remain possible, # % occur", "[possible, 100 * present / possible]"),
+    (
+        "# % of the amplitudes are below a tenth of the peak, # % below a hundredth",
+        "[100 * below_tenth, 100 * below_hundredth]",
+    ),
+    (
+        "# dB for 16 bits, # dB for 8. Within one sentence the level moves by # dB",
+        "[range_of(16), range_of(8), spread]",
+    ),
+    ("on # of the 256 values", "used_often"),
+    ("| 16-bit values, or their numbers | # of 16 |", "of_values"),
+    ("| 256 equal steps | # of 8 |", "of_eight"),
+    ("| 256 codes of mu-law | # of 8 |", "of_codes"),
+    ("equally probable values | # of 16 |", "of_even"),
+    ("The correlation $r$ is #.", "correlation"),
+    ("\\log_2 (1 - r^2) = #$ bits", "expected_gain"),
+    ("of the differences of the numbers is in fact # bits lower", "gain"),
+    ("Of the 16-bit values it is only # bits lower", "gain_with_gaps"),
+    ("In # % of the frames, such as those of an", "100 * opposite"),
+    ("measured on the same samples it is # bits", "of_pairs"),
+    ("of the pairs that occurred, # % occurred once", "100 * once"),
+    ("it costs # bits a code; without the past it costs #.", "[cost_table, cost_alone]"),
+    (
+        "takes # of the file's 16 bits a sample, but # of the numbers",
+        "[flac, flac_of_numbers]",
+        0.15,
+    ),
+    ("together # bits. The model pays # for each", "[of_mostly_silence, believed]"),
+    ("#. Shuffled samples cannot be predicted", "flac_shuffled", 0.15),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_shuffling_keeps_the_values(names):
     assert np.array_equal(np.sort(names["shuffled"]), np.sort(names["speech"]))

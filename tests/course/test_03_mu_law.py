@@ -9,6 +9,42 @@ from c_build import ROOT
 
 import fastwavenet as fw
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("Near zero the step is #, as fine as with # bits", "[finest, bits_at_zero]"),
+    ("near full scale it is #, as coarse as with # bits", "[coarsest, bits_at_top]", 0.06),
+    ("In between it is # % of the amplitude", "100 * relative"),
+    ("= # \\ \\mathrm{dB} .", "predicted"),
+    ("At full scale mu-law has # dB, as derived, and # dB at a tenth", "by_mu_law[[0, 4]]"),
+    ("At full scale they have # dB: practically the same", "by_linear[0]"),
+    ("| equal steps | # dB | # dB | # dB |", "[total[0], in_pauses[0], distance[0]]", 0.6),
+    ("| mu-law | # dB | # dB | # dB |", "[total[1], in_pauses[1], distance[1]]", 0.6),
+    (
+        "| noise of mu-law, even | # dB | # dB | # dB |",
+        "[total[2], in_pauses[2], distance[2]]",
+        0.6,
+    ),
+    (
+        "the SNR rises from # to # dB, in total from # to # dB",
+        "[*high, total[1], of_filtered]",
+        0.5,
+    ),
+    ("log-spectral distance falls from # to # dB", "[distance[1], distance_filtered]"),
+    ("Filtered speech is # dB weaker", "weaker"),
+    ("below the finest steps: # dB in the place of #.", "hundredth[::-1]"),
+    ("is clipped, and has # dB in the place of #.", "of_tone[::-1]"),
+    ("The codes are #, #, #, # and #: there are 257", "trapped"),
+    ("Two conventions reach # dB", "own['ibab, nv-wavenet']"),
+    ("256 in the other: # dB", "own['vincentherrmann']"),
+    ("decoded by `symmetric`, have # dB", "cross[2, 0]"),
+    ("even good codes drop to # dB", "cross[0, 1]"),
+    ("/ 1023)^2) = #$ dB; measured #.", "[predicted_1024, measured_1024]"),
+    ("gives its codes the full # dB", "of_mended"),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def marks(*found):
     """The marks of PESQ; skips without its package, where they are NaN."""

@@ -2,6 +2,32 @@
 
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("Each row of the map is # # # # # #: large", "row"),
+    ("The filter of ones answers # to the white picture", "largest['white'][0]"),
+    ("and # to the horizontal line: it measures brightness", "largest['horizontal'][0]"),
+    ("answers # to the line and # to the others", "[largest['vertical'][1], largest['white'][1]]"),
+    ("at the click, at # seconds: # times as large", "[found / 16000, times_elsewhere]"),
+    ("It answers # to the click and # to the hiss", "[of_click, of_hiss]"),
+    ("Five layers turn # samples into #.", "[lengths[0], lengths[-1]]"),
+    (
+        "The line detector passes # times the height at 8,000 Hz and # times at 500 Hz",
+        "[high, low]",
+    ),
+    ("and is worse: # dB against #.", "[line, repeat]"),
+    ("The best two weights are # and #, nearer to repeating, with # dB", "[*two, gain_of_two]"),
+    ("Sixteen times as many taps gain only # dB more", "gains[-1] - gain_of_two"),
+    ("layers has # filters of # taps over # channels", "[shape[0], shape[2], shape[1]]"),
+    (
+        "The voice repeats itself every # samples, # times a second, and so do all # maps",
+        "[of_wave, 16000 / of_wave, agreeing]",
+    ),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_ones_detect_brightness_and_contrast_detects_the_line(chapter):
     names = chapter("04")

@@ -3,6 +3,27 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    (
+        "The causal network's loss is # to # nats a sample either way",
+        "[in_training['causal'], generating['causal']]",
+        0.2,
+    ),
+    ("where guessing among 256 codes costs #.", "np.log(256)", 0.05),
+    ("A row of the causal table has at most # inputs", "inputs_of_an_output"),
+    ("The first output is #, an input from two steps later", "without_padding[0]"),
+    ("the GRU's grows by # for each sample", "(chains_of_gru[1] - chains_of_gru[0]) / 96"),
+    ("the convolutions keep # bytes a sample, the GRU #.", "training_bytes"),
+    ("keep the past of their inputs, # bytes, and the GRU its state, #.", "generating_bytes"),
+    ("a part of # is left after 1,000 samples", "at['GRU, state kept'][1]", 0.0001),
+    ("an input more than # samples back has no influence", "farthest"),
+    ("while the padding is within the receptive field of # samples", "field"),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_a_leaky_network_is_near_perfect_in_training_and_worse_than_guessing_alone(chapter):
     names = chapter("05")

@@ -3,6 +3,39 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    (
+        "Preset `small`, 1 to 512 twice, sees # samples: # seconds",
+        "[fields['small'], fields['small'] / 16000]",
+    ),
+    (
+        "The field has # samples. Of the gradient the newest # have half, and the newest # "
+        "have 99 %",
+        "[fields['tiny'], half, most]",
+        15,
+    ),
+    (
+        "The strided stack computes # outputs of 64 samples; the dilated one computes #,",
+        "[strided.shape[2], dilated.shape[2]]",
+    ),
+    ("The filter `holes` has sixteen weights of one sixteenth, from # taps", "2 * len(DILATIONS)"),
+    ("a window of # samples becomes # at dilation 512", "[513, padded_length]"),
+    ("# of the 160 values are orange", "after.sum()"),
+    (
+        "whose tree has # values. Of these, # are new, one in each row, and # were computed "
+        "before. But only # of the 26",
+        "[after.sum(), new, after.sum() - new, from_tree_before]",
+    ),
+    (
+        "The fields are # and #, but each output depends on # inputs only",
+        "[answers[0][0], answers[1][0], answers[0][1]]",
+    ),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_the_tree_of_an_output_doubles_with_each_layer(chapter):
     assert chapter("06")["newest"].sum(axis=1).tolist() == [16, 8, 4, 2, 1]

@@ -3,6 +3,45 @@
 import pytest
 import torch
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("At an input of 4 they have # and # left", "[at_4['tanh'], at_4['sigmoid']]"),
+    (
+        "D = # with gates equals D = # without",
+        "[network(kind, 0).spec.dilation_channels for kind in ('gate', 'tanh')]",
+    ),
+    ("stand between # on average in the lowest layer and # in the highest", "means", 0.04),
+    (
+        "are shut # % of the time, and # % of them at every sample",
+        "[100 * closed_of_instrument, 100 * never_open]",
+        1,
+    ),
+    ("which has # % fewer weights", "100 * fewer"),
+    ("tanh and ReLU are # nats better than the gate", "-found['sentence, 200 steps']['tanh'][0]"),
+    ("while the held-out fifths differ by #.", "spread"),
+    (
+        "a network is # nats worse after 200 steps, and # after 600",
+        "[found['recordings, 200 steps']['linear'][0], found['recordings, 600 "
+        "steps']['linear'][0]]",
+    ),
+    (
+        "so does ReLU at 200 steps (# worse, error #)",
+        "found['recordings, 200 steps']['relu']",
+        0.005,
+    ),
+    (
+        "After 600 steps ReLU is # better than the gate, in all three seeds, and the narrow "
+        "ReLU #.",
+        "[-found['recordings, 600 steps'][kind][0] for kind in ('relu', 'narrow relu')]",
+        0.005,
+    ),
+    ("to # nats while the gated one is at #.", "[by_heart['linear'], by_heart['gate']]", 0.1),
+    ("The slope of tanh at 1 is #,", "1 - np.tanh(1) ** 2"),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_slopes_are_those_of_the_text(names):
     assert names["steepest"] == {"sigmoid": 0.25, "tanh": 1.0, "ReLU": 1.0}

@@ -3,6 +3,22 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    (
+        "finds that # to # % of a network's weights",
+        "[100 * one_by_one['tiny'], 100 * one_by_one['ibab']]",
+    ),
+    ("The dilated one gives others, # % away", "100 * changes['dilated']", 5),
+    (
+        "hold # % of the weights of preset tiny, # % of base, and # % of ibab",
+        "[100 * one_by_one[name] for name in ('tiny', 'base', 'ibab')]",
+    ),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_a_1x1_convolution_is_a_matrix(names):
     assert names["difference"] < 1e-5

@@ -3,6 +3,45 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("no layer gets less than #.", "min(smallest['no residual'], smallest['no skips'])", 0.0001),
+    ("the gradient shrinks by a factor of # in each layer, to", "shrinks"),
+    ("more layers are better: #, # and # nats after 120 steps", "means['both'][:3]"),
+    (
+        "the network with both is at #. Each of those with one sum is # nats worse, and the "
+        "one with neither, at #,",
+        "[means['both'][3], more['no skips'][3], means['neither'][3]]",
+    ),
+    (
+        "changes its input by # % of its length, the fifth by # %, the last that has a "
+        "correction by # %",
+        "[100 * ratios[n] for n in (0, 4, -2)]",
+        4,
+    ),
+    (
+        "the layers cost # nats in all; the upper eight left out together cost #, the lower "
+        "eight #",
+        "[total_rise.sum(), half_costs[1] - costs(whole).mean(), half_costs[0] - "
+        "costs(whole).mean()]",
+        0.15,
+    ),
+    (
+        "near 0 for a voice, is #. Without the lower skips it is #, hoarse, and without the "
+        "upper ones #:",
+        "list(noisiness.values())",
+        0.1,
+    ),
+    (
+        "with the nats: # for the word with all skips, # and # without",
+        "[costs(whole).mean(), *half_costs]",
+        0.15,
+    ),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_with_either_sum_all_layers_have_gradients_and_with_neither_they_vanish(names):
     smallest = names["smallest"]

@@ -2,6 +2,29 @@
 
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("It costs # multiplications a sample, the table none", "first.weight.numel()"),
+    ("parts add up to the # numbers of the preset", "whole_count"),
+    (
+        "The dilated convolutions have # % of the numbers. A sample takes # multiply-adds",
+        "[100 * shares['dilated'], macs]",
+    ),
+    (
+        "# % of the numbers. Setting them to zero in our trained network",
+        "100 * bias_count / ibab_count",
+    ),
+    ("raises the loss of a second of speech from # to # nats", "[loss, unbiased_loss]", 0.3),
+    (
+        "The default network of ibab's project has # numbers; its checkpoint is # bytes",
+        "[original_count, 4 * original_count]",
+    ),
+    ("The preset `ibab` has #, with", "ibab_count"),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_the_table_is_a_product_with_one_hot_vectors(names):
     assert names["first_shape"] == (1, 32, 800) and names["first_count"] == 16_416

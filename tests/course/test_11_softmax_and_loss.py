@@ -4,6 +4,28 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("the network of this course pays # nats a sample", "loss", 0.15),
+    ("Three readings of the # nats", "loss", 0.15),
+    ("*As a size*: # bits a sample", "bits", 0.2),
+    (
+        "A coder that uses these probabilities needs # kB for the sentence, which takes # kB",
+        "[kilobytes, n / 1000]",
+        1.5,
+    ),
+    ("$e^{2.9} \\approx #$", "as_many", 3),
+    (
+        "a few codes, about # nats. A vowel repeats itself, about #.",
+        "[heights['pause'], heights['vowel']]",
+        0.3,
+    ),
+    ("or # nats, as between", "exercise_nats"),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_probabilities_sum_to_one_and_ignore_a_shift(names):
     assert names["sums_to"] == pytest.approx((1, 1))

@@ -3,6 +3,36 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("The last window ends with the clip, so # targets count twice", "counted - (trained_on - 1)"),
+    ("$\\ln 256 = #$ nats", "learnt['guessing']"),
+    (
+        "an adaptive spread is worth # nats of the # between",
+        "[learnt['linear'] - learnt['linear, adaptive'], learnt['linear'] - learnt['network']]",
+        0.15,
+    ),
+    (
+        "Three seconds are # lessons for # numbers",
+        "[trained_on - 1, sum(w.size for w in model.weights.values())]",
+    ),
+    ("With 0.01 the network ends at # nats a sample", "ends[0.01][1]", 5e-05),
+    (
+        "The lowest held-out loss came at step #. With decay 1 it came at step # and was "
+        "lower, #, and the rise to # afterwards",
+        "[lowest[0.01][0], lowest[1.0][0], lowest[1.0][2], ends[1.0][2]]",
+        0.05,
+    ),
+    ("so 250 steps were about # passes", "passes"),
+    (
+        "67 %, # % and # % for `tiny`; # %, # % and # % for `small`",
+        "[100 * share for share in [*waste[511][1:], *waste[2047]]]",
+    ),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_windows_count_each_target_and_ignore_their_context(names):
     assert names["inside"][1].tolist() == [-100, -100, 7, 8, 9]

@@ -3,6 +3,30 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    ("The ratio is exactly the receptive field, #.", "naive / queued"),
+    (
+        "A second of sound takes # billion multiply-adds with queues and # trillion in the "
+        "naive loop",
+        "[second_queued / 1e9, second_naive / 1e12]",
+    ),
+    ("The recording has # dB", "decibels(speech)"),
+    (
+        "Silence costs # nats a sample, the sentence #:",
+        "[totals_in_nats['silence'] / len(codes), totals_in_nats['the sentence'] / len(codes)]",
+        0.2,
+    ),
+    ("All heads, at $-\\ln 0.6 = #$ nats a toss", "heads / 1000"),
+    (
+        "costs the entropy, # nats a toss. The difference is # nats",
+        "[typical / 1000, typical - heads]",
+    ),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_any_order_of_shares_draws_each_code_with_its_probability(names):
     assert names["largest"] <= 1.5 / 2000

@@ -3,6 +3,29 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    (
+        "A second is # frames of # numbers: # numbers for 16,000 samples",
+        "[RATE / mel.hop, mel.mels, RATE / mel.hop * mel.mels]",
+    ),
+    ("raises the cost from # to about # nats a sample", "[right, by_semitones[1]]", 0.05),
+    ("Griffin-Lim is *nearer* to the recording (#)", "distances['Griffin-Lim']", 0.01),
+    ("than the [codec](03-mu-law.md) is (#)", "distances['mu-law codec']"),
+    ("Its own samples are rough: # from the frames", 'distances["the network\'s samples"]', 0.02),
+    ("until they have the frames, # away", "distances['and mel matching']"),
+    (
+        "# samples, which is no whole number. Each frame is then # samples too long",
+        "[exact_hop, 276 - exact_hop]",
+    ),
+    ("the sound is # samples, # ms, late", "[late, late / 22.05]"),
+    ("It is the dearest: # nats against #.", "[octave, semitone]", 0.1),
+    ("Being a single frame of 10 ms late costs #.", "by_frames[1] - right"),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_a_sentence_has_whole_frames_and_samples_left_over(names):
     assert names["frames"].shape == (193, 80)

@@ -5,6 +5,25 @@ import pytest
 
 import fastwavenet as fw
 
+NUMBERS = [  # words of the text, and what its cells compute
+    (
+        "In float32 that is # multiply-adds for each byte read",
+        "spec.macs_per_sample / step_bytes['float32']",
+    ),
+    (
+        "The slope meets the roof at # multiply-adds a byte. One voice has #, so at two",
+        "[220 / 100, spec.macs_per_sample / step_bytes['int8']]",
+    ),
+    (
+        "In real time a step may take # microseconds, enough for # million bytes",
+        "[1e6 / RATE, budget / 1e6]",
+    ),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def test_a_step_reads_less_than_all_weights_and_int8_a_quarter(names):
     spec, read = names["spec"], names["step_bytes"]

@@ -3,6 +3,24 @@
 import numpy as np
 import pytest
 
+NUMBERS = [  # words of the text, and what its cells compute
+    (
+        "WaveGlow does # times as many as our `base`",
+        "networks['WaveGlow'][1] / networks['WaveNet, base'][1]",
+    ),
+    ("some # million weights", "waveglow_weights / 1e6"),
+    ("almost # of 16 bits", "gain / 6.02", 0.3),
+    (
+        "By 16, to # steps of two draws each, which are # in a row. FARGAN has #,",
+        "[subscale / 2, subscale, networks['FARGAN'][3]]",
+    ),
+    ("The recording itself has # bits a second", "16 * RATE"),
+]
+
+
+def test_the_numbers_of_the_text_are_those_of_the_cells(mistaken):
+    assert mistaken(NUMBERS) == []
+
 
 def macs(names, network):
     return names["networks"][network][1]

@@ -32,6 +32,13 @@ def test_a_chapter_has_its_number_two_exercises_with_hidden_answers_and_sources(
 
 
 @each_chapter
+def test_a_chapter_states_where_its_pictures_and_sounds_are(path):
+    """A code host does not run the cells; the site leaves the line out."""
+    (line,) = re.findall(r'^NOT_HERE = "(.*)"$', (ROOT / "docs/conf.py").read_text(), re.M)
+    assert f"\n\n{line}\n\n" in path.read_text()
+
+
+@each_chapter
 def test_a_chapter_shows_something_to_see_and_its_claims_have_a_test(path):
     code = "".join(b.text for b in blocks(path.read_text()) if b.language == "python")
     assert "picture(" in code
