@@ -52,7 +52,8 @@ def picture(figure: Figure, alt: str, kind: str = "svg") -> Html:
     figure.savefig(file, format=kind, metadata=metadata, dpi=150)
     plt.close(figure)
     mime = "image/svg+xml" if kind == "svg" else "image/png"
-    return Html(f'<img class="course" alt="{escape(alt)}" src="{_uri(mime, file.getvalue())}">')
+    image = f'<img alt="{escape(alt)}" src="{_uri(mime, file.getvalue())}">'
+    return Html(f'<div class="course">{image}</div>')
 
 
 def listen(
