@@ -48,8 +48,9 @@ wasm: $(WASM)
 $(WASM): web/build.sh web/layout.c $(filter %.c %.h,$(SOURCES))
 	sh web/build.sh $@
 
-# The site of course, guides and reference: open build/docs/index.html.
-docs: $(VENV)/.built
+# The site of course, guides and reference: open build/docs/index.html, or for the voices that play
+# in two chapters serve it: python3 -m http.server -d build/docs
+docs: $(VENV)/.built $(WASM)
 	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
 
 # The play page in build/play: a WaveNet in a browser.
