@@ -63,7 +63,7 @@ linkcheck: $(VENV)/.built
 
 # The course as Jupyter notebooks, which git ignores.
 notebooks: $(VENV)/.built
-	$(BIN)/jupytext --quiet --to ipynb docs/course/[0-9]*.md
+	$(BIN)/jupytext --quiet --set-kernel python3 --to ipynb docs/course/[0-9]*.md
 
 # docs/layer.svg and docs/dilation.svg
 drawings:
