@@ -4,10 +4,12 @@ import re
 
 import pytest
 from c_build import ROOT
-from documents import blocks
+from documents import blocks, prose
 
 COURSE = ROOT / "docs/course"
 CHAPTERS = sorted(COURSE.glob("[0-9][0-9]-*.md"))
+
+FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$", re.DOTALL)
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -50,3 +52,11 @@ def test_a_chapter_has_no_cells_but_python(path):
     """Jupytext makes a cell of a block of any language that a notebook can run, a shell's too."""
     languages = {block.language for block in blocks(path.read_text())}
     assert languages <= {"python", "text", ""}
+
+
+@each_chapter
+def test_formulas_survive_a_code_hosts_markdown(path):
+    """It takes a backslash before punctuation away, and splits $...$ at the end of a line."""
+    for formula in FORMULA.findall(prose(path.read_text())):
+        assert not re.search(r"\\[^A-Za-z ]", formula), formula
+        assert formula.startswith("$$") or "\n" not in formula, formula
