@@ -63,7 +63,7 @@ linkcheck: $(VENV)/.built
 
 # The course as Jupyter notebooks, which git ignores.
 notebooks: $(VENV)/.built
-	$(BIN)/jupytext --quiet --set-kernel python3 --to ipynb docs/course/[0-9]*.md
+	$(BIN)/python docs/notebooks.py
 
 # docs/layer.svg and docs/dilation.svg
 drawings:
