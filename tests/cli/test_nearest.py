@@ -12,6 +12,7 @@ LINES = {
     "generate": ("generate", "voice.safetensors", "-o", "out.wav"),
     "export": ("export", "run", "-o", "voice.safetensors"),
     "score": ("score", "voice.safetensors", "a.wav"),
+    "decompress": ("decompress", "a.fwz", "-m", "voice.safetensors", "-o", "out.wav"),
     "info": ("info",),
 }
 
