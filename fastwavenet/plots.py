@@ -158,7 +158,7 @@ def _draw_overview(axes: Axes, timeline: Timeline) -> None:
 def _draw_surprise(axes: Axes, timeline: Timeline) -> None:
     axes.stairs(timeline.nats, timeline.edges, baseline=None, linewidth=0.8)
     for begin, end in timeline.segments:
-        axes.axvspan(begin, end, color="tab:red", alpha=0.25, linewidth=0)
+        axes.axvspan(begin, end, color="tab:red", alpha=0.25, linewidth=1)  # a pixel at least
     if timeline.threshold is not None:
         axes.axhline(timeline.threshold, color="tab:red", linewidth=0.8, linestyle="--")
     axes.set(xlim=(0, timeline.edges[-1]), xlabel="seconds", ylabel=timeline.measure)

@@ -14,6 +14,7 @@ from recordings import full_disk, noise, record, tone
 import fastwavenet as fw
 from fastwavenet import modelfile, scoring
 from fastwavenet.ends import FrameConditioning
+from fastwavenet.plots import Timeline, save_timelines
 
 HOP = 400  # samples of 0.05 s at 8 kHz
 SECONDS = HOP / 8000
@@ -253,6 +254,19 @@ def test_the_picture_shows_each_recording(run, voice, new, tmp_path, threshold):
     assert out.read_bytes().startswith(b"\x89PNG")
     short = record(tmp_path / "short.wav", tone(3), rate=8000)
     result(run, voice, short, "--plot", out, *threshold)
+
+
+def test_the_picture_of_a_long_recording_shows_segments_narrower_than_a_pixel(tmp_path):
+    pytest.importorskip("matplotlib")
+    edges = np.arange(0, 600.05, 0.05)
+    nats = np.zeros(len(edges) - 1, np.float32)
+    plain = Timeline("a", np.zeros((2, 2)), 8000, edges, nats, "nats", 1.0, [])
+    pictures = set()
+    for begin in (None, 63.3, 160.95, 163.8, 525.25):
+        segments = [] if begin is None else [(begin, begin + 0.05)]
+        save_timelines(tmp_path / "p.png", [plain._replace(segments=segments)])
+        pictures.add((tmp_path / "p.png").read_bytes())
+    assert len(pictures) == 5
 
 
 def test_shards_write_the_labels_of_all(run, voice, new, tmp_path):
