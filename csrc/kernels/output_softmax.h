@@ -196,19 +196,55 @@ static uint32_t decode_code(fwn_coder *coder, const float *weight, const uint64_
     return code;
 }
 
-static void encode_place(fwn_coder *coder, uint32_t width, uint32_t place)
+/* The values of a code.  Their density is linear: `left` from that of the code below, `right` from
+ * that of the code above, 18 in all (docs/arithmetic.md, "Range coder"). */
+typedef struct {
+    uint64_t width, left, right;
+} fwn_values;
+
+#define FWN_VALUE_PARTS 16 /* shared by left and right, which have one more each */
+
+static uint64_t value_density(const float *weight, const uint32_t *widths, uint32_t code)
 {
-    if (width > 1) coder_put(coder, place, 1, width);
+    return ((uint64_t)code_frequency(weight[code]) << 16) / widths[code];
 }
 
-/* No value has a code of width 0, so an encoder wrote none. */
-static uint32_t decode_place(fwn_coder *coder, uint32_t width)
+static fwn_values values_of(const float *weight, const uint32_t *widths, uint32_t q, uint32_t code)
 {
-    if (!width) coder->damaged = 1;
-    if (width <= 1) return 0;
-    const uint32_t place = (uint32_t)coder_target(coder, width);
-    coder_take(coder, place, 1, width);
-    return place;
+    const uint32_t below = code && widths[code - 1] ? code - 1 : code;
+    const uint32_t above = code + 1 < q && widths[code + 1] ? code + 1 : code;
+    const uint64_t low = value_density(weight, widths, below);
+    const uint64_t high = value_density(weight, widths, above);
+    const uint64_t left = FWN_VALUE_PARTS * low / (low + high);
+    return (fwn_values){widths[code], 1 + left, 1 + FWN_VALUE_PARTS - left};
+}
+
+/* The sum of the sizes of the values in front of `place`; of all, if it is their number. */
+static uint64_t value_start(fwn_values v, uint64_t place)
+{
+    return place * (v.left * (2 * v.width - place) + v.right * place);
+}
+
+static void encode_place(fwn_coder *coder, fwn_values v, uint64_t place)
+{
+    if (v.width <= 1) return;
+    const uint64_t start = value_start(v, place);
+    coder_put(coder, start, value_start(v, place + 1) - start, value_start(v, v.width));
+}
+
+static uint32_t decode_place(fwn_coder *coder, fwn_values v)
+{
+    if (v.width <= 1) return 0;
+    const uint64_t total = value_start(v, v.width), target = coder_target(coder, total);
+    uint64_t place = 0, end = v.width;
+    while (end - place > 1) {
+        const uint64_t middle = (place + end) / 2;
+        if (value_start(v, middle) <= target) place = middle;
+        else end = middle;
+    }
+    const uint64_t start = value_start(v, place);
+    coder_take(coder, start, value_start(v, place + 1) - start, total);
+    return (uint32_t)place;
 }
 
 /* The sample at `out` of a coder's row, encoded if it is forced, or decoded. */
@@ -224,10 +260,13 @@ static uint32_t code_sample(fwn_stream *s, const fwn_io *io, fwn_coder *coder, s
         frequency_ends(end, s->weight, q, m->Qp);
         if (io->forced) {
             encode_code(coder, s->weight, end, code);
-            if (io->widths) encode_place(coder, io->widths[code], io->places[out]);
+            if (io->widths)
+                encode_place(coder, values_of(s->weight, io->widths, q, code), io->places[out]);
         } else {
             code = decode_code(coder, s->weight, end);
-            if (io->widths) place = decode_place(coder, io->widths[code]);
+            if (io->widths && !io->widths[code]) coder->damaged = 1; /* no encoder wrote it */
+            else if (io->widths)
+                place = decode_place(coder, values_of(s->weight, io->widths, q, code));
         }
         coder->left--;
     }

@@ -11,7 +11,14 @@ from .int8x8 import Int8x8Steps
 from .mu_law import mu_law_decode, mu_law_encode
 from .network import WaveNetSteps, project_frames, relu, sigmoid, teacher_forced
 from .outputs import draw, draw_order, philox4x32, uniform
-from .range_coder import RangeDecoder, RangeEncoder, frequencies, part_of_code
+from .range_coder import (
+    RangeDecoder,
+    RangeEncoder,
+    frequencies,
+    part_of,
+    part_of_code,
+    sizes_of_places,
+)
 from .upsampling import upsample, upsample_float32
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "frequencies",
     "mu_law_decode",
     "mu_law_encode",
+    "part_of",
     "part_of_code",
     "philox4x32",
     "project_frames",
@@ -35,6 +43,7 @@ __all__ = [
     "relu",
     "round_to_bfloat16",
     "sigmoid",
+    "sizes_of_places",
     "teacher_forced",
     "uniform",
     "upsample",

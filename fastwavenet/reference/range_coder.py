@@ -13,6 +13,7 @@ from .outputs import draw_order
 
 BITS = 2**64
 LEAST = 2**56  # the range between two parts, at least
+PARTS = 16  # of the density of a code's values, shared by its ends, which have one more each
 
 
 def frequencies(logits: np.ndarray) -> np.ndarray:
@@ -22,12 +23,34 @@ def frequencies(logits: np.ndarray) -> np.ndarray:
     return 1 + (weights.astype(np.float64) * 2**30).astype(np.int64)
 
 
+def part_of(sizes: np.ndarray, place: int) -> tuple[int, int, int]:
+    """begin, size and total of the part at this place, of parts of these sizes."""
+    return int(sizes[:place].sum()), int(sizes[place]), int(sizes.sum())
+
+
 def part_of_code(frequency: np.ndarray, code: int) -> tuple[int, int, int]:
     """begin, size and total of a code's part."""
     order = draw_order(len(frequency))
-    place = int(np.flatnonzero(order == code)[0])
-    begin = int(frequency[order[:place]].sum())
-    return begin, int(frequency[code]), int(frequency.sum())
+    return part_of(frequency[order], int(np.flatnonzero(order == code)[0]))
+
+
+def sizes_of_places(frequency: np.ndarray, widths: np.ndarray, code: int) -> np.ndarray:
+    """int64 (widths[code],): the size of the part of each value that has this code.
+
+    Their density is linear, from that of the code below to that of the code above; where there is
+    none, or it has no values, from the code's own.
+    """
+
+    def density(neighbour: int) -> int:
+        is_one = 0 <= neighbour < len(widths) and widths[neighbour] > 0
+        its = neighbour if is_one else code
+        return (int(frequency[its]) << 16) // int(widths[its])
+
+    low, high = density(code - 1), density(code + 1)
+    left = 1 + PARTS * low // (low + high)
+    right = PARTS + 2 - left
+    place, width = np.arange(widths[code], dtype=np.int64), int(widths[code])
+    return left * (2 * (width - place) - 1) + right * (2 * place + 1)
 
 
 class RangeEncoder:
@@ -89,12 +112,13 @@ class RangeDecoder:
         self.take(*part_of_code(frequency, code))
         return code
 
-    def place(self, width: int) -> int:
-        """The next place among `width` values of a code."""
-        if width == 1:
+    def place(self, sizes: np.ndarray) -> int:
+        """The next place, of those that have these sizes."""
+        if len(sizes) == 1:
             return 0
-        place = self.target(width)
-        self.take(place, 1, width)
+        target = self.target(int(sizes.sum()))
+        place = int(np.searchsorted(np.cumsum(sizes), target, side="right"))
+        self.take(*part_of(sizes, place))
         return place
 
     def end(self) -> None:

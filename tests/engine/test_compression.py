@@ -223,8 +223,10 @@ def test_the_twin_decodes_what_the_engine_encoded():
     codes, places = values.split(pcm)
     decoder = reference.RangeDecoder(block)
     for t, logits in enumerate(logits_of(model, codes)):
-        assert decoder.code(reference.frequencies(logits)) == codes[t]
-        assert decoder.place(int(values.widths[codes[t]])) == places[t]
+        frequency = reference.frequencies(logits)
+        assert decoder.code(frequency) == codes[t]
+        sizes = reference.sizes_of_places(frequency, values.widths, int(codes[t]))
+        assert decoder.place(sizes) == places[t]
     decoder.end()
     with pytest.raises(ValueError):
         decoder.take(0, 1, 2**40)
@@ -242,7 +244,38 @@ def test_frequencies_and_places_of_a_carry_are_those_of_the_twin(levels):
         assert np.array_equal(fw.decompress(model, data, codes=True), codes)
 
 
+def test_values_have_the_linear_density_of_the_codes_beside_theirs():
+    widths = np.array([3, 0, 4, 4, 4, 1])
+    shares = [10, 99, 40, 20, 400, 100]
+
+    def slope(code: int) -> tuple[int, int]:
+        sizes = reference.sizes_of_places(np.array(shares), widths, code)
+        assert len(sizes) == widths[code] and sizes.sum() == 18 * widths[code] ** 2
+        assert np.ptp(np.diff(sizes)) == 0
+        return sizes[0], sizes[-1]
+
+    assert slope(0) == (9 * 6, 9 * 6)  # without a neighbour that has values
+    assert slope(2) == (11 * 7 + 7, 11 + 7 * 7)  # 10 : 5, its own 10 below
+    assert slope(3) == (2 * 7 + 16, 2 + 16 * 7)  # 10 : 100
+    assert slope(4) == (1 * 7 + 17, 1 + 17 * 7)  # 5 : 100
+
+
 # ---- size --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_values_beside_a_probable_code_take_fewer_bits(above):
+    """Of the code 100, whose neighbour above, or else below, is more probable than itself."""
+    logits = np.full(256, -20, np.float32)
+    logits[[100, 101 if above else 99]] = 0, 2
+    model, values = dice(logits), Values(dice(logits).spec, "pcm16")
+    first = int(values.first[100])
+    lowest, highest = (
+        len(fw.compress(model, np.full(2000, value, np.int16)))
+        for value in (first, first + int(values.widths[100]) - 1)
+    )
+    assert abs(lowest - highest) > 2000 / 8
+    assert (highest < lowest) == above
 
 
 def bits_of(model: fw.Model, codes: np.ndarray) -> float:

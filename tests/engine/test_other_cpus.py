@@ -47,54 +47,54 @@ case                float32          bfloat16         int8             bfloat16x
 drawn_0             837382637a41cad7 031f0bd28af8c9a0 a58b493605999a6d 00aa8df08206ed14
 primed_and_scored_0 4b607b9fe8e06c62 28c5e1bc92bb3de1 78c1c3d1b8e64398 655d4ef17cd1a20f
 most_probable_0     beb942a6acff3ff3 1f5df96c5d72d44b 58c3417889eec0ac 87458488144af7b6
-encoded_0           c5f43ca6df241ee3 31a54540049eedb4 6a74cba9e69a7c73 c2de1e9e5597e6d7
+encoded_0           789e4dd50b8c6a18 0486f94db7556e40 0c4f568134581421 a87d65ede3b61eaa
 conditioned_batch_0 3640fb03f8a3728a b7f7372c8b15ca47 3d80863acb8be921 d12856f074c4c544
 drawn_1             3effa8a4404003b9 824541d5ddf45152 fc23f8cd46c61b44 bbf61ef1388ceb86
 primed_and_scored_1 7eded39cecbcaef5 b4e995fcdcba2fe9 6b05a1bf084c2773 525b2b01ff5bb6da
 most_probable_1     71d2d6fe4389d71f 66d6b64ebb56eca4 99fbbc7456f16e91 80764d24afd82c0a
-encoded_1           4e386789c843903f c03428e6b119a7f7 cd82211ce1e6d988 674cb0b5019acb75
+encoded_1           887443052b86aff4 253c0420749dbe9f e5010cc5892ad345 3bf89364473afcfe
 conditioned_batch_1 b5e893e543b774db 5f2b24cfc5838c48 fba56de4865fecd7 f7440f055f76f89a
 drawn_2             d8aa642874dbe821 08ad24381b85a72b d30f2e20a4d5e5e1 37e08d13987c9730
 primed_and_scored_2 90c1b8338ca02a79 fa107c49db7604d9 49262a1e05ecccfa a2a619e1467c03cf
 most_probable_2     86c06779928e8341 d8d1f40b735e5067 ada36d675b6ce9d0 d327aafeeb7a83bf
-encoded_2           d41ef15445e318cf 64627017803f1f26 229ee6f5ed1dafa6 fa2498e52c12f1e7
+encoded_2           13031ac977411518 356b398dd5a94be1 1b9a8e35f3c5e741 c9f09c3100a6de71
 conditioned_batch_2 981d594e0ab9ca1f fc4dd629c003a6ed 8814d5154f2e7fe8 0aa2290f225ca2b4
 drawn_3             e754c18334d5e326 56e7b46a1a7c8544 f8cfe833d0315b21 3f7da30ae85ce01a
 primed_and_scored_3 ce48ca4e49f31525 ee4b50ca1877b4c1 525067ee2e147983 f5c187b809c59153
 most_probable_3     52e706035ff27232 8f7ea1affd73cb3b 17116645b45d5d7a c05702c8b0c38cdb
-encoded_3           42b3f04c6ce10f35 c3b7acfd028c01ba a999dc388efff2f9 dc63b280199720f0
+encoded_3           a37c17651c9df0cc 4ef49cb93ffbdac2 2b6fa6242d37769a 380a27548c839e08
 conditioned_batch_3 d4e92b216dc1e495 28f6bfa65e1955f5 a1545a235f5bf908 7c92e2fb4fc25f03
 drawn_4             f9536ce69a4d3975 85af7995b1d96a79 60c85ba290c89f1d 17397ed346557f22
 primed_and_scored_4 cd0978ade978b35b 86a7158c40b9efdf 63f8e8e4dc4f31f7 beff8c1555b06a38
 most_probable_4     453c9228e1322716 b57b2c69b3adb721 ecbeed197d52b95e b5168e5039399928
-encoded_4           8ff09874a4d1c0ba 53869edfb83701db 3dfd0bb28f058033 f2bdbd4d6efc1afb
+encoded_4           612b05f864670f2e 3c69cb25b92b9546 cf1ae4c196c0b506 6b92faa9c1459571
 conditioned_batch_4 ef8373852cc0b9b5 71418760d995c775 8fea23d0a5fe3bc7 ea3bf64ab7077acb
 
 case                int8x8
 drawn_0             92c42d763c8463de
 primed_and_scored_0 76e39ad75d1f1266
 most_probable_0     a81d9653b01764cb
-encoded_0           fb9ed64491f6230d
+encoded_0           2d55a216a18199b1
 conditioned_batch_0 dd00a28750018a47
 drawn_1             609debdd59ce0176
 primed_and_scored_1 1487245d1966fbca
 most_probable_1     76bd05b598907e9f
-encoded_1           2c673d7dae8e8e7d
+encoded_1           25ad88242b6d006b
 conditioned_batch_1 93d97a7b2ad86e3e
 drawn_2             636e54cc37239363
 primed_and_scored_2 d0b634a1ccffaad6
 most_probable_2     954bdf4d08a3ea5f
-encoded_2           55cc142fb6fcfdcf
+encoded_2           715241cb3e27fde1
 conditioned_batch_2 c95a48f7c30e1854
 drawn_3             a914d5ad463c2008
 primed_and_scored_3 e713d87c8522c857
 most_probable_3     2f8876b2996a87ed
-encoded_3           1bd306518babe70e
+encoded_3           4107799e13fc376c
 conditioned_batch_3 6e3ac90f15c94366
 drawn_4             9afd9ac5eb3fe524
 primed_and_scored_4 420045c16325fc0b
 most_probable_4     d12e2f3866aed610
-encoded_4           635e9b00ef216cee
+encoded_4           9d08e2b3800274bb
 conditioned_batch_4 63b9018a2d771cff
 
 case                mulaw

@@ -30,5 +30,6 @@ def twin_of_block(logits: np.ndarray, codes, places=None, widths=None) -> bytes:
         frequency = reference.frequencies(logits[t])
         encoder.put(*reference.part_of_code(frequency, int(code)))
         if places is not None and widths[code] > 1:
-            encoder.put(int(places[t]), 1, int(widths[code]))
+            sizes = reference.sizes_of_places(frequency, widths, int(code))
+            encoder.put(*reference.part_of(sizes, int(places[t])))
     return encoder.end()
