@@ -154,6 +154,22 @@ class FrameConditioning(End):
         with_network = self.mel is not None and self.pitch is not None and self.pitch.hidden
         return self.mel.mels if self.mel is not None and with_network else None
 
+    def channels_given(self, shape: tuple[int, ...]) -> int:
+        """The channels that frames of this shape must have to be vocoded.
+
+        They are those of mel frames alone if pitch is predicted from them and the frames have as
+        many, or are transposed.  Raises ValueError for frames that have neither number.
+        """
+        mels = self.predicted_from
+        if mels is None or shape[-1:] == (self.channels,):
+            return self.channels
+        if mels not in shape[-2:]:
+            raise ValueError(
+                f"frames must have shape (frames, {self.channels}), or (frames, {mels}) without "
+                f"pitch, not {shape}"
+            )
+        return mels
+
     @property
     def described(self) -> str:
         """The name of the features as in `--mel`, or "" for unnamed ones."""

@@ -164,10 +164,11 @@ def frames_of_sound(model: Model, sound: Sound, sample_rate: int | None = None) 
     end = _conditioning(model)
     if np.ndim(sound) == 1:
         return recording_frames(end, sound, sample_rate)
-    if end.pitch is not None and np.shape(sound)[1:] == (end.predicted_from,):
-        levels = frames_of(model.spec, sound, 1, end.predicted_from)[0]
-        return with_predicted_pitch(end.pitch, model.weights, levels)
-    return frames_of(model.spec, sound, 1)[0]
+    channels = end.channels_given(np.shape(sound))
+    frames = frames_of(model.spec, sound, 1, channels)[0]
+    if end.pitch is None or channels == end.channels:
+        return frames
+    return with_predicted_pitch(end.pitch, model.weights, frames)
 
 
 def passes_of(end: FrameConditioning, match: int | None) -> int:

@@ -37,19 +37,26 @@ def takes_frames(spec: WaveNetSpec) -> bool:
 # ---- files of frames -----------------------------------------------------------------------------
 
 
-def read_frames(file: Path, spec: WaveNetSpec) -> Audio:
-    """The frames float32 (frames, channels) of a .npy file.  Raises ValueError naming the file."""
+def read_frames(file: Path, spec: WaveNetSpec, *, without_pitch: bool = False) -> Audio:
+    """The frames float32 (frames, channels) of a .npy file.
+
+    without_pitch: whether they may be mel frames alone if pitch is predicted from these.
+    Raises ValueError naming the file.
+    """
     _check_takes_frames(spec)
     with opened_frames(file) as frames:
-        _check(frames, spec)
+        _check(frames, spec, without_pitch)
         return frames_of(spec, frames.read(), 1, frames.shape[1])[0]
 
 
 def count_frames(file: Path, spec: WaveNetSpec) -> int:
-    """The number of frames in a .npy file, by its header.  Raises ValueError naming the file."""
+    """The number of frames to vocode in a .npy file, by its header.
+
+    Raises ValueError naming the file.
+    """
     _check_takes_frames(spec)
     with opened_frames(file) as frames:
-        return _check(frames, spec)
+        return _check(frames, spec, without_pitch=True)
 
 
 def _check_takes_frames(spec: WaveNetSpec) -> None:
@@ -57,11 +64,12 @@ def _check_takes_frames(spec: WaveNetSpec) -> None:
         raise ValueError("the model takes no frames")
 
 
-def _check(frames: FramesFile, spec: WaveNetSpec) -> int:
+def _check(frames: FramesFile, spec: WaveNetSpec, without_pitch: bool) -> int:
     """Raises ValueError or TypeError unless the array can be frames; their number."""
-    predicted_from = spec.conditioning and spec.conditioning.predicted_from
-    mels = predicted_from if frames.shape[1] == predicted_from else None
-    check_frames_array(spec, frames.shape, frames.dtype, 1, mels)
+    end, channels = spec.conditioning, None
+    if end is not None and without_pitch:
+        channels = end.channels_given(frames.shape)
+    check_frames_array(spec, frames.shape, frames.dtype, 1, channels)
     if not frames.shape[0]:
         raise ValueError("holds no frames, expected at least one")
     return frames.shape[0]

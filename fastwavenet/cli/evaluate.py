@@ -205,7 +205,9 @@ class _Frames:
         self.files: dict[Path, Path] | None = None
         self.one: Audio | None = None
         if place is None or not place.is_dir():
-            self.one = frames_of_recordings(place, model.spec, arguments.sources)
+            self.one = frames_of_recordings(
+                place, model.spec, arguments.sources, without_pitch=True
+            )
             return
         self.files = {}
         for search in searches:
@@ -220,7 +222,7 @@ class _Frames:
         """None: its mel frames."""
         if self.files is None:
             return self.one
-        return read_frames(self.files[recording], self.spec)
+        return read_frames(self.files[recording], self.spec, without_pitch=True)
 
 
 def _read(

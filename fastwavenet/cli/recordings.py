@@ -81,9 +81,12 @@ def read_recordings(
         )
 
 
-def frames_of_recordings(file: Path | None, spec: WaveNetSpec, sources: list[Path]) -> Audio | None:
+def frames_of_recordings(
+    file: Path | None, spec: WaveNetSpec, sources: list[Path], *, without_pitch: bool = False
+) -> Audio | None:
     """The frames that --frames names; None: the mel frames of each recording, or no frames.
 
+    without_pitch: as in `read_frames`.
     Raises ValueError if the model takes others, or if there is more than one recording.
     """
     end = spec.conditioning
@@ -97,7 +100,7 @@ def frames_of_recordings(file: Path | None, spec: WaveNetSpec, sources: list[Pat
     if len(sources) > 1 or sources[0].is_dir():
         found = "a folder" if len(sources) == 1 else f"{len(sources)} sources"
         raise ValueError(f"--frames {shown(file)} belongs to one recording, found {found}")
-    return read_frames(file, spec)
+    return read_frames(file, spec, without_pitch=without_pitch)
 
 
 def read_recording(

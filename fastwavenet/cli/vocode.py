@@ -198,7 +198,8 @@ class Sources:
         """Frames float32 (frames, channels).  Raises ValueError or OSError naming the file."""
         began = time.perf_counter()
         if file.suffix.lower() == ".npy":
-            frames = frames_of_sound(self.model, read_frames(file, self.model.spec))
+            frames = read_frames(file, self.model.spec, without_pitch=True)
+            frames = frames_of_sound(self.model, frames)
         else:
             audio, _ = read_audio(file, self.model.sample_rate, self.convert)
             _check_length(file, len(audio), self._hop(file))

@@ -14,7 +14,7 @@ from recordings import full_disk
 import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.cli import evaluate as command
-from fastwavenet.ends import FrameConditioning
+from fastwavenet.ends import FrameConditioning, Pitch
 
 MEL = fw.mel_presets()["hifigan-16k"]
 END = FrameConditioning(80, 256, features=MEL)
@@ -215,6 +215,19 @@ def test_frames_of_other_features_come_from_a_folder_or_a_file(found, other, spe
     assert one["rows"][-1]["recordings"] == each[1:2]
     again = found("-m", other, speech / "b.wav", speech, "--frames", frames)
     assert again["rows"][-1]["recordings"] == [each[1], *each]
+
+
+def test_mel_frames_without_pitch_are_taken_where_pitch_is_predicted(found, speech, tmp_path):
+    end = FrameConditioning(83, 256, features=MEL, pitch=Pitch(hidden=4))
+    model, file = saved(tmp_path / "pitch.safetensors", end), tmp_path / "b.npy"
+    np.save(file, fw.mel(fw.read_audio(speech / "b.wav")[0], MEL))
+    one = found("-m", model, speech / "b.wav", "--frames", file, *FEW)
+    (tmp_path / "mels").mkdir()
+    file.rename(tmp_path / "mels/b.npy")
+    for name in ("a.wav", "c.wav"):
+        (speech / name).unlink()
+    again = found("-m", model, speech, "--frames", tmp_path / "mels", *FEW)
+    assert one["rows"][-1]["recordings"] == again["rows"][-1]["recordings"]
 
 
 def test_frames_that_are_missing_or_too_few_are_named(run, refused, other, speech, frames):

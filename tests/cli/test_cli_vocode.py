@@ -14,7 +14,7 @@ import fastwavenet as fw
 from fastwavenet import modelfile
 from fastwavenet.cli import main
 from fastwavenet.cli import vocode as command
-from fastwavenet.ends import FrameConditioning, Sampling, VoicedSampling
+from fastwavenet.ends import FrameConditioning, Pitch, Sampling, VoicedSampling
 
 MEL = fw.mel_presets()["hifigan-16k"]
 
@@ -232,7 +232,9 @@ def test_ctrl_c_while_a_file_is_written_leaves_no_part_of_it(
 
 def test_no_more_files_are_in_memory_than_rows(voice, mels, tmp_path, monkeypatch):
     events, read, add = [], command.read_frames, command.Written.add
-    monkeypatch.setattr(command, "read_frames", lambda *given: events.append(1) or read(*given))
+    monkeypatch.setattr(
+        command, "read_frames", lambda *given, **how: events.append(1) or read(*given, **how)
+    )
     monkeypatch.setattr(command.Written, "add", lambda *given: events.append(-1) or add(*given))
     for i in range(7):
         np.save(mels / f"d{i}.npy", np.zeros((1 + i % 3, 80)))
@@ -271,6 +273,25 @@ def test_a_file_whose_numbers_are_wrong_leaves_the_sounds_before_it(voice, mels,
         == f"fastwavenet: error: {mels / 'd.npy'}: frames must be finite, but hold NaN or infinity"
     )
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_frames_with_pitch_or_without_are_named_where_both_are_taken(tmp_path, capsys):
+    model = tmp_path / "pitch.safetensors"
+    end = FrameConditioning(83, 256, "linear", features=MEL, pitch=Pitch(hidden=4))
+    spec = small_spec(conditioning=end, sample_rate=16000)
+    modelfile.save(model, spec, random_weights(spec, 3))
+    both = "frames must have shape (frames, 83), or (frames, 80) without pitch, not (7, 79)"
+    turned = "frames must have shape (frames, 80) or (1, frames, 80), not (80, 7): transposed?"
+    for shape, message in (((7, 79), both), ((80, 7), turned), ((7, 80), ""), ((80, 83), "")):
+        np.save(tmp_path / "in.npy", np.zeros(shape))
+        line = ["vocode", tmp_path / "in.npy", "-m", model, "-o", tmp_path / "out.wav"]
+        assert main([str(word) for word in line]) == (2 if message else 0)
+        assert message in capsys.readouterr().err
+    np.save(tmp_path / "in.npy", np.zeros((7, 80)))
+    line = ["generate", model, "--frames", tmp_path / "in.npy", "-o", tmp_path / "out.wav"]
+    assert main([str(word) for word in line]) == 2
+    message = "in.npy: frames must have shape (frames, 83) or (1, frames, 83), not (7, 80)"
+    assert message in capsys.readouterr().err
 
 
 def test_audio_for_a_model_of_other_frames_is_refused(tmp_path, capsys):
