@@ -71,20 +71,20 @@ class BlockCoder:
         self.model, self.values, self.isa = model, values, isa
         self.sessions: dict[int, Session] = {}  # by the number of rows: a full group, and the last
 
-    def encode(self, first: int, group: list[np.ndarray]) -> list[Block]:
-        """first: number of the first block."""
-        counts = [len(samples) for samples in group]
+    def encode(self, group: list[tuple[int, np.ndarray]]) -> list[Block]:
+        """The blocks of these numbers and samples."""
+        counts = [len(samples) for _, samples in group]
         coders = _engine.Coders(counts)
         codes = np.full((len(group), max(counts)), self.model.spec.start.code, np.uint16)
         places = None if self.values.widths is None else np.zeros_like(codes)
-        for row, samples in enumerate(group):
+        for row, (_, samples) in enumerate(group):
             codes[row, : counts[row]], own = self.values.split(samples)
             if places is not None and own is not None:
                 places[row, : counts[row]] = own
         self._run(coders, codes, places, forced=True)
         return [
-            Block(first + row, counts[row], coders.encoded(row), self.values.check(samples))
-            for row, samples in enumerate(group)
+            Block(number, counts[row], coders.encoded(row), self.values.check(samples))
+            for row, (number, samples) in enumerate(group)
         ]
 
     def decode(self, group: list[Block]) -> list[Decoded]:

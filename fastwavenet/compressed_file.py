@@ -5,6 +5,7 @@ There is nothing of the network here: blocks are bytes.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import zlib
@@ -185,6 +186,18 @@ def _parse_head(data: bytes, block: int) -> _Head | None:
     return head if head.fits(block) else None
 
 
+class Part(NamedTuple):
+    """Samples [first, end) of a file of `total`."""
+
+    first: int
+    end: int
+    total: int
+
+    @property
+    def is_whole(self) -> bool:
+        return (self.first, self.end) == (0, self.total)
+
+
 class Blocks:
     """The blocks of a file whose header was read, in their order.
 
@@ -209,6 +222,15 @@ class Blocks:
         if head.size != self.last or self.file.read(1):
             raise CompressionError(f"the end is none: {DAMAGED}")
         self.check = head.check
+
+    def holding(self, part: Part) -> Iterator[Block]:
+        """The blocks that hold a part, of a file that can seek."""
+        if part.is_whole:
+            yield from self
+            return
+        skipped = part.first // self.block
+        self.skip(skipped)
+        yield from itertools.islice(self, -(-part.end // self.block) - skipped)
 
     def skip(self, count: int) -> None:
         """Passes over at most `count` blocks, by their heads alone; the file can seek.

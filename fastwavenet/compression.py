@@ -27,12 +27,14 @@ from .compressed_file import (
     Blocks,
     CompressionError,
     Header,
+    Part,
     SalvagedBlocks,
     count_samples,
     end_of,
     header_of,
     read_header,
 )
+from .in_step import Entry, by_source, entries, groups, with_results
 from .instruction_sets import isa as resolve_isa
 from .model import Model, check_model
 from .mulaw import code_dtype, mu_law_decode
@@ -79,7 +81,7 @@ def compress(
     block: samples that are decoded alone, 1 to 2**20; None: a second.
     batch, threads: blocks in step, and groups of them at the same time; isa: instruction set.  The
     bytes do not depend on these.
-    progress(done, total) is called after each group of blocks, in samples.
+    progress(done, total) is called after each block, in samples.
     Raises ValueError for a model with conditioning, for int16 and a model with pre-emphasis, and
     for samples that are not finite or out of range; TypeError for another type.
     """
@@ -93,7 +95,8 @@ def compress(
     elif array.ndim != 1:
         raise ValueError(f"samples must have shape (n,), not {array.shape}")
     report = None if progress is None else lambda done: progress(done, len(array))
-    return b"".join(coding.compressed([array], block, report))
+    (parts,) = (b"".join(parts) for parts in coding.compressed([[array]], block, report))
+    return parts
 
 
 def decompress(
@@ -124,14 +127,15 @@ def decompress(
     end = total
     if n_samples is not None:
         end = first + integer("n_samples", n_samples, 0, total - first)
-    begin = 0 if coding.adds_up and not codes else first
-    done, parts = 0, []
-    for part in coding.decompressed(Blocks(file, header), total, begin, end):
-        parts.append(part)
-        done += len(part)
-        if progress is not None:
-            progress(done, end - begin)
-    return coding.output(parts, codes)[first - begin :]
+    part = Part(0 if coding.adds_up and not codes else first, end, total)
+    blocks, done, pieces = Blocks(file, header), 0, []
+    for decoded in coding.decoded([blocks.holding(part)]):
+        for samples in coding.decompressed(decoded, blocks, part):
+            pieces.append(samples)
+            done += len(samples)
+            if progress is not None:
+                progress(done, part.end - part.first)
+    return coding.output(pieces, codes)[first - part.first :]
 
 
 def salvage(
@@ -150,12 +154,9 @@ def salvage(
     changed byte is corrected.
     """
     file, header, coding = _opened(model, data, batch, isa, threads, correct=True)
-    parts: list[np.ndarray] = []
-    lost = Lost()
-    blocks = SalvagedBlocks(file, header)
-    for decoded in coding.decoded(blocks):
-        parts.append(coding.or_silence(decoded))
-        lost.add(decoded)
+    lost, blocks = Lost(), SalvagedBlocks(file, header)
+    decoded = itertools.chain.from_iterable(coding.decoded([blocks]))
+    parts = [coding.or_silence(lost.added(block)) for block in decoded]
     return Salvaged(coding.output(parts, codes), lost.runs, blocks.cut_off)
 
 
@@ -178,13 +179,15 @@ class Lost:
         self.at = 0  # samples of all blocks so far
         self.runs: list[tuple[int, int]] = []
 
-    def add(self, decoded: Decoded) -> None:
+    def added(self, decoded: Decoded) -> Decoded:
+        """The next block, which is counted."""
         end = self.at + decoded.block.samples
         if decoded.samples is None and self.runs and self.runs[-1][1] == self.at:
             self.runs[-1] = (self.runs[-1][0], end)
         elif decoded.samples is None:
             self.runs.append((self.at, end))
         self.at = end
+        return decoded
 
 
 class Coding:
@@ -214,63 +217,57 @@ class Coding:
 
     def compressed(
         self,
-        pieces: Iterable[np.ndarray],
+        recordings: Iterable[Iterable[np.ndarray]],
         block: int | None,
         progress: Callable[[int], object] | None = None,
-    ) -> Iterator[bytes]:
-        """The parts of a file of samples that come in pieces of any length.
+    ) -> Iterator[Iterator[bytes]]:
+        """For each recording the parts of its file; its samples come in pieces of any length.
 
-        progress: called with the number of samples after each group of blocks.
+        progress: called with a recording's number of samples after each block.
         """
         if block is None:
             block = min(self.model.sample_rate, MAX_BLOCK)
         block = integer("block", block, 1, MAX_BLOCK)
+        sources = (enumerate(_cut(pieces, block)) for pieces in recordings)
+        for coded in self._in_step(_encode, sources):
+            yield self._file(coded, block, progress)
+
+    def _file(
+        self,
+        coded: Iterator[tuple[np.ndarray, Block]],
+        block: int,
+        progress: Callable[[int], object] | None,
+    ) -> Iterator[bytes]:
         yield header_of(self.model, self.mode, block).to_bytes()
-        groups = _groups(_cut(pieces, block), self.batch)
         blocks = done = last = check = 0
-        for group, coded in self._mapped(_encode, groups):
-            for samples, encoded in zip(group, coded, strict=True):
-                yield encoded.to_bytes()
-                blocks, last, done = blocks + 1, len(samples), done + len(samples)
-                check = self.values.check(samples, check)
+        for samples, encoded in coded:
+            yield encoded.to_bytes()
+            blocks, last, done = blocks + 1, len(samples), done + len(samples)
+            check = self.values.check(samples, check)
             if progress is not None:
                 progress(done)
         yield end_of(blocks, last, check)
 
-    def decoded(self, blocks: Iterable[Block]) -> Iterator[Decoded]:
-        """Each block, in order; those without data, or with wrong data, have no samples."""
-        groups = (group for _, group in _groups(blocks, self.batch))
-        for group in self._mapped(BlockCoder.decode, groups):
-            yield from group
+    def decoded(self, files: Iterable[Iterable[Block]]) -> Iterator[Iterator[Decoded]]:
+        """For each file its blocks, in order; those without data, or with wrong data, have no
+        samples.
+        """
+        return self._in_step(BlockCoder.decode, files)
 
     def decompressed(
-        self, blocks: Blocks, total: int, first: int, end: int
+        self, decoded: Iterable[Decoded], blocks: Blocks, part: Part
     ) -> Iterator[np.ndarray]:
-        """Samples [first, end) of a file of `total` samples, in pieces of a block at most.
+        """The samples of a part, in pieces of a block at most.  decoded: the blocks that hold it.
 
         Raises CompressionError for samples with a wrong checksum.
         """
-        if (first, end) != (0, total):
-            yield from self._part(blocks, first, end)
-            return
-        check = 0
-        for decoded in self.decoded(blocks):
-            samples = _whole(decoded)
-            check = self.values.check(samples, check)
-            yield samples
-        if check != blocks.check:
-            raise CompressionError(f"the samples have a wrong checksum: {DAMAGED}")
-
-    def _part(self, blocks: Blocks, first: int, end: int) -> Iterator[np.ndarray]:
-        """Samples [first, end), by the blocks that hold them."""
-        skipped = first // blocks.block
-        blocks.skip(skipped)
-        at = skipped * blocks.block
-        needed = -(-end // blocks.block) - skipped
-        for decoded in self.decoded(itertools.islice(blocks, needed)):
-            samples = _whole(decoded)
-            yield samples[max(first - at, 0) : end - at]
+        at, check = part.first // blocks.block * blocks.block, 0
+        for samples in map(_whole, decoded):
+            yield samples[max(part.first - at, 0) : part.end - at]
             at += len(samples)
+            check = self.values.check(samples, check)
+        if part.is_whole and check != blocks.check:
+            raise CompressionError(f"the samples have a wrong checksum: {DAMAGED}")
 
     def or_silence(self, decoded: Decoded) -> np.ndarray:
         """A block's samples, or as much silence."""
@@ -287,6 +284,19 @@ class Coding:
         if self.mode == "pcm16":
             return samples.astype(np.int16, copy=False)
         return mu_law_decode(samples, spec.levels, codec=spec.codec, isa=self.isa)
+
+    def _in_step(
+        self,
+        call: Callable[[BlockCoder, list[Any]], list[Any]],
+        sources: Iterable[Iterable[Any]],
+    ) -> Iterator[Iterator[Any]]:
+        """call(coder, items) of the items of each source, `batch` of them together."""
+
+        def work(coder: BlockCoder, group: list[Entry]) -> list[Entry]:
+            return with_results(lambda items: call(coder, items), group)
+
+        done = self._mapped(work, groups(entries(sources), self.batch))
+        return by_source(itertools.chain.from_iterable(done))
 
     def _mapped(
         self, call: Callable[[BlockCoder, Group], Result], groups: Iterable[Group]
@@ -332,23 +342,11 @@ def _whole(decoded: Decoded) -> np.ndarray:
 
 
 def _encode(
-    coder: BlockCoder, numbered: tuple[int, list[np.ndarray]]
-) -> tuple[list[np.ndarray], list[Block]]:
-    first, group = numbered
-    return group, coder.encode(first, group)
-
-
-def _groups(items: Iterable[Group], size: int) -> Iterator[tuple[int, list[Group]]]:
-    """The number of the first item, and at most `size` items."""
-    first: int = 0
-    group: list[Group] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield first, group
-            first, group = first + size, []
-    if group:
-        yield first, group
+    coder: BlockCoder, group: list[tuple[int, np.ndarray]]
+) -> list[tuple[np.ndarray, Block]]:
+    return [
+        (samples, block) for (_, samples), block in zip(group, coder.encode(group), strict=True)
+    ]
 
 
 def _cut(pieces: Iterable[np.ndarray], block: int) -> Iterator[np.ndarray]:

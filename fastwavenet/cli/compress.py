@@ -86,13 +86,16 @@ def run(arguments: argparse.Namespace) -> int:
     coding = Coding(model, arguments.mode, arguments.isa, arguments.batch, arguments.threads)
 
     def work() -> int:
-        convert = arguments.convert
-        done = [_compress(coding, *names, block, convert, report) for names in files]
+        began = time.perf_counter()
+        done = _compress(coding, files, block, arguments.convert, report)
         samples, size = sum(d["samples"] for d in done), sum(d["bytes"] for d in done)
+        seconds = time.perf_counter() - began
+        values = {"mode": coding.mode, "precision": model.precision, "seconds": seconds}
         report.result(
-            {"mode": coding.mode, "precision": model.precision, "files": done},
+            values | {"files": done},
             f"{samples:,} samples in {size:,} bytes, {8 * size / max(samples, 1):.3f} bits per "
-            f"sample ({coding.mode}, {model.precision})",
+            f"sample ({coding.mode}, {model.precision}), "
+            f"{samples / model.sample_rate / seconds:.1f} x real time",
         )
         return 0
 
@@ -148,24 +151,27 @@ def _named(source: Path, output: Path, suffix: str) -> list[tuple[Path, Path]]:
 
 
 def _compress(
-    coding: Coding, source: Path, target: Path, block: int, convert: bool, report: Report
-) -> dict[str, Any]:
-    model, began, counted = coding.model, time.perf_counter(), [0]
-    with report.progress(model.sample_rate, f"{shown(Path(source.name))} ") as line:
+    coding: Coding, files: list[tuple[Path, Path]], block: int, convert: bool, report: Report
+) -> list[dict[str, Any]]:
+    """Writes the compressed files of recordings, whose blocks are computed in step."""
+    counted = 0
 
-        def progress(done: int) -> None:
-            counted[0] = done
-            line(done, None)
+    def progress(samples: int) -> None:
+        nonlocal counted
+        counted = samples
+        line(samples, None)
 
-        pieces = _pieces(coding, source, convert, report)
-        with written_at_end(target) as file:
-            size = sum(file.write(part) for part in coding.compressed(pieces, block, progress))
-    seconds, samples = time.perf_counter() - began, counted[0]
-    report.part(
-        f"{8 * size / samples:.3f} bits per sample  "
-        f"{samples / model.sample_rate / seconds:.1f} x real time  {shown(target)}"
-    )
-    return {"file": str(target), "samples": samples, "bytes": size, "seconds": seconds}
+    recordings = (_pieces(coding, source, convert, report) for source, _ in files)
+    compressed, done = coding.compressed(recordings, block, progress), []
+    for source, target in files:
+        counted = 0
+        with report.progress(coding.model.sample_rate, f"{shown(Path(source.name))} ") as line:
+            parts = next(compressed)
+            with written_at_end(target) as file:
+                size = sum(map(file.write, parts))
+        report.part(f"{8 * size / max(counted, 1):.3f} bits per sample  {shown(target)}")
+        done.append({"file": str(target), "samples": counted, "bytes": size})
+    return done
 
 
 def _pieces(coding: Coding, source: Path, convert: bool, report: Report) -> Iterator[np.ndarray]:

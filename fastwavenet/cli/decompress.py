@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from ..atomic import open_regular, written_at_end
 from ..audio import check_size
+from ..block_coding import Decoded
 from ..checks import within
 from ..compressed_file import (
     HEADER_BYTES,
+    Block,
     Blocks,
     CompressionError,
     Header,
+    Part,
     SalvagedBlocks,
     count_samples,
     read_header,
@@ -69,12 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
     report, models = report_of(arguments), Models(arguments.model)
 
     def work() -> int:
-        done = [_decompress(source, target, models, arguments, report) for source, target in files]
+        began = time.perf_counter()
+        opened = [_opened(*names, models, arguments) for names in files]
+        done = []
+        for _, same in itertools.groupby(opened, key=lambda file: file.header[:2]):
+            done += _decompress([*same], arguments, report)
         samples, lost = sum(d["samples"] for d in done), sum(len(d["lost"]) for d in done)
+        seconds, rate = time.perf_counter() - began, opened[0].model.sample_rate
         report.result(
-            {"files": done},
+            {"seconds": seconds, "files": done},
             f"{samples:,} samples in {len(done)} file{'s' * (len(done) != 1)}"
-            + (f", {lost} gaps" if lost else ""),
+            + (f", {lost} gaps" if lost else "")
+            + f", {samples / rate / seconds:.1f} x real time",
         )
         return 0
 
@@ -94,105 +105,121 @@ class Models:
         return self.loaded[precision]
 
 
-def _decompress(
-    source: Path, target: Path, models: Models, arguments: argparse.Namespace, report: Report
-) -> dict[str, Any]:
+class _File:
+    """A compressed file and its output.
+
+    part, wanted  the samples that are decoded, and those of them that are written
+    blocks        the file's blocks
+    These are known when `read` has begun.
+    """
+
+    part: Part
+    wanted: Part
+    blocks: Blocks | SalvagedBlocks
+
+    def __init__(self, source: Path, target: Path, header: Header, model: Model):
+        self.source, self.target, self.header, self.model = source, target, header, model
+
+    def read(self, arguments: argparse.Namespace) -> Iterator[Block]:
+        """The blocks to be decoded."""
+        with _named(self.source), open_regular(self.source) as file:
+            file.seek(HEADER_BYTES)
+            if arguments.salvage:
+                total = sum(block.samples for block in SalvagedBlocks(file, self.header))
+                file.seek(HEADER_BYTES)
+                self.part = self.wanted = Part(0, total, total)
+                self.blocks = SalvagedBlocks(file, self.header)
+                yield from self.blocks
+                return
+            total = count_samples(file, self.header)
+            self.wanted = _part(arguments, total, self.model.sample_rate)
+            adds_up = self.model.spec.codec.pre_emphasis
+            self.part = self.wanted._replace(first=0) if adds_up else self.wanted
+            self.blocks = Blocks(file, self.header)
+            yield from self.blocks.holding(self.part)
+
+
+def _opened(source: Path, target: Path, models: Models, arguments: argparse.Namespace) -> _File:
+    with _named(source), open_regular(source) as file:
+        header = read_header(file, correct=arguments.salvage)
+        model = models.in_precision(header.precision)
+        header.check_model(model)
+        return _File(source, target, header, model)
+
+
+@contextlib.contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """Errors of a compressed file begin with its name."""
     try:
-        with open_regular(source) as file:
-            return _write(file, source, target, models, arguments, report)
+        yield
     except CompressionError as error:
         raise CompressionError(f"{shown(source)}: {error}") from None
 
 
-def _write(
-    file: BinaryIO,
-    source: Path,
-    target: Path,
-    models: Models,
-    arguments: argparse.Namespace,
-    report: Report,
-) -> dict[str, Any]:
-    began, lost = time.perf_counter(), Lost()
-    header = read_header(file, correct=arguments.salvage)
-    model = models.in_precision(header.precision)
-    header.check_model(model)
-    coding = Coding(model, header.mode, arguments.isa, arguments.batch, arguments.threads)
-    of_file, cut_off = _count(file, header, arguments.salvage)
-    first, end = _part(arguments, of_file, model.sample_rate)
-    total = end - first
-    check_size(total, 1, "WAV", SUBTYPE)
-    if arguments.salvage:
-        pieces = _salvaged(coding, file, header, lost)
-    else:
-        pieces = _samples(coding, Blocks(file, header), of_file, first, end)
-    with (
-        report.progress(model.sample_rate, f"{shown(Path(source.name))} ") as progress,
-        written_at_end(target) as out,
-    ):
-        out.write(wav_header(total, model.sample_rate, SUBTYPE))
-        done = 0
-        for samples in pieces:
-            out.write(samples)
-            done += len(samples) // 2
-            progress(done, total)
-        out.write(wav_tail(total, SUBTYPE))
-    seconds, rate = time.perf_counter() - began, model.sample_rate
-    for first, end in lost.runs:
-        report.warn(f"{shown(source)}: lost {first / rate:.3f} s to {end / rate:.3f} s")
-    if cut_off:
-        report.warn(f"{shown(source)}: cut off; blocks behind {total / rate:.3f} s may be missing")
-    report.part(f"{total / rate / seconds:.1f} x real time  {shown(target)}")
-    return {
-        "file": str(target),
-        "samples": total,
-        "lost": lost.runs,
-        "cut_off": cut_off,
-        "seconds": seconds,
-    }
-
-
-def _count(file: BinaryIO, header: Header, salvaging: bool) -> tuple[int, bool]:
-    """Samples of the file, and whether its end is missing."""
-    if not salvaging:
-        return count_samples(file, header), False
-    blocks = SalvagedBlocks(file, header)
-    total = sum(block.samples for block in blocks)
-    file.seek(HEADER_BYTES)
-    return total, blocks.cut_off
-
-
-def _part(arguments: argparse.Namespace, samples: int, rate: int) -> tuple[int, int]:
-    """The first sample of the output, and the one behind its last.
-
-    Raises ValueError unless the file has them.
-    """
+def _part(arguments: argparse.Namespace, samples: int, rate: int) -> Part:
+    """The samples of a file that are written.  Raises ValueError unless the file has them."""
     expected = f"from 0 to the file's {samples / rate:g} seconds"
     begin = arguments.begin or 0.0
     begin = within("--begin", begin, 0, samples / rate, expected=expected)
     first = min(round(begin * rate), samples)
     if arguments.seconds is None:
-        return first, samples
+        return Part(first, samples, samples)
     left = (samples - first) / rate
     expected = f"from 0 to the {left:g} seconds of the file behind --begin"
     seconds = within("--seconds", arguments.seconds, 0, left, expected=expected)
-    return first, min(first + round(seconds * rate), samples)
+    return Part(first, min(first + round(seconds * rate), samples), samples)
 
 
-def _samples(coding: Coding, blocks: Blocks, total: int, first: int, end: int) -> Iterator[bytes]:
-    """16-bit samples [first, end) of a file of `total`, in pieces of a block at most."""
-    begin = 0 if coding.adds_up else first
-    last, left_out = np.zeros(1, np.float32), first - begin
-    for samples in coding.decompressed(blocks, total, begin, end):
+def _decompress(
+    files: list[_File], arguments: argparse.Namespace, report: Report
+) -> list[dict[str, Any]]:
+    """Writes the recordings of files of one mode and precision: blocks are decoded in step."""
+    first, given = files[0], arguments
+    coding = Coding(first.model, first.header.mode, given.isa, given.batch, given.threads)
+    each = coding.decoded(file.read(arguments) for file in files)
+    return [_write(file, each, coding, report) for file in files]
+
+
+def _write(
+    file: _File, each: Iterator[Iterator[Decoded]], coding: Coding, report: Report
+) -> dict[str, Any]:
+    """Writes the recording of the next file of `each`."""
+    rate, name, lost = coding.model.sample_rate, shown(file.source), Lost()
+    with report.progress(rate, f"{shown(Path(file.source.name))} ") as progress:
+        decoded = next(each)
+        first, end, _ = file.wanted
+        check_size(end - first, 1, "WAV", SUBTYPE)
+        with written_at_end(file.target) as out, _named(file.source):
+            out.write(wav_header(end - first, rate, SUBTYPE))
+            done = 0
+            for samples in _samples(file, decoded, coding, lost):
+                out.write(samples)
+                done += len(samples) // 2
+                progress(done, end - first)
+            out.write(wav_tail(end - first, SUBTYPE))
+    for begin, behind in lost.runs:
+        report.warn(f"{name}: lost {begin / rate:.3f} s to {behind / rate:.3f} s")
+    cut_off = isinstance(file.blocks, SalvagedBlocks) and file.blocks.cut_off
+    if cut_off:
+        report.warn(f"{name}: cut off; blocks behind {end / rate:.3f} s may be missing")
+    report.part(f"{end - first:,} samples  {shown(file.target)}")
+    return {"file": str(file.target), "samples": end - first, "lost": lost.runs, "cut_off": cut_off}
+
+
+def _samples(
+    file: _File, decoded: Iterator[Decoded], coding: Coding, lost: Lost
+) -> Iterator[bytes]:
+    """The 16-bit samples that are written, in pieces of a block at most.  lost: receives the lost
+    blocks of a file that is salvaged.
+    """
+    last, left_out = np.zeros(1, np.float32), file.wanted.first - file.part.first
+    if isinstance(file.blocks, Blocks):
+        pieces = coding.decompressed(decoded, file.blocks, file.part)
+    else:
+        pieces = map(coding.or_silence, map(lost.added, decoded))
+    for samples in pieces:
         yield _pcm16(coding, samples, last)[2 * left_out :]
         left_out = max(left_out - len(samples), 0)
-
-
-def _salvaged(coding: Coding, file: BinaryIO, header: Header, lost: Lost) -> Iterator[bytes]:
-    """16-bit samples, block by block.  lost: receives the lost blocks."""
-    last = np.zeros(1, np.float32)
-    for decoded in coding.decoded(SalvagedBlocks(file, header)):
-        lost.add(decoded)
-        yield _pcm16(coding, coding.or_silence(decoded), last)
 
 
 def _pcm16(coding: Coding, samples: np.ndarray, last: np.ndarray) -> bytes:

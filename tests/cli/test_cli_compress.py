@@ -45,7 +45,7 @@ def test_a_recording_comes_back_with_the_bytes_of_the_library(run, model, record
     code, said, errors = run("decompress", packed, "-m", model, "-o", copy)
     assert (code, errors) == (0, "")
     assert copy.read_bytes() == recording.read_bytes()
-    assert said.splitlines()[-1] == "900 samples in 1 file"
+    assert said.splitlines()[-1].startswith("900 samples in 1 file, ")
 
 
 def test_flac_and_other_files_of_16_bits_come_back(run, model, recording, tmp_path):
@@ -114,6 +114,59 @@ def test_a_folder_is_compressed_and_comes_back_file_by_file(run, model, recordin
     assert run("decompress", packed, "-m", model, "-o", tmp_path / "out")[0] == 0
     for name in ("a.wav", "deeper/b.wav"):
         assert (tmp_path / "out" / name).read_bytes() == recording.read_bytes()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 16])
+def test_blocks_of_short_files_of_a_folder_are_computed_in_step(
+    run, model, tmp_path, monkeypatch, batch
+):
+    """Files of 1, 2, 3, 1 and 1 blocks and of 3 samples, each as it is alone."""
+    (tmp_path / "in").mkdir()
+    pcm = np.arange(900, dtype=np.int16) * 7
+    for number, length in enumerate((80, 160, 170, 80, 79, 3)):
+        soundfile.write(tmp_path / f"in/{number}.wav", pcm[:length], 8000, "PCM_16")
+    sizes = {"encode": [], "decode": []}
+    for name, each in sizes.items():
+        call = getattr(BlockCoder, name)
+
+        def counted(coder, group, call=call, each=each):
+            each.append(len(group))
+            return call(coder, group)
+
+        monkeypatch.setattr(BlockCoder, name, counted)
+    given = ("-m", model, "--batch", batch)
+    packed, out = tmp_path / "packed", tmp_path / "out"
+    assert not run("compress", tmp_path / "in", *given, "-o", packed, "--block", "0.01")[0]
+    assert not run("decompress", packed, *given, "-o", out)[0]
+    full, rest = divmod(9, batch)
+    assert sizes == dict.fromkeys(sizes, [batch] * full + [rest] * (rest > 0))
+    for file in (tmp_path / "in").iterdir():
+        alone = fw.compress(fw.load(model), pcm_of(file), block=80)
+        assert (packed / f"{file.stem}.fwz").read_bytes() == alone
+        assert (out / file.name).read_bytes() == file.read_bytes()
+
+
+def test_an_error_in_a_file_of_a_folder_keeps_those_before_it(run, model, recording, tmp_path):
+    """All of them would fit in one group of blocks."""
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        (tmp_path / f"in/{name}.wav").write_bytes(recording.read_bytes())
+    given = ("-m", model, "-o", tmp_path / "packed")
+    assert not run("compress", tmp_path / "in", *given)[0]
+    data = bytearray((tmp_path / "packed/b.fwz").read_bytes())
+    data[-30] ^= 1
+    (tmp_path / "packed/b.fwz").write_bytes(data)
+    audio = pcm_of(recording) / 2**15 + 2.0**-20
+    soundfile.write(tmp_path / "in/b.wav", audio, 8000, "FLOAT")
+    for line, wrong in (
+        (("compress", tmp_path / "in", "-m", model, "-o", tmp_path / "again"), "in/b.wav"),
+        (("decompress", tmp_path / "packed", "-m", model, "-o", tmp_path / "out"), "packed/b.fwz"),
+    ):
+        code, _, errors = run(*line)
+        assert code == 2 and str(tmp_path / wrong) in errors
+    assert [file.name for file in (tmp_path / "again").iterdir()] == ["a.fwz"]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["a.wav"]
+    assert (tmp_path / "out/a.wav").read_bytes() == recording.read_bytes()
 
 
 def test_files_of_one_precision_load_the_model_once(run, model, recording, tmp_path, monkeypatch):

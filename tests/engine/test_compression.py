@@ -381,7 +381,7 @@ def test_every_pair_of_bordering_blocks_has_its_own_coder():
     coder = BlockCoder(model, Values(SPEC, "codes"), "scalar")
     for sizes in itertools.product([1, 3], repeat=2):
         group = [random_codes(SPEC, size, size).astype(np.uint8) for size in sizes]
-        decoded = coder.decode(coder.encode(5, group))
+        decoded = coder.decode(coder.encode([*enumerate(group, 5)]))
         assert [d.block.number for d in decoded] == [5, 6]
         for given, found in zip(group, decoded, strict=True):
             assert np.array_equal(found.samples, given)
