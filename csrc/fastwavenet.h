@@ -192,8 +192,8 @@ typedef struct {
     uint64_t low, range; /* the interval in hand; a decoder's low is its number minus the begin */
     int damaged;         /* of a decoder: its bytes are none of an encoder */
 } fwn_coder;
-/* Bytes that an encoder of n samples may need, 47 bits for a code and 20 for a place among its values:
- * `to` must have room for them at each run. */
+/* Bytes that an encoder of n samples may need, 47 bits for a code and 20 for a place among its
+ * values: `to` must have room for them at each run. */
 #define FWN_CODED_BYTES(n) (9 * (uint64_t)(n) + 2)
 int fwn_encoder_begin(fwn_coder *coder, uint8_t *to, size_t size, uint64_t samples);
 /* After the last sample: the last byte.  `size` becomes the number of all bytes. */

@@ -95,8 +95,7 @@ def compress(
     elif array.ndim != 1:
         raise ValueError(f"samples must have shape (n,), not {array.shape}")
     report = None if progress is None else lambda done: progress(done, len(array))
-    (parts,) = (b"".join(parts) for parts in coding.compressed([[array]], block, report))
-    return parts
+    return b"".join(itertools.chain.from_iterable(coding.compressed([[array]], block, report)))
 
 
 def decompress(
@@ -129,12 +128,12 @@ def decompress(
         end = first + integer("n_samples", n_samples, 0, total - first)
     part = Part(0 if coding.adds_up and not codes else first, end, total)
     blocks, done, pieces = Blocks(file, header), 0, []
-    for decoded in coding.decoded([blocks.holding(part)]):
-        for samples in coding.decompressed(decoded, blocks, part):
-            pieces.append(samples)
-            done += len(samples)
-            if progress is not None:
-                progress(done, part.end - part.first)
+    decoded = itertools.chain.from_iterable(coding.decoded([blocks.holding(part)]))
+    for samples in coding.decompressed(decoded, blocks, part):
+        pieces.append(samples)
+        done += len(samples)
+        if progress is not None:
+            progress(done, part.end - part.first)
     return coding.output(pieces, codes)[first - part.first :]
 
 

@@ -122,7 +122,7 @@ class _File:
 
     def read(self, arguments: argparse.Namespace) -> Iterator[Block]:
         """The blocks to be decoded."""
-        with _named(self.source), open_regular(self.source) as file:
+        with _errors_named(self.source), open_regular(self.source) as file:
             file.seek(HEADER_BYTES)
             if arguments.salvage:
                 total = sum(block.samples for block in SalvagedBlocks(file, self.header))
@@ -140,7 +140,7 @@ class _File:
 
 
 def _opened(source: Path, target: Path, models: Models, arguments: argparse.Namespace) -> _File:
-    with _named(source), open_regular(source) as file:
+    with _errors_named(source), open_regular(source) as file:
         header = read_header(file, correct=arguments.salvage)
         model = models.in_precision(header.precision)
         header.check_model(model)
@@ -148,7 +148,7 @@ def _opened(source: Path, target: Path, models: Models, arguments: argparse.Name
 
 
 @contextlib.contextmanager
-def _named(source: Path) -> Iterator[None]:
+def _errors_named(source: Path) -> Iterator[None]:
     """Errors of a compressed file begin with its name."""
     try:
         yield
@@ -189,7 +189,7 @@ def _write(
         decoded = next(each)
         first, end, _ = file.wanted
         check_size(end - first, 1, "WAV", SUBTYPE)
-        with written_at_end(file.target) as out, _named(file.source):
+        with written_at_end(file.target) as out, _errors_named(file.source):
             out.write(wav_header(end - first, rate, SUBTYPE))
             done = 0
             for samples in _samples(file, decoded, coding, lost):

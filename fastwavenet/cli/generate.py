@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from .models import MODEL, load_model, model_file
 from .priming import GivenFrames, prime
 from .report import Report, put
 from .shards import add_shard, check_seed, report_empty
-from .signals import ended_like_ctrl_c
+from .signals import ended_like_ctrl_c, exit_code
 from .sound import STDOUT, Files, Recording, SoundStream, Taker, check_sound, is_streamed
 
 MAX_SAMPLES = 2**31 - 64  # in a WAV file of 16 bits
@@ -153,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
     remedy = advice(voices.temperature, arguments.prime is not None)
     _remark(made.activity, outputs, remedy, report)
     _report(made, voices, outputs, streams, arguments, report)
-    return 128 + (signals or [signal.SIGINT])[0] if made.interrupted else 0
+    return exit_code(signals) if made.interrupted else 0
 
 
 def _frames(arguments: argparse.Namespace, model: Model, seed: int) -> Audio | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 
 from ..mel_conventions import mel_presets
@@ -13,7 +12,7 @@ from ..shown import shown
 from .arguments import add_command, path
 from .report import Report, put
 from .shards import add_shard
-from .signals import ended_like_ctrl_c
+from .signals import ended_like_ctrl_c, exit_code
 
 MOST_SKIPPED = 20  # files that are printed by name
 
@@ -89,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         except KeyboardInterrupt:
             put("fastwavenet: interrupted: the same command goes on from here", sys.stderr)
-            return 128 + (signals or [signal.SIGINT])[0]
+            return exit_code(signals)
     _report(prepared, report)
     if not arguments.shard.is_whole:
         report.line("when all shards have ended, the same command without --shard makes the corpus")

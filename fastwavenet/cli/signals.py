@@ -43,6 +43,11 @@ def ended_like_ctrl_c() -> Iterator[list[int]]:
         restore()
 
 
+def exit_code(came: list[int]) -> int:
+    """That of interrupted work, as in a shell: by the first signal, or else by Ctrl-C."""
+    return 128 + (came or [signal.SIGINT])[0]
+
+
 def interruptible(work: Callable[[], int]) -> int:
     """The exit code of work that leaves whole files only, or of the signal that ended it."""
     with ended_like_ctrl_c() as came:
@@ -50,4 +55,4 @@ def interruptible(work: Callable[[], int]) -> int:
             return work()
         except KeyboardInterrupt:
             put("fastwavenet: interrupted", sys.stderr)
-    return 128 + (came or [signal.SIGINT])[0]
+    return exit_code(came)

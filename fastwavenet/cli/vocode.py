@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from .conditioning import add_speaker, count_frames, read_frames, speaker_of
 from .models import MODEL, load_model, model_file
 from .report import Report, put
 from .shards import add_shard, check_seed, report_empty
-from .signals import ended_like_ctrl_c
+from .signals import ended_like_ctrl_c, exit_code
 from .sound import save_voice
 
 SOUND_SUFFIXES = (".wav", ".flac")
@@ -94,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     if interrupted:
         put(f"fastwavenet: interrupted: {written.count()} are written, seed {seed}", sys.stderr)
     _report(model, written, seed, interrupted, report)
-    return 128 + (signals or [signal.SIGINT])[0] if interrupted else 0
+    return exit_code(signals) if interrupted else 0
 
 
 def _vocode(

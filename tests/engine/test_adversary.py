@@ -8,6 +8,7 @@ failure prints the shortest sequence that fails and a line that repeats it.
 import contextlib
 import copy
 import dataclasses
+import io
 import itertools
 import os
 import pickle
@@ -43,6 +44,8 @@ from slow_twin import (
 import fastwavenet as fw
 from fastwavenet import scoring, vocoding
 from fastwavenet.block_coding import Values
+from fastwavenet.compressed_file import Blocks, read_header
+from fastwavenet.compression import Coding
 from fastwavenet.session import Session
 
 SEQUENCES = int(os.environ.get("FASTWAVENET_SEQUENCES", "200"))
@@ -371,12 +374,26 @@ class Calls(RuleBasedStateMachine):
         given |= {"first": first, "n_samples": (len(expected) - first) // 2}
         found = fw.decompress(self.model, data, codes=not wide, **given)
         assert np.array_equal(found, expected[first : first + given["n_samples"]])
+        self.compress_in_step(values, [expected[:first], expected[:0], expected[first:]], given)
         block_0 = expected[:block].astype(values.dtype)
         if len(block_0):
             codes, places = values.split(block_0)
             logits = listen(self.model, after_start(self.model, codes), None, None)[0]
             twin = twin_of_block(logits, codes, places, values.widths)
             assert blocks_of(data)[0] == twin
+
+    def compress_in_step(self, values: Values, recordings: list[np.ndarray], given) -> None:
+        """Blocks of several recordings in the same groups: each file is that which it is alone."""
+        mode = "codes" if values.widths is None else "pcm16"
+        coding = Coding(self.model, mode, given["isa"], given["batch"], given["threads"])
+        together = coding.compressed(([recording] for recording in recordings), 3)
+        data = [b"".join(parts) for parts in together]
+        assert data == [fw.compress(self.model, each, block=3) for each in recordings]
+        files = [io.BytesIO(each) for each in data]
+        decoded = coding.decoded([Blocks(file, read_header(file)) for file in files])
+        for recording, blocks in zip(recordings, decoded, strict=True):
+            samples = [recording[:0], *(block.samples for block in blocks)]
+            assert np.array_equal(np.concatenate(samples), recording)
 
     def known(self, n: int, samples, given, cut) -> tuple[np.ndarray, dict]:
         """n samples, which go through the engine in pieces, and their frames and speaker."""

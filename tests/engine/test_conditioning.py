@@ -7,12 +7,11 @@ from engines import model_of, projected, weights_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import PRECISIONS, random_codes, random_frames, small_spec
-from slow_twin import PROMISED, TWINS
+from slow_twin import TWINS, check_against_numpy, logits_of_twin
 
 import fastwavenet as fw
 from fastwavenet import reference
 from fastwavenet.ends import FrameConditioning, UpsamplingStage
-from fastwavenet.reference import bfloat16_weights
 from fastwavenet.spec import WaveNetSpec
 from fastwavenet.training.model import WaveNet
 
@@ -83,17 +82,7 @@ def test_torch_and_numpy_and_c_compute_the_same_logits(
     assert np.abs(found - expected).max() <= 1e-12 * largest
     model = model_of(spec, precision=precision)
     found = fw.outputs(model, codes, frames=given, speaker=speaker, isa=isa)
-    if precision in TWINS:
-        network, project = TWINS[precision]
-        rows = project(spec, weights_of(spec), given, speaker, range(1, n + 1))
-        twins = reference.teacher_forced(spec, weights_of(spec), codes, rows, network)
-        assert found.tobytes() == twins.tobytes()
-    elif precision == "bfloat16":
-        rounded = fw.Model(spec, bfloat16_weights(weights_of(spec)))
-        twins = fw.outputs(rounded, codes, frames=given, speaker=speaker, isa="scalar")
-        assert found.tobytes() == twins.tobytes()
-    else:
-        assert np.abs(found - expected).max() <= PROMISED * largest
+    check_against_numpy(spec, weights_of(spec), precision, codes, given, speaker, found)
 
 
 # ---- extremes ----------------------------------------------------------------------------------
@@ -107,28 +96,12 @@ def test_extreme_frames_are_the_twins_number_or_an_error(interpolation, value, p
     frames[1] = value
     frames[2, 1] = -value
     with np.errstate(over="ignore", invalid="ignore"):
-        expected = twins_logits(spec, codes, frames, precision)
-    try:
-        found = fw.outputs(model_of(spec, precision=precision), codes, frames=frames, isa=isa)
-    except fw.NotFiniteError:
-        assert abs(value) > 1e37 and (precision not in TWINS or not np.isfinite(expected).all())
-        return
-    if precision in TWINS:
-        assert found.tobytes() == expected.tobytes()
-    else:
-        assert np.abs(found - expected).max() <= PROMISED * max(1, np.abs(expected).max())
-
-
-def twins_logits(
-    spec: WaveNetSpec, codes: np.ndarray, frames: np.ndarray, precision: str
-) -> np.ndarray:
-    """(n, levels) by the precision's twin, of float32 and bfloat16 by the float64 reference."""
-    given = (frames, None, range(1, len(codes) + 1))
-    if precision in TWINS:
-        network, project = TWINS[precision]
-        rows = project(spec, weights_of(spec), *given)
-        return reference.teacher_forced(spec, weights_of(spec), codes, rows, network)
-    weights = weights_of(spec)
-    weights = bfloat16_weights(weights) if precision == "bfloat16" else weights
-    rows = reference.project_frames(spec, weights, *given)
-    return reference.teacher_forced(spec, weights, codes, rows)
+        try:
+            found = fw.outputs(model_of(spec, precision=precision), codes, frames=frames, isa=isa)
+        except fw.NotFiniteError:
+            assert abs(value) > 1e37
+            if precision in TWINS:
+                expected = logits_of_twin(spec, weights_of(spec), precision, codes, frames)
+                assert not np.isfinite(expected).all()
+        else:
+            check_against_numpy(spec, weights_of(spec), precision, codes, frames, None, found)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from engines import run, run_in_chunks, weights_of
 from networks import random_codes, small_spec, widths
-from slow_twin import TWINS
+from slow_twin import TWINS, logits_of_twin
 
 import fastwavenet as fw
-from fastwavenet import reference
 from fastwavenet.ends import CodeInput
 from fastwavenet.reference.int8 import EXACT, EXACT_BYTES, Int8Steps
 
@@ -36,8 +35,7 @@ def zeros(spec) -> dict[str, np.ndarray]:
 
 def twins_logits(spec, weights, codes: np.ndarray, precision: str = "int8") -> np.ndarray:
     """(rows, n, levels) of codes (rows, n)"""
-    network, _ = TWINS[precision]
-    return np.array([reference.teacher_forced(spec, weights, row, None, network) for row in codes])
+    return np.array([logits_of_twin(spec, weights, precision, row) for row in codes])
 
 
 def assert_twins(

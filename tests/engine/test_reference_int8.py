@@ -8,7 +8,7 @@ import pytest
 from c_build import ROOT
 from engines import frames_of, model_of, weights_of
 from networks import every_network, random_codes, small_spec, widths
-from slow_twin import TWINS
+from slow_twin import TWINS, logits_of_twin
 
 import fastwavenet as fw
 from fastwavenet import reference
@@ -23,14 +23,9 @@ DISTANCE = 0.05  # of the largest logit: what rounding costs these networks, and
 @functools.cache
 def expected_logits(spec, precision: str = "int8") -> np.ndarray:
     """float32 (n, levels) of the precision's twin."""
-    network, project = TWINS[precision]
     n = spec.receptive_field + 40
     codes, frames = random_codes(spec, n, 2), frames_of(spec, n)
-    rows = None
-    if frames is not None:
-        samples = range(1, n + 1)
-        rows = project(spec, weights_of(spec), frames, None, samples)
-    return reference.teacher_forced(spec, weights_of(spec), codes, rows, network)
+    return logits_of_twin(spec, weights_of(spec), precision, codes, frames)
 
 
 def outputs(spec, precision: str, isa: str | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 from engines import run
@@ -241,6 +242,27 @@ def to_codes(samples: np.ndarray, spec: WaveNetSpec) -> np.ndarray:
     return np.append([spec.start.code], codes) if spec.start.fed else codes
 
 
+def logits_of_twin(
+    spec: WaveNetSpec,
+    weights: dict[str, np.ndarray],
+    precision: str,
+    codes: np.ndarray,
+    frames: np.ndarray | None = None,
+    speaker: int | None = None,
+    samples: Sequence[int] | None = None,
+) -> np.ndarray:
+    """float32 (n, levels) of n codes, by the numpy twin of a precision of TWINS.
+
+    samples: that each code leads to, whose frame counts; None: 1 to n.
+    """
+    network, project = TWINS[precision]
+    rows = None
+    if spec.conditioning is not None:
+        reached = range(1, len(codes) + 1) if samples is None else samples
+        rows = project(spec, weights, frames, speaker, reached)
+    return reference.teacher_forced(spec, weights, codes, rows, network)
+
+
 def check_against_numpy(
     spec: WaveNetSpec,
     weights: dict[str, np.ndarray],
@@ -256,10 +278,7 @@ def check_against_numpy(
     given, samples = (frames, speaker), [*[at] * more, *range(at, at + len(codes))]
     fed = np.append(np.full(more, spec.start.code), codes)
     if precision in TWINS:
-        network, project, rows = *TWINS[precision], None
-        if spec.conditioning is not None:
-            rows = project(spec, weights, *given, samples)
-        expected = reference.teacher_forced(spec, weights, fed, rows, network)[more:]
+        expected = logits_of_twin(spec, weights, precision, fed, *given, samples)[more:]
         assert found.tobytes() == expected.tobytes()
         return
     if precision == "bfloat16":
