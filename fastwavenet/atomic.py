@@ -69,7 +69,8 @@ def written_at_end(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with open(path, "ab") as file:
                 yield file
         else:
-            with _replacement(Path(os.path.realpath(path)), None) as file:
+            target = Path(os.path.realpath(path))
+            with _replacement(target, None, _new_temporary(target)) as file:
                 yield file
     except OSError as error:
         if error.filename is not None or error.errno is None:
@@ -199,13 +200,17 @@ def _temporary(name: str, token: str) -> str:
 
 
 def _replace(target: Path, data: bytes | bytearray, keep: Path | None) -> None:
-    with _replacement(target, keep) as file:
-        file.write(data)
+    temporary = _new_temporary(target)
+    try:
+        with _replacement(target, keep, temporary) as file:
+            file.write(data)
+    except BaseException:  # Ctrl-C within contextlib, of which the generator learns later
+        _remove(temporary)
+        raise
 
 
 @contextlib.contextmanager
-def _replacement(target: Path, keep: Path | None) -> Iterator[BinaryIO]:
-    temporary = _new_temporary(target)
+def _replacement(target: Path, keep: Path | None, temporary: Path) -> Iterator[BinaryIO]:
     mode = target.stat().st_mode & 0o777 if target.exists() else None
     try:
         with open(temporary, "xb", opener=_creating(0o666 if mode is None else mode)) as file:
